@@ -1,0 +1,66 @@
+# `make demo` and `make test` work on a machine with Python 3.11+, git and make:
+# scripts/setup.sh makes .venv and installs what is missing.
+MAKEFLAGS += --no-print-directory
+BIN := .venv/bin
+# Extra arguments: make run ARGS="--source camera:0 --objective 20x"
+ARGS ?=
+
+.PHONY: help setup setup-base demo run test lint format constraints clean distclean
+
+help:
+	@echo "make demo         run the whole job on the phantom microscope, no hardware needed"
+	@echo "make run          open the live window           (ARGS=\"--source camera:0\")"
+	@echo "make test         run the tests                  (ARGS=\"-k score -x\")"
+	@echo "make lint         check style, types and layers"
+	@echo "make format       rewrite the code in the house format"
+	@echo "make setup        make .venv with the test tools"
+	@echo "make constraints  refresh constraints.txt with the newest versions"
+	@echo "make clean        remove caches and built files; make distclean: .venv too"
+
+setup-base:
+	@scripts/setup.sh base
+
+setup:
+	@scripts/setup.sh test
+
+demo: setup-base
+	@$(BIN)/her2scope demo $(ARGS)
+
+run: setup-base
+	@$(BIN)/her2scope $(ARGS)
+
+# The second run opens real windows, on a virtual screen: painting, focus and
+# window states differ from Qt's offscreen platform. With ARGS, which choose
+# tests, there is only the first.
+test: setup
+	@QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest $(ARGS)
+	@if [ ! -d tests/gui ] || [ -n "$(strip $(ARGS))" ]; then :; \
+	elif command -v xvfb-run >/dev/null && command -v xauth >/dev/null; then \
+	    echo "make test: tests/gui again, in real windows on a virtual screen"; \
+	    QT_QPA_PLATFORM=xcb xvfb-run -a -s "-screen 0 1920x1080x24" $(BIN)/python -m pytest tests/gui; \
+	else \
+	    echo "make test: SKIPPED tests/gui in real windows: xvfb-run or xauth is missing"; \
+	fi
+
+# Every tool runs, so that one call shows everything there is to mend.
+lint: setup
+	@failed=; \
+	for tool in "ruff check" "ruff format --check" mypy "lint-imports --no-logo" typos; do \
+	    echo "== $$tool"; \
+	    $(BIN)/$$tool || failed="$$failed $${tool%% *}"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "make lint: failed:$$failed" >&2; exit 1; fi
+
+format: setup
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+constraints: setup
+	@$(BIN)/python scripts/refresh_constraints.py
+
+clean:
+	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find her2scope scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean
+	@rm -rf .venv
