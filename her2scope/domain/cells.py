@@ -1,0 +1,156 @@
+"""What a tumour cell's membrane looks like, in the five classes of ASCO/CAP 2018 (affirmed 2023)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from functools import reduce
+from operator import add
+
+from her2scope.domain.errors import BadInputError
+
+
+class CellKind(StrEnum):
+    """Tumour cells are counted; others (stroma, lymphocytes, normal ducts) are the case's own negatives."""
+
+    TUMOUR = "tumour"
+    OTHER = "other"
+
+
+class CellClass(StrEnum):
+    """Membrane staining of one tumour cell; the order below is from lowest to highest."""
+
+    NONE = "none"
+    INCOMPLETE_FAINT = "incomplete_faint"
+    INCOMPLETE_INTENSE = "incomplete_intense"
+    COMPLETE_MODERATE = "complete_moderate"
+    COMPLETE_INTENSE = "complete_intense"
+
+    @property
+    def rank(self) -> int:
+        """Place in the order `none` < ... < `complete_intense`."""
+        return _RANK[self]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the membrane is stained all the way round."""
+        return self in (CellClass.COMPLETE_INTENSE, CellClass.COMPLETE_MODERATE)
+
+
+_RANK = {name: place for place, name in enumerate(CellClass)}
+
+SHARE_ORDER = tuple(reversed(CellClass))
+"""Order in which shares are shown and written: the most stained class first, as in arXiv 2110.12900."""
+
+
+@dataclass(frozen=True, slots=True)
+class StainCuts:
+    """The three od10 cuts that part unstained, faint, moderate and intense membrane."""
+
+    stained_od10: float = 0.10
+    """Noise floor: a membrane weaker than this is not stained."""
+    moderate_od10: float = 0.25
+    """Parts faint / barely perceptible from weak to moderate."""
+    intense_od10: float = 0.60
+    """Parts moderate from intense; replaced by the 3+ control's own cut once a control was read."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.stained_od10 <= self.moderate_od10 <= self.intense_od10:
+            raise BadInputError(
+                f"stain cuts must rise: 0 < stained {self.stained_od10:g} <= moderate {self.moderate_od10:g} "
+                f"<= intense {self.intense_od10:g} od10. Correct them in the settings file."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class CellRule:
+    """How much of an outline must carry stain for each class."""
+
+    complete_share: float = 0.90
+    """Least completeness of a complete membrane (gaps under 1 um are bridged before)."""
+    intense_share: float = 0.75
+    """Least share of the outline above the intense cut: CAP asks for *uniform* intense staining."""
+    present_share: float = 0.10
+    """Less of the outline than this is no membrane staining, but a speck."""
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if not 0 <= value <= 1:
+                raise BadInputError(f"{item.name} is a share from 0 to 1, not {value:g}. Correct it in the settings.")
+
+
+@dataclass(frozen=True, slots=True)
+class MembraneMeasure:
+    """What was measured along one cell's own outline."""
+
+    completeness: float
+    """Share (0..1) of the outline that carries membrane stain."""
+    intensity_od10: float
+    """Median od10 of the stained places; 0 where none is."""
+    intense_share: float
+    """Share (0..1) of the outline above the intense cut."""
+
+
+def classify(measure: MembraneMeasure, cuts: StainCuts, rule: CellRule) -> CellClass:
+    """Class of a tumour cell from its membrane measure (ASCO/CAP 2018, table of design section 3)."""
+    if measure.completeness < rule.present_share or measure.intensity_od10 < cuts.stained_od10:
+        return CellClass.NONE
+    if measure.completeness >= rule.complete_share:
+        uniform_intense = measure.intense_share >= rule.intense_share and measure.intensity_od10 >= cuts.intense_od10
+        return CellClass.COMPLETE_INTENSE if uniform_intense else CellClass.COMPLETE_MODERATE
+    if measure.intensity_od10 >= cuts.moderate_od10:
+        return CellClass.INCOMPLETE_INTENSE
+    return CellClass.INCOMPLETE_FAINT
+
+
+@dataclass(frozen=True, slots=True)
+class CellCounts:
+    """Counted tumour cells per class, and the other cells beside them. Counts add, so order cannot matter."""
+
+    complete_intense: int = 0
+    complete_moderate: int = 0
+    incomplete_intense: int = 0
+    incomplete_faint: int = 0
+    none: int = 0
+    n_other: int = 0
+
+    def __post_init__(self) -> None:
+        if any(getattr(self, item.name) < 0 for item in fields(self)):
+            raise BadInputError(f"cell counts cannot be negative: {self}.")
+
+    def __add__(self, more: CellCounts) -> CellCounts:
+        return CellCounts(*(getattr(self, item.name) + getattr(more, item.name) for item in fields(self)))
+
+    @staticmethod
+    def of(classes: Iterable[CellClass | None]) -> CellCounts:
+        """Count cells by class; None is a cell that is not tumour."""
+        counts = dict.fromkeys((*CellClass, None), 0)
+        for name in classes:
+            counts[name] += 1
+        n_other = counts.pop(None)
+        return CellCounts(**{str(name): n for name, n in counts.items()}, n_other=n_other)
+
+    @staticmethod
+    def total(many: Iterable[CellCounts]) -> CellCounts:
+        """Sum over fields."""
+        return reduce(add, many, CellCounts())
+
+    def __getitem__(self, name: CellClass) -> int:
+        return int(getattr(self, name.value))
+
+    def sum_of(self, names: Iterable[CellClass]) -> int:
+        """Cells in any of the classes `names`."""
+        return sum(self[name] for name in names)
+
+    @property
+    def n_tumour(self) -> int:
+        """All counted tumour cells."""
+        return self.sum_of(CellClass)
+
+    def shares_percent(self) -> Mapping[CellClass, float] | None:
+        """Percentage of counted tumour cells in each class, summing to 100; None where there is no tumour cell."""
+        if self.n_tumour == 0:
+            return None
+        return {name: 100.0 * self[name] / self.n_tumour for name in SHARE_ORDER}

@@ -1,0 +1,133 @@
+"""Guidelines as tables: cell shares to a score, with the reason in words. A later guideline is a new table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from her2scope.domain.cells import CellClass, CellCounts
+from her2scope.domain.errors import NotAvailableError
+from her2scope.domain.false_cells import FalseRates, are_real
+
+Score = str
+"""`"0"`, `"1+"`, `"2+"` or `"3+"`; kept as the printed text, since only its order is ever computed with."""
+
+SCORES: tuple[Score, ...] = ("0", "1+", "2+", "3+")
+
+
+class Category(StrEnum):
+    """What the score means for treatment."""
+
+    NULL = "null"
+    ULTRALOW = "ultralow"
+    LOW = "low"
+    EQUIVOCAL = "equivocal"
+    POSITIVE = "positive"
+    UNDETERMINED = "undetermined"
+
+
+class Ish(StrEnum):
+    """Result of in situ hybridisation as the reader entered it; the program never assumes one."""
+
+    NEGATIVE = "negative"
+    POSITIVE = "positive"
+
+
+STAINED = tuple(name for name in CellClass if name is not CellClass.NONE)
+MODERATE_OR_MORE = (CellClass.COMPLETE_INTENSE, CellClass.COMPLETE_MODERATE, CellClass.INCOMPLETE_INTENSE)
+COMPLETE = (CellClass.COMPLETE_INTENSE, CellClass.COMPLETE_MODERATE)
+BELOW_INTENSE = (CellClass.COMPLETE_MODERATE, CellClass.INCOMPLETE_INTENSE)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A score by a guideline, before anything about control, scale or interval."""
+
+    score: Score
+    category: Category
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Guideline:
+    """A table that maps shares of cell classes to a score."""
+
+    name: str
+    source: str
+    """Citation printed in the report."""
+    min_percent: float
+    """Share of tumour cells that a pattern must exceed, in percent."""
+    find: Callable[[Guideline, CellCounts, FalseRates], Finding]
+
+    def exceeds(self, counts: CellCounts, names: tuple[CellClass, ...]) -> bool:
+        """Whether the classes `names` together make up more than `min_percent` of the tumour cells."""
+        return 100 * counts.sum_of(names) > self.min_percent * counts.n_tumour
+
+
+def _percent(counts: CellCounts, names: tuple[CellClass, ...]) -> str:
+    return f"{100 * counts.sum_of(names) / counts.n_tumour:.1f} %"
+
+
+def _find_breast(table: Guideline, counts: CellCounts, false: FalseRates) -> Finding:
+    """Breast, ASCO/CAP 2018 affirmed 2023, in the order of design section 3."""
+    limit = f"{table.min_percent:g} %"
+    intense = (CellClass.COMPLETE_INTENSE,)
+    if table.exceeds(counts, intense):
+        why = f"complete intense membrane in {_percent(counts, intense)} of tumour cells (> {limit})"
+        return Finding("3+", Category.POSITIVE, (why,))
+
+    def real(names: tuple[CellClass, ...]) -> bool:
+        return are_real(counts.sum_of(names), counts.n_tumour, false.of(names))
+
+    if table.exceeds(counts, MODERATE_OR_MORE):
+        share = _percent(counts, MODERATE_OR_MORE)
+        reasons = [
+            f"weak to moderate complete, or moderate to intense, membrane in {share} of tumour cells (> {limit})"
+        ]
+        if not table.exceeds(counts, COMPLETE):
+            share = _percent(counts, (CellClass.INCOMPLETE_INTENSE,))
+            reasons.append(f"the incomplete intense part carries it: {share} incomplete, moderate to intense")
+        if real(intense):
+            reasons.append(f"complete intense membrane in {_percent(counts, intense)} (<= {limit})")
+        return Finding("2+", Category.EQUIVOCAL, tuple(reasons))
+    if real(intense):
+        why = f"heterogeneous: complete intense membrane in {_percent(counts, intense)} of tumour cells (<= {limit})"
+        return Finding("2+", Category.EQUIVOCAL, (why,))
+    if table.exceeds(counts, STAINED):
+        why = f"faint or incomplete membrane in {_percent(counts, STAINED)} of tumour cells (> {limit})"
+        return Finding("1+", Category.LOW, (why,))
+    if real(BELOW_INTENSE):
+        why = (
+            f"complete or moderate membrane in {_percent(counts, BELOW_INTENSE)} of tumour cells (<= {limit}): "
+            "pattern not defined by the guideline: second reader"
+        )
+        return Finding("0", Category.UNDETERMINED, (why,))
+    if real(STAINED):
+        why = f"faint incomplete membrane in {_percent(counts, STAINED)} of tumour cells (<= {limit})"
+        return Finding("0", Category.ULTRALOW, (why,))
+    n_stained = counts.sum_of(STAINED)
+    why = "no membrane staining"
+    if n_stained:
+        why += (
+            f" beyond noise: {n_stained} of {counts.n_tumour} cells, no more than this method calls stained by mistake"
+        )
+    return Finding("0", Category.NULL, (why,))
+
+
+BREAST_2023 = Guideline(
+    name="breast-2023",
+    source="Wolff et al., ASCO/CAP HER2 testing in breast cancer, focused update 2018, affirmed 2023 "
+    "(Arch Pathol Lab Med 147:993-1000)",
+    min_percent=10.0,
+    find=_find_breast,
+)
+GUIDELINES = {table.name: table for table in (BREAST_2023,)}
+
+
+def guideline(name: str) -> Guideline:
+    """Guideline table of that name; NotAvailableError for one that this version does not have."""
+    try:
+        return GUIDELINES[name]
+    except KeyError:
+        raise NotAvailableError("guideline", name, sorted(GUIDELINES)) from None

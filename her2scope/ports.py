@@ -1,0 +1,156 @@
+"""What the core asks of the outside: each Protocol has one contract suite in `tests/contracts`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from her2scope.domain.cells import StainCuts
+from her2scope.domain.events import Event
+from her2scope.domain.false_cells import FalseRates
+from her2scope.records import Frame, ReportContent, Segmentation, StainImage
+
+
+class CameraSource(Protocol):
+    """A source of frames. One thread opens, reads and closes it; it knows no Qt."""
+
+    name: str
+    """What the status line calls it."""
+
+    def open(self) -> None:
+        """Claim the device; raise CameraNotFound or CameraBusy."""
+
+    def read(self, timeout_s: float) -> Frame:
+        """Wait for the next frame; raise CameraTimeout or CameraLost, never return None."""
+
+    def close(self) -> None:
+        """Release the device. Safe to call twice and after an error."""
+
+
+@runtime_checkable
+class Stage(Protocol):
+    """Something that moves the slide under the objective. Its calls return at once and may come from any thread."""
+
+    def move_by_um(self, dx_um: float, dy_um: float) -> None:
+        """Move the view over the slide, x to the right, y down."""
+
+    def places(self) -> tuple[str, ...]:
+        """Named places of this slide (`control 3+`, `tissue`), empty where it knows none."""
+
+    def go_to(self, place: str) -> None:
+        """Move to a named place."""
+
+
+@runtime_checkable
+class Nosepiece(Protocol):
+    """A revolver of objectives that the program can turn or read. Calls may come from any thread."""
+
+    def objectives(self) -> tuple[str, ...]:
+        """Names from the weakest to the strongest."""
+
+    def objective(self) -> str:
+        """The one in the light path."""
+
+    def select_objective(self, name: str) -> None:
+        """Turn to `name`."""
+
+
+@runtime_checkable
+class FrameSequence(Protocol):
+    """A source whose pictures the reader pages through (a folder of images). Calls may come from any thread."""
+
+    def step(self, places: int) -> None:
+        """Show the picture `places` further on, wrapping round at both ends."""
+
+
+class Segmenter(Protocol):
+    """A method that finds cells and measures their membranes."""
+
+    method: str
+    """Name of the method: `network` or `closed-contours`."""
+    model_name: str
+    model_sha256: str
+    """Digest of what decides the result beside the settings; empty where the method has no model file."""
+    false_rates: FalseRates
+
+    def segment(self, frame: Frame, stains: StainImage, cuts: StainCuts) -> Segmentation:
+        """Find, measure and classify the cells of one usable frame. Pure: the same input gives the same cells."""
+
+    def control_cut(self, cells: Segmentation, cuts: StainCuts) -> float | None:
+        """Intense cut (od10) that a 3+ control so segmented gives; None where it has too few complete cells."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseSummary:
+    """A stored case, as a list shows it."""
+
+    case_id: str
+    opened_utc: str
+    n_fields: int
+    """Fields accepted and not removed."""
+    finished: bool
+    locked: bool
+    """Another program has it open now."""
+    problem: str | None = None
+    """Why the case cannot be opened, in words, where it cannot."""
+
+
+class CaseFile(Protocol):
+    """One open case, claimed by this process until `close`. Used by one thread at a time."""
+
+    case_id: str
+
+    def append(self, event: Event, images: Sequence[NDArray[np.uint8]] = ()) -> None:
+        """Write an event and the images it names by digest; durable (fsync) when it returns.
+
+        Raises DiskFullError or StoreError; then nothing of the event is in the case.
+        """
+
+    def events(self) -> tuple[Event, ...]:
+        """All events so far, in order; CaseDamagedError where one is missing or unreadable."""
+
+    def image(self, digest: str) -> NDArray[np.uint8]:
+        """Image with that `records.image_digest`; CaseDamagedError where it is missing or altered."""
+
+    def close(self) -> None:
+        """Let go of the case. Safe to call twice."""
+
+
+class CaseStore(Protocol):
+    """Where cases live."""
+
+    def create(self, case_id: str) -> CaseFile:
+        """Start a case; StoreError where the id is taken or cannot be a folder name."""
+
+    def open(self, case_id: str) -> CaseFile:
+        """Open a case; CaseNotFoundError, CaseLockedError, CaseDamagedError."""
+
+    def cases(self) -> tuple[CaseSummary, ...]:
+        """All cases, newest first; a damaged or locked one is listed, never an error."""
+
+
+class ReportWriter(Protocol):
+    """Writes one file from a report's content; written aside, then renamed."""
+
+    suffix: str
+
+    def write(self, content: ReportContent, path: Path) -> None:
+        """Write the report to `path`."""
+
+
+class Clock(Protocol):
+    """Time, so that tests can hold it."""
+
+    def now_utc(self) -> str:
+        """ISO 8601 in UTC, to the millisecond."""
+
+    def monotonic_s(self) -> float:
+        """Seconds that never go back."""
+
+
+JsonObject = dict[str, Any]

@@ -1,0 +1,280 @@
+"""What travels between the parts: frames, cells, fields, controls, cases. Immutable once made."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from her2scope.domain.cells import CellClass, CellCounts, CellKind, MembraneMeasure, StainCuts
+from her2scope.domain.control import ControlMeasures, ControlVerdict
+from her2scope.domain.events import Event
+from her2scope.domain.guideline import Finding, Ish, Score
+from her2scope.domain.score import CaseScore, ControlStanding, TooFewCells
+
+RgbImage = NDArray[np.uint8]
+"""`(H, W, 3)` uint8, R first."""
+Plane = NDArray[np.float32]
+"""`(H, W)` float32."""
+Mask = NDArray[np.uint8]
+"""`(H, W)` uint8."""
+
+FAINT, INTENSE = 128, 255
+"""Values of a membrane mask: 0 none, 128 faint to moderate, 255 intense (contract of `--mask-dir`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CameraState:
+    """How the camera was set. A control holds only for fields taken in an equal state."""
+
+    objective: str | None = None
+    response: str = "unknown"
+    """`linear`, `srgb`, `gamma:X` or `unknown` (then od10 is apparent)."""
+    exposure_ms: float | None = None
+    gain: float | None = None
+    white_balance: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One camera image. It owns its pixels, which are read-only: handed over, not lent."""
+
+    rgb: RgbImage
+    index: int
+    captured_s: float
+    """Monotonic time of capture."""
+    um_per_px: float
+    camera: CameraState = field(default_factory=CameraState)
+    name: str = ""
+    """File name, or the camera's name: what a reader would call it."""
+    stage_um: tuple[float, float] | None = None
+    """Centre of the picture in stage coordinates, where a stage tells it."""
+
+    def __post_init__(self) -> None:
+        if self.rgb.ndim != 3 or self.rgb.shape[2] != 3 or self.rgb.dtype != np.uint8:
+            raise ValueError(f"a frame is (H, W, 3) uint8, not {self.rgb.shape} {self.rgb.dtype}")
+        self.rgb.setflags(write=False)
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.rgb.shape[0], self.rgb.shape[1]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackedFrame:
+    """A frame and where it lies on the slide, as far as the pictures tell."""
+
+    frame: Frame
+    x_px: float = 0.0
+    y_px: float = 0.0
+    """Place of the frame's top left corner relative to the first frame of its island, x to the right."""
+    island: int = 0
+    """Frames of one island are registered to each other; a jump starts a new one."""
+    speed_um_per_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StainImage:
+    """A frame unmixed into its stains, at the frame's own resolution."""
+
+    dab_od10: Plane
+    haematoxylin_od10: Plane
+    um_per_px: float
+    white_rgb: tuple[float, float, float]
+    white_estimated: bool
+    """No white reference was given: the white was estimated from the picture, and that is said."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cell:
+    """One cell of a field: where it is, what its membrane measured, which class that gives."""
+
+    x_px: float
+    y_px: float
+    nucleus_radius_um: float
+    kind: CellKind
+    edge: bool
+    """Its outline leaves the image: listed, not counted."""
+    measure: MembraneMeasure
+    outline_xy_px: NDArray[np.float32]
+    """`(N, 2)` places along the cell's own outline."""
+    cell_class: CellClass | None
+    """None for a cell that is not tumour."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segmentation:
+    """What a method found in a field; cells are measured and classified."""
+
+    cells: tuple[Cell, ...]
+    membrane: Mask
+    """0 none, `FAINT`, `INTENSE`."""
+    provider: str
+
+
+@dataclass(frozen=True, slots=True)
+class QualityReport:
+    """Whether a frame can be scored, and each reason why not or with what reservation."""
+
+    usable: bool
+    codes: tuple[str, ...]
+    """`blurred`, `over_exposed`, `under_exposed`, `clipped`, `moving`, `no_tissue`, `too_coarse`, `too_small`."""
+    reasons: tuple[str, ...]
+    focus: float
+    clipped_share: float
+    """Of the tissue's pixels: a channel >= 254 or <= 2."""
+    tissue_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class StainSummary:
+    """DAB and haematoxylin of one field, as a control is judged by them (od10, medians)."""
+
+    membrane_od10: float
+    background_od10: float
+    nuclear_od10: float
+    counterstain_od10: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramInfo:
+    """What made a result."""
+
+    version: str
+    method: str
+    model_name: str
+    model_sha256: str
+    provider: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FieldResult:
+    """The analysis of one frame."""
+
+    frame: Frame
+    quality: QualityReport
+    cells: tuple[Cell, ...]
+    membrane: Mask
+    cuts: StainCuts
+    counts: CellCounts
+    """Cells whose outline lies in the image."""
+    finding: Finding | TooFewCells | None
+    """None where the field is unusable."""
+    stain: StainSummary
+    curve: tuple[float, ...]
+    """Characteristic curve: share of stained pixels above each saturation 0.1, 0.2 ... 0.8."""
+    white_rgb: tuple[float, float, float]
+    white_estimated: bool
+    program: ProgramInfo
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def score(self) -> Score | None:
+        """Score of this field alone, None where there is none."""
+        return self.finding.score if isinstance(self.finding, Finding) else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ControlReading:
+    """One reading of a control field; every one is kept."""
+
+    number: int
+    at_utc: str
+    expected: Score
+    lot: str
+    measures: ControlMeasures
+    verdict: ControlVerdict
+    result: FieldResult
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """A field shows tissue that an earlier field shows too."""
+
+    field: int
+    """Number of the earlier field."""
+    dx_px: float
+    dy_px: float
+    """Where this field's top left corner lies in the earlier field's pixels."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AcceptedField:
+    """A field of a case: its analysis, and which of its cells the case counts."""
+
+    number: int
+    at_utc: str
+    result: FieldResult
+    overlaps: tuple[Overlap, ...]
+    active: bool
+    counted: tuple[bool, ...]
+    """Per cell: counted in the case, that is inside the image and not seen in an earlier active field."""
+    counts: CellCounts
+    """Of the counted cells."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderScore:
+    """The pathologist's own score; None stands for indeterminate."""
+
+    score: Score | None
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CaseView:
+    """A case at one moment, for the window and the report."""
+
+    case_id: str
+    opened_utc: str
+    finished_utc: str | None
+    who: str
+    guideline: str
+    guideline_source: str
+    program: ProgramInfo
+    um_per_px: float | None
+    """Coarsest scale of the active fields."""
+    cuts: StainCuts
+    cuts_from_control: bool
+    controls: tuple[ControlReading, ...]
+    standing: ControlStanding
+    override_reason: str | None
+    fields: tuple[AcceptedField, ...]
+    """In the order of acceptance, removed ones with `active` False."""
+    score: CaseScore
+    ish: Ish | None
+    reader_score: ReaderScore | None
+    settings: Mapping[str, Any]
+    calibration: Mapping[str, Any]
+    events: tuple[Event, ...]
+
+    @property
+    def control(self) -> ControlReading | None:
+        """The reading in force: the latest one of the 3+ level."""
+        return next((reading for reading in reversed(self.controls) if reading.expected == "3+"), None)
+
+    @property
+    def active_fields(self) -> tuple[AcceptedField, ...]:
+        """Fields that count."""
+        return tuple(item for item in self.fields if item.active)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReportContent:
+    """All that a report says; every writer takes its words and figures from here, so they cannot disagree."""
+
+    case: CaseView
+    written_utc: str
+    title: str = "HER2 IHC reference score"
+    disclaimer: str = "Research use only. Not validated for diagnosis; the pathologist's own score decides."
+
+
+def image_digest(image: NDArray[np.uint8]) -> str:
+    """Address of an image by its content: SHA-256 over shape and pixels, in hex."""
+    pixels = np.ascontiguousarray(image)
+    return hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()

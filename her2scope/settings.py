@@ -1,0 +1,299 @@
+"""Everything that can be set, as frozen dataclasses <-> YAML.
+
+Scoring settings and calibrations refuse an unknown key or an impossible value: a slip there moves a score.
+Preferences repair themselves: a slip there only moves a window.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import os
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from her2scope.domain.cells import CellRule, StainCuts
+from her2scope.domain.control import ControlLimits
+from her2scope.domain.errors import Her2ScopeError, SettingsError
+from her2scope.domain.guideline import BREAST_2023
+from her2scope.domain.score import MIN_CASE_CELLS, MIN_FIELD_CELLS
+from her2scope.domain.units import checked_um_per_px
+
+T = TypeVar("T")
+Vector = tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class QualitySettings:
+    """Limits of the quality gate. Start values from the real camera fields and tiles at hand."""
+
+    min_side_px: int = 64
+    """A picture smaller than this cannot hold a cell and its surroundings."""
+    min_focus: float = 1.0
+    """Least sharpness; 1 is the limit set by `imaging.quality`, real sharp fields have 1.2 to 2.5."""
+    min_contrast_od10: float = 0.0123
+    """Least spread of 2-4 um structures; sharp pale fields have 0.0128 and more."""
+    max_clipped_share: float = 0.05
+    unusable_clipped_share: float = 0.30
+    """Real 3+ camera fields have 7 to 10 % clipped pixels (design section 2)."""
+    min_tissue_share: float = 0.05
+    max_speed_um_per_s: float = 60.0
+    """Faster than this and a 1/100 s exposure smears more than a faint membrane's width."""
+    max_dark_white: float = 70.0
+    """A white below this grey level means the lamp is off or the shutter closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedContoursSettings:
+    """The paper's method (arXiv 2110.12900); lengths in um. Values it does not print are measured or usual ones."""
+
+    rule: CellRule = CellRule(complete_share=1.0, intense_share=0.5, present_share=0.05)
+    """The paper's classes: a closed contour is complete; it is intense by its median."""
+    working_um_per_px: float = 0.25
+    """Finer images are reduced to this, so that a filter sees the same tissue at every camera."""
+    nucleus_smoothing_um: float = 1.4
+    nucleus_distance_um: float = 5.0
+    """Least distance of two nuclei: the diameter of a lymphocyte's nucleus."""
+    min_nucleus_od10: float = 0.06
+    """Haematoxylin of a nucleus over its surroundings."""
+    min_cell_um2: float = 10.0
+    max_cell_um2: float = 450.0
+    """A closed contour of another area encloses no single cell."""
+    min_empty_ring_um2: float = 28.0
+    """A contour without a nucleus must be larger: vacuoles and holes between cells are smaller than cells."""
+    n_levels: int = 10
+    highest_level_od10: float = 1.5
+    """Contours are sought at this many levels from the stained cut up to this one (a strong 3+ wall)."""
+    closing_um: float = 0.9
+    """Gaps up to this are bridged: under 1 um (design section 1)."""
+    dilation_um: float = 2.0
+    """Dilation of the membrane mask before it is filled: finds incomplete membranes."""
+    min_rim_share: float = 0.15
+    """Least share of a nucleus' rim that the dilated and filled mask must cover: less is a speck, not a membrane."""
+    reach_um: float = 8.0
+    """Farthest that an open cell's membrane is looked for from its nucleus."""
+    min_membrane_um2: float = 3.0
+    """Smaller stained specks are no membrane."""
+    cut_least_of_median: float = 0.6
+    """Cells weaker than this share of the control's median are not its 3+ population and set no cut."""
+    cut_low_percentile: float = 5.0
+    cut_high_percentile: float = 15.0
+    """The control's minimum DAB: mean of this range of the complete cells' membranes, not one pixel."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringSettings:
+    """All that can move a score, stored with each case."""
+
+    guideline: str = BREAST_2023.name
+    cuts: StainCuts = StainCuts()
+    min_case_cells: int = MIN_CASE_CELLS
+    min_field_cells: int = MIN_FIELD_CELLS
+    quality: QualitySettings = QualitySettings()
+    control: ControlLimits = ControlLimits()
+    closed_contours: ClosedContoursSettings = ClosedContoursSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """One microscope and camera, as calibrated."""
+
+    name: str = "none"
+    date: str = ""
+    objectives: Mapping[str, float] = field(default_factory=dict)
+    """um per px of the camera's full image, per objective."""
+    response: str = "unknown"
+    """`linear`, `srgb`, `gamma:X` or `unknown`."""
+    white_rgb: Vector | None = None
+    """Mean of an empty field (0..255 as the camera gives it); None: estimated from each picture, and said."""
+    haematoxylin_vector: Vector = (0.650, 0.704, 0.286)
+    dab_vector: Vector = (0.268, 0.570, 0.776)
+    """od10 per channel of each pure stain: Ruifrok and Johnston, Anal Quant Cytol Histol 23:291, 2001."""
+
+    def __post_init__(self) -> None:
+        for name, um_per_px in self.objectives.items():
+            try:
+                checked_um_per_px(um_per_px)
+            except Her2ScopeError as error:
+                raise SettingsError(f"objective {name}: {error}") from error
+        _check_response(self.response)
+        if self.white_rgb is not None and not all(0 < value <= 255 for value in self.white_rgb):
+            raise SettingsError(f"white_rgb must be three values from 1 to 255, not {self.white_rgb}.")
+        for what in ("haematoxylin_vector", "dab_vector"):
+            vector = getattr(self, what)
+            if not all(math.isfinite(value) for value in vector) or math.hypot(*vector) < 1e-6:
+                raise SettingsError(f"{what} {vector} has no direction. Give od10 per channel, as 0.27, 0.57, 0.78.")
+        _check_stains_differ(self.haematoxylin_vector, self.dab_vector)
+
+
+def _check_response(response: str) -> None:
+    if response in ("linear", "srgb", "unknown"):
+        return
+    kind, _, value = response.partition(":")
+    try:
+        gamma = float(value)
+    except ValueError:
+        gamma = math.nan
+    if kind != "gamma" or not 0.2 <= gamma <= 5:
+        raise SettingsError(f"response '{response}' is not known. Use linear, srgb, gamma:X (X 0.2 to 5) or unknown.")
+
+
+def _check_stains_differ(first: Vector, second: Vector) -> None:
+    cosine = sum(a * b for a, b in zip(first, second, strict=True)) / (math.hypot(*first) * math.hypot(*second))
+    if cosine > 0.995:
+        raise SettingsError("haematoxylin_vector and dab_vector point the same way: the stains cannot be told apart.")
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """How the window looks; nothing here can move a score."""
+
+    palette: str = "safe"
+    """`safe` (colour-blind-safe) or `paper` (colours of arXiv 2110.12900)."""
+    show_membranes: bool = True
+    show_cells: bool = True
+    show_filled: bool = False
+    show_outlines: bool = False
+    reader: str = ""
+    """Name of the pathologist, as it stands in events and reports."""
+    window_wh: tuple[int, int] = (1366, 768)
+
+
+# ---- YAML ---------------------------------------------------------------------------------------------------------
+
+
+def as_mapping(settings: Any) -> dict[str, Any]:
+    """Plain mapping of any settings dataclass, for YAML, JSON and the case record."""
+
+    def plain(value: Any) -> Any:
+        if dataclasses.is_dataclass(value):
+            return {item.name: plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
+        if isinstance(value, Enum):
+            return value.value
+        if isinstance(value, Mapping):
+            return {str(key): plain(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(item) for item in value]
+        return value
+
+    return typing.cast(dict[str, Any], plain(settings))
+
+
+def from_mapping(kind: type[T], data: Any, where: str) -> T:
+    """Build a settings dataclass; SettingsError (with the nearest known key) for anything it does not know."""
+    return typing.cast(T, _convert(kind, data, where))
+
+
+def load_scoring(path: Path) -> ScoringSettings:
+    """Read scoring settings; keys left out keep their default."""
+    return from_mapping(ScoringSettings, _read_yaml(path), str(path))
+
+
+def load_calibration(path: Path) -> Calibration:
+    """Read a microscope's calibration; keys left out keep their default."""
+    return from_mapping(Calibration, _read_yaml(path), str(path))
+
+
+def load_preferences(path: Path) -> tuple[Preferences, tuple[str, ...]]:
+    """Read preferences, replacing whatever is wrong by its default; also what was replaced, in words."""
+    repairs: list[str] = []
+    if not path.exists():
+        return Preferences(), ()
+    try:
+        data = _read_yaml(path)
+    except SettingsError as error:
+        return Preferences(), (str(error),)
+    good = Preferences()
+    for key, value in data.items() if isinstance(data, Mapping) else ():
+        try:
+            good = dataclasses.replace(
+                good, **{key: getattr(from_mapping(Preferences, {key: value}, str(path)), str(key))}
+            )
+        except Her2ScopeError as error:
+            repairs.append(f"{error} Its default is used.")
+    return good, tuple(repairs)
+
+
+def save_yaml(settings: Any, path: Path) -> None:
+    """Write a settings dataclass, aside and then renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(path.name + ".part")
+    aside.write_text(yaml.safe_dump(as_mapping(settings), sort_keys=False), encoding="utf-8")
+    os.replace(aside, path)
+
+
+def home_dir() -> Path:
+    """Folder of cases, preferences and logs: `HER2SCOPE_HOME`, else `~/her2scope`."""
+    return Path(os.environ.get("HER2SCOPE_HOME") or Path.home() / "her2scope")
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"{path}: no such file. Check the path.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read ({error}). Check that it is a YAML text file.") from error
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" in line {where.line + 1}" if where else ""
+        raise SettingsError(f"{path}: not valid YAML{line}. Correct it, or start from calibration/.") from error
+    return {} if data is None else data
+
+
+def _convert(kind: Any, value: Any, where: str) -> Any:
+    """`value` from YAML as `kind`: a dataclass, number, text, flag, optional, tuple or mapping of these."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return _convert_dataclass(kind, value, where)
+    if origin in (types.UnionType, typing.Union):
+        wanted = next(item for item in inner if item is not types.NoneType)
+        return None if value is None else _convert(wanted, value, where)
+    if origin is tuple:
+        if not isinstance(value, list | tuple) or len(value) != len(inner):
+            raise SettingsError(f"{where}: expected {len(inner)} values, found {value!r}. Correct it.")
+        return tuple(_convert(item_kind, item, where) for item_kind, item in zip(inner, value, strict=True))
+    if origin in (Mapping, dict):
+        if not isinstance(value, Mapping):
+            raise SettingsError(f"{where}: expected names with values, found {value!r}. Correct it.")
+        return {str(key): _convert(inner[1], item, f"{where}: {key}") for key, item in value.items()}
+    return _convert_plain(kind, value, where)
+
+
+def _convert_plain(kind: Any, value: Any, where: str) -> Any:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if kind is float and is_number:
+        return float(value)
+    if kind is int and is_number and float(value).is_integer():
+        return int(value)
+    if kind is bool and isinstance(value, bool):
+        return value
+    if kind is str and not isinstance(value, Mapping | list) and value is not None:
+        return str(value)
+    words = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
+    raise SettingsError(f"{where}: expected {words.get(kind, kind)}, found {value!r}. Correct it.")
+
+
+def _convert_dataclass(kind: type, value: Any, where: str) -> Any:
+    if not isinstance(value, Mapping):
+        raise SettingsError(f"{where}: expected keys with values, found {value!r}. Correct it.")
+    hints = typing.get_type_hints(kind)
+    known = [item.name for item in dataclasses.fields(kind)]
+    for key in value:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"Did you mean '{near[0]}'?" if near else f"Known keys: {', '.join(known)}."
+            raise SettingsError(f"{where}: unknown key '{key}'. {hint}")
+    arguments = {key: _convert(hints[key], item, f"{where}: {key}") for key, item in value.items()}
+    try:
+        return kind(**arguments)
+    except Her2ScopeError as error:
+        raise SettingsError(f"{where}: {error}") from error
