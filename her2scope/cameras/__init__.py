@@ -1,0 +1,1 @@
+"""Sources of frames: one file per kind, each behind `ports.CameraSource`; `registry` makes them from a URI."""

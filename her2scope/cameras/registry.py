@@ -1,0 +1,155 @@
+"""From a URI (`camera:0`, `images:DIR`) to a source of frames."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+from her2scope.cameras.images import ImageFolderSource
+from her2scope.cameras.uvc import UvcCameraSource
+from her2scope.cameras.video import VideoFileSource
+from her2scope.domain.errors import BadInputError, NotAvailableError
+from her2scope.domain.units import checked_um_per_px
+from her2scope.ports import CameraSource
+from her2scope.records import CameraState
+from her2scope.settings import Calibration
+
+PHANTOM_SIZE_WH = (1280, 1024)
+PHANTOM_SCORE = "2+"
+PHANTOM_OBJECTIVE = "40x"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """What a source needs to know beside its URI."""
+
+    calibration: Calibration = field(default_factory=Calibration)
+    objective: str | None = None
+    """Objective in the light path, as the calibration names it."""
+    um_per_px: float | None = None
+    """Pixel size; wins over the calibration's. The phantom knows its own and takes neither."""
+    size_wh: tuple[int, int] | None = None
+    """Picture size, for the sources that can choose: the phantom and cameras."""
+    seed: int = 0
+    """Of the phantom."""
+
+
+class UnknownSourceError(NotAvailableError):
+    """A URI whose scheme this version does not know; says which one may have been meant."""
+
+    def __init__(self, uri: str, hint: str = "") -> None:
+        super().__init__("source", uri, list(SOURCE_URIS))
+        self.args = (f"source '{uri}' is not available in this version. {hint}Available: {', '.join(SOURCE_URIS)}.",)
+
+
+def open_source(uri: str, options: SourceOptions) -> CameraSource:
+    """Make the source that `uri` names. Its device is claimed later, by `CameraSource.open` in the camera's thread.
+
+    Raises
+    ------
+    UnknownSourceError
+        For a scheme that is not known, with the nearest one that is.
+    BadInputError
+        For a URI or an option that cannot be used, and where the pixel size is not known.
+    """
+    scheme, colon, rest = uri.partition(":")
+    if uri.startswith("/dev/"):  # as `ls /dev/video*` prints a camera
+        scheme, colon, rest = "camera", ":", uri
+    factory = _FACTORIES.get(scheme.lower()) if colon else None
+    if factory is None:
+        raise UnknownSourceError(uri, _hint(uri, scheme))
+    return factory(rest, options)
+
+
+def pixel_size_um(options: SourceOptions) -> float:
+    """Pixel size of a real source: as given, else the calibration's for the objective; BadInputError without either."""
+    if options.um_per_px is not None:
+        return checked_um_per_px(options.um_per_px)
+    objectives = options.calibration.objectives
+    if options.objective is None:
+        raise BadInputError("pixel size unknown: give --um-per-px, or --objective with --calibration.")
+    if options.objective not in objectives:
+        known = f"It knows {', '.join(objectives)}." if objectives else "It lists no objectives."
+        raise BadInputError(
+            f"pixel size unknown: calibration '{options.calibration.name}' has no objective '{options.objective}'. "
+            f"{known} Name one of its objectives, or give --um-per-px."
+        )
+    return objectives[options.objective]
+
+
+# ---- factories ----------------------------------------------------------------------------------------------------
+
+
+def _state(options: SourceOptions) -> CameraState:
+    return CameraState(objective=options.objective, response=options.calibration.response)
+
+
+def _path(rest: str, usage: str) -> Path:
+    if not rest:
+        raise BadInputError(f"'{usage}' needs a path after the colon.")
+    return Path(rest).expanduser()
+
+
+def _images(rest: str, options: SourceOptions) -> CameraSource:
+    return ImageFolderSource(_path(rest, "images:DIR"), pixel_size_um(options), _state(options))
+
+
+def _video(rest: str, options: SourceOptions) -> CameraSource:
+    return VideoFileSource(_path(rest, "video:FILE"), pixel_size_um(options), _state(options))
+
+
+def _camera(rest: str, options: SourceOptions) -> CameraSource:
+    device: int | str = rest
+    if rest.isdecimal():
+        device = int(rest)
+    elif not rest.startswith("/dev/"):
+        raise BadInputError(
+            f"'camera:{rest}' names no camera. Give its number (camera:0) or path (camera:/dev/video0)."
+        )
+    return UvcCameraSource(device, pixel_size_um(options), _state(options), size_wh=options.size_wh)
+
+
+def _phantom(rest: str, options: SourceOptions) -> CameraSource:
+    # Here, not above: drawing code that no other source needs.
+    from her2scope.phantom.microscope import PhantomMicroscope
+
+    score, _, query = rest.partition("?")
+    return PhantomMicroscope(
+        seed=_phantom_seed(query, options.seed),
+        size_wh=options.size_wh or PHANTOM_SIZE_WH,
+        score=score or PHANTOM_SCORE,
+        objective=options.objective or PHANTOM_OBJECTIVE,
+    )
+
+
+def _phantom_seed(query: str, default: int) -> int:
+    """Seed of `phantom:3+?seed=7`."""
+    given = dict(parse_qsl(query, keep_blank_values=True))
+    value = given.pop("seed", str(default))
+    if given or not value.isdecimal():
+        raise BadInputError(f"'phantom:...?{query}' is not understood. Give a seed only, such as phantom:3+?seed=7.")
+    return int(value)
+
+
+_FACTORIES: dict[str, Callable[[str, SourceOptions], CameraSource]] = {
+    "phantom": _phantom,
+    "camera": _camera,
+    "images": _images,
+    "video": _video,
+}
+SOURCE_URIS = ("phantom:", "camera:N", "images:DIR", "video:FILE")
+"""What can be opened, as a help text shows it."""
+
+
+def _hint(uri: str, scheme: str) -> str:
+    """What was probably meant, as a sentence, or nothing."""
+    path = Path(uri).expanduser()
+    if path.is_dir():
+        return f"Did you mean 'images:{uri}'? "
+    if path.is_file():
+        return f"Did you mean 'video:{uri}', or 'images:' with its folder? "
+    near = difflib.get_close_matches(scheme.lower(), _FACTORIES, n=1)
+    return f"Did you mean '{near[0]}:'? " if near else ""

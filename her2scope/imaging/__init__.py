@@ -1,0 +1,1 @@
+"""Pixels to numbers: stains, quality, registration, outlines and profiles. Pure functions on arrays."""

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cameras.fakes import colour_picture
+
+from her2scope.cameras.images import ImageFolderSource
+from her2scope.cameras.registry import SOURCE_URIS, SourceOptions, UnknownSourceError, open_source, pixel_size_um
+from her2scope.cameras.uvc import UvcCameraSource
+from her2scope.cameras.video import VideoFileSource
+from her2scope.domain.errors import BadInputError, NotAvailableError
+from her2scope.imaging.files import write_png
+from her2scope.settings import Calibration
+
+CALIBRATION = Calibration(name="lab 3", objectives={"20x": 0.5, "40x": 0.25}, response="srgb")
+BY_HAND = SourceOptions(um_per_px=0.25)
+
+
+@pytest.mark.parametrize(
+    ("uri", "kind", "name"),
+    [
+        ("images:some/folder", ImageFolderSource, "images:some/folder"),
+        ("video:some/file.mp4", VideoFileSource, "video:file.mp4"),
+        ("camera:0", UvcCameraSource, "camera:0"),
+        ("camera:/dev/video2", UvcCameraSource, "camera:/dev/video2"),
+        ("/dev/video2", UvcCameraSource, "camera:/dev/video2"),
+        ("IMAGES:some/folder", ImageFolderSource, "images:some/folder"),
+    ],
+)
+def test_a_uri_names_its_source_without_opening_it(uri: str, kind: type, name: str) -> None:
+    source = open_source(uri, BY_HAND)
+    assert isinstance(source, kind)
+    assert source.name == name
+
+
+@pytest.mark.parametrize(
+    ("uri", "meant"),
+    [("image:folder", "images:"), ("cam:0", "camera:"), ("vide:x.mp4", "video:"), ("phantoms:", "phantom:")],
+)
+def test_an_unknown_source_names_the_nearest_and_all(uri: str, meant: str) -> None:
+    with pytest.raises(UnknownSourceError, match=f"Did you mean '{meant}'") as error:
+        open_source(uri, BY_HAND)
+    assert all(known in str(error.value) for known in SOURCE_URIS)
+
+
+@pytest.mark.parametrize("uri", ["stream:http://x", "slide:a.svs", "mm:x.cfg", "genicam:123", "", "7", ":"])
+def test_what_this_version_does_not_know_is_not_available(uri: str) -> None:
+    with pytest.raises(NotAvailableError, match="not available in this version"):
+        open_source(uri, BY_HAND)
+
+
+def test_a_bare_folder_is_answered_with_the_uri_for_it(tmp_path: Path) -> None:
+    with pytest.raises(NotAvailableError, match=f"Did you mean 'images:{tmp_path}'"):
+        open_source(str(tmp_path), BY_HAND)
+
+
+@pytest.mark.parametrize("uri", ["images:", "video:", "camera:", "camera:one", "camera:-1"])
+def test_a_source_without_its_device_is_bad_input(uri: str) -> None:
+    with pytest.raises(BadInputError):
+        open_source(uri, BY_HAND)
+
+
+def test_a_pixel_size_given_by_hand_wins() -> None:
+    assert pixel_size_um(SourceOptions(CALIBRATION, objective="40x", um_per_px=0.3)) == 0.3
+
+
+def test_the_objective_gives_the_pixel_size() -> None:
+    assert pixel_size_um(SourceOptions(CALIBRATION, objective="20x")) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (SourceOptions(), "pixel size unknown: give --um-per-px, or --objective with --calibration"),
+        (SourceOptions(CALIBRATION), "pixel size unknown"),
+        (SourceOptions(CALIBRATION, objective="63x"), "'lab 3' has no objective '63x'. It knows 20x, 40x"),
+        (SourceOptions(objective="40x"), "lists no objectives"),
+        (SourceOptions(um_per_px=250.0), "not possible"),
+        (SourceOptions(um_per_px=float("nan")), "not possible"),
+        (SourceOptions(um_per_px=0.0), "not possible"),
+    ],
+)
+@pytest.mark.parametrize("uri", ["images:folder", "camera:0", "video:file"])
+def test_without_a_usable_pixel_size_nothing_is_made(uri: str, options: SourceOptions, says: str) -> None:
+    with pytest.raises(BadInputError, match=says):
+        open_source(uri, options)
+
+
+def test_objective_and_response_reach_the_frame(tmp_path: Path) -> None:
+    write_png(tmp_path / "a.png", colour_picture())
+    source = open_source(f"images:{tmp_path}", SourceOptions(CALIBRATION, objective="40x"))
+    source.open()
+    frame = source.read(20.0)
+    source.close()
+    assert (frame.um_per_px, frame.camera.objective, frame.camera.response) == (0.25, "40x", "srgb")
+
+
+@pytest.mark.parametrize("uri", ["phantom:3+?seed=x", "phantom:?sede=3", "phantom:?seed=", "phantom:?seed=-1"])
+def test_an_option_that_the_phantom_does_not_know_is_refused(uri: str) -> None:
+    pytest.importorskip("her2scope.phantom.microscope", reason="the phantom microscope is not there yet")
+    with pytest.raises(BadInputError, match="phantom"):
+        open_source(uri, SourceOptions())
