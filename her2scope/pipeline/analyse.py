@@ -1,0 +1,91 @@
+"""Frame -> FieldResult: quality gate, stains, cells, shares, score of the field. Pure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from her2scope import __version__
+from her2scope.domain.cells import CellCounts, StainCuts
+from her2scope.domain.guideline import guideline
+from her2scope.domain.score import find_score
+from her2scope.imaging.quality import check_quality
+from her2scope.imaging.staining import SATURATION_LEVELS, characteristic_curve, summarise_staining
+from her2scope.imaging.stains import unmix
+from her2scope.ports import Segmenter
+from her2scope.records import FieldResult, Frame, ProgramInfo, QualityReport, Segmentation, StainImage, StainSummary
+from her2scope.settings import Calibration, ScoringSettings
+
+NO_PROVIDER = "none"
+
+
+class FieldAnalyser:
+    """One method with its settings and calibration; `analyse` has no state and may be called from any one thread."""
+
+    def __init__(self, segmenter: Segmenter, settings: ScoringSettings, calibration: Calibration) -> None:
+        self.segmenter, self.settings, self.calibration = segmenter, settings, calibration
+        self.guideline = guideline(settings.guideline)
+
+    def analyse(self, frame: Frame, cuts: StainCuts, speed_um_per_s: float = 0.0) -> FieldResult:
+        """Analyse a frame with the case's cuts; a frame that fails the quality gate has no cells and no score."""
+        timings_ms: dict[str, float] = {}
+        with _timed(timings_ms, "stains"):
+            stains = unmix(frame.rgb, frame.um_per_px, self.calibration)
+        with _timed(timings_ms, "quality"):
+            quality = check_quality(
+                frame.rgb, frame.um_per_px, min(stains.white_rgb), self.settings.quality, speed_um_per_s
+            )
+        if not quality.usable:
+            return self._unusable(frame, quality, stains, cuts, timings_ms)
+        with _timed(timings_ms, "cells"):
+            found = self.segmenter.segment(frame, stains, cuts)
+        with _timed(timings_ms, "staining"):
+            curve = characteristic_curve(frame.rgb, stains, cuts.stained_od10)
+            summary = summarise_staining(stains, found.cells)
+        return self._usable(frame, quality, stains, cuts, found, summary, curve, timings_ms)
+
+    def program(self, provider: str = NO_PROVIDER) -> ProgramInfo:
+        """Version, method and model that results are made with."""
+        segmenter = self.segmenter
+        return ProgramInfo(__version__, segmenter.method, segmenter.model_name, segmenter.model_sha256, provider)
+
+    def _usable(
+        self,
+        frame: Frame,
+        quality: QualityReport,
+        stains: StainImage,
+        cuts: StainCuts,
+        found: Segmentation,
+        summary: StainSummary,
+        curve: tuple[float, ...],
+        timings_ms: dict[str, float],
+    ) -> FieldResult:
+        counts = CellCounts.of(cell.cell_class for cell in found.cells if not cell.edge)
+        finding = find_score(
+            counts, self.guideline, self.segmenter.false_rates, frame.um_per_px, self.settings.min_field_cells
+        )
+        return FieldResult(
+            frame=frame, quality=quality, cells=found.cells, membrane=found.membrane, cuts=cuts, counts=counts,
+            finding=finding, stain=summary, curve=curve, white_rgb=stains.white_rgb,
+            white_estimated=stains.white_estimated, program=self.program(found.provider), timings_ms=timings_ms,
+        )  # fmt: skip
+
+    def _unusable(
+        self, frame: Frame, quality: QualityReport, stains: StainImage, cuts: StainCuts, timings_ms: dict[str, float]
+    ) -> FieldResult:
+        return FieldResult(
+            frame=frame, quality=quality, cells=(), membrane=np.zeros(frame.size_hw, np.uint8), cuts=cuts,
+            counts=CellCounts(), finding=None, stain=StainSummary(0.0, 0.0, 0.0, 0.0),
+            curve=(0.0,) * len(SATURATION_LEVELS), white_rgb=stains.white_rgb,
+            white_estimated=stains.white_estimated, program=self.program(), timings_ms=timings_ms,
+        )  # fmt: skip
+
+
+@contextmanager
+def _timed(timings_ms: dict[str, float], stage: str) -> Iterator[None]:
+    start_s = time.perf_counter()
+    yield
+    timings_ms[stage] = 1000 * (time.perf_counter() - start_s)

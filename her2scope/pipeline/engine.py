@@ -1,0 +1,298 @@
+"""Two threads around one case: the camera's, which never waits, and the analyser's, which owns the case."""
+
+from __future__ import annotations
+
+import logging
+import queue
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from threading import Event, Lock, Thread
+
+from her2scope.domain.errors import CameraError, CameraTimeout, CaseRuleError, Her2ScopeError
+from her2scope.domain.guideline import Ish, Score
+from her2scope.pipeline.live import (
+    CameraPhase,
+    CameraStatus,
+    LiveFigures,
+    LiveListener,
+    LiveResult,
+    Message,
+    Mode,
+    Severity,
+)
+from her2scope.pipeline.mailbox import Latest
+from her2scope.pipeline.session import CaseSession
+from her2scope.pipeline.tracker import Tracker
+from her2scope.ports import CameraSource, Clock
+from her2scope.records import CaseView, FieldResult, ReaderScore, TrackedFrame
+
+LOG = logging.getLogger(__name__)
+FRAME_TIMEOUT_S = 0.5
+STALLED_AFTER_S = 1.0
+"""A picture older than this is not live, and the status says so."""
+STOP_TIMEOUT_S = 5.0
+MAX_WAITING_COMMANDS = 32
+FIGURES_EVERY_S = 1.0
+
+
+class LiveEngine:
+    """Runs a camera and a case side by side, and tells a listener; the `LiveCommands` of the window.
+
+    Lock order: none; the two threads share only the mailbox, the command queue and the newest frame.
+    """
+
+    def __init__(
+        self,
+        source: CameraSource,
+        open_case: Callable[[], CaseSession],
+        listener: LiveListener,
+        write_report: Callable[[CaseView], Sequence[Path]],
+        clock: Clock,
+        first_case: CaseSession | None = None,
+    ) -> None:
+        self._source, self._open_case, self._listener = source, open_case, listener
+        self._write_report, self._clock = write_report, clock
+        self._case = first_case
+        self._frames: Latest[TrackedFrame] = Latest()
+        self._commands: queue.Queue[Callable[[CaseSession], None]] = queue.Queue(MAX_WAITING_COMMANDS)
+        self._newest_lock = Lock()
+        self._newest: TrackedFrame | None = None
+        self._last_result: FieldResult | None = None
+        self._mode = Mode.READING
+        self._stop, self._reconnect = Event(), Event()
+        self._camera_ticks: deque[float] = deque(maxlen=120)
+        self._analysed_ticks: deque[float] = deque(maxlen=120)
+        self._latencies_ms: deque[float] = deque(maxlen=30)
+        self._provider = "-"
+        self._figures_due_s = 0.0
+        self._phase: CameraPhase | None = None
+        self._threads = (
+            Thread(target=self._run_camera, name="her2scope camera"),
+            Thread(target=self._run_analyser, name="her2scope analyser"),
+        )
+
+    def start(self) -> None:
+        """Start both threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Stop and wait for both threads; the case is closed, not finished, and can be resumed."""
+        self._stop.set()
+        self._reconnect.set()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(STOP_TIMEOUT_S)
+                if thread.is_alive():
+                    LOG.error("%s did not stop within %.0f s", thread.name, STOP_TIMEOUT_S)
+
+    # ---- LiveCommands ---------------------------------------------------------------------------------------------
+
+    def set_mode(self, mode: Mode) -> None:
+        """Look at the control or at the case's tissue."""
+        self._mode = mode
+
+    def read_control(self, expected: Score, lot: str) -> None:
+        """Read the newest frame as a control field of a known score."""
+        self._ask(lambda case: self._do_read_control(case, expected, lot))
+
+    def override_control(self, reason: str) -> None:
+        """Score in spite of an invalid control, for a written reason."""
+        self._ask(lambda case: case.override_control(reason), "control overridden; the reason stands in the report")
+
+    def accept_field(self) -> None:
+        """Add the newest frame to the case; refused with a message where it cannot be scored."""
+        self._ask(self._do_accept)
+
+    def remove_field(self, number: int) -> None:
+        """Take a field out of the case."""
+        self._ask(lambda case: case.remove(number), f"field {number} removed (R restores it)")
+
+    def restore_field(self, number: int) -> None:
+        """Put a removed field back."""
+        self._ask(lambda case: case.restore(number), f"field {number} restored")
+
+    def enter_reader_score(self, score: ReaderScore) -> None:
+        """The pathologist's own score."""
+        self._ask(lambda case: case.enter_reader_score(score), "your own score is entered")
+
+    def enter_ish(self, ish: Ish | None) -> None:
+        """The ISH result, None to take it back."""
+        self._ask(lambda case: case.enter_ish(ish), f"ISH: {ish.value if ish else 'not entered'}")
+
+    def finish(self) -> None:
+        """Close the case and write its report; the message says where."""
+        self._ask(self._do_finish)
+
+    def new_case(self) -> None:
+        """Leave this case as it is and start the next one."""
+        self._ask(self._do_new_case)
+
+    def reconnect(self) -> None:
+        """Open a lost camera again."""
+        self._reconnect.set()
+
+    def _ask(self, command: Callable[[CaseSession], None], done: str | None = None) -> None:
+        def run(case: CaseSession) -> None:
+            command(case)
+            if done is not None:
+                self._say(Severity.INFO, done)
+
+        try:
+            self._commands.put_nowait(run)
+        except queue.Full:
+            self._say(Severity.WARNING, "still busy with earlier commands; this one was not taken. Try again.")
+
+    # ---- camera thread --------------------------------------------------------------------------------------------
+
+    def _run_camera(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._watch_camera()
+            except CameraError as error:
+                self._camera_phase(CameraPhase.LOST, str(error))
+                self._say(Severity.ERROR, str(error))
+            except Exception as error:  # noqa: BLE001 - top of a thread: nothing above could tell the reader
+                LOG.exception("camera thread")
+                self._camera_phase(CameraPhase.LOST, f"camera failed: {error}")
+                self._say(Severity.ERROR, f"{self._source.name} failed: {error}. Press Reconnect (F5).")
+            self._source.close()
+            if not self._stop.is_set():
+                self._reconnect.wait()
+                self._reconnect.clear()
+
+    def _watch_camera(self) -> None:
+        """Read frames until told to stop or to reconnect; CameraError where the source fails for good."""
+        tracker = Tracker()
+        self._camera_phase(CameraPhase.STARTING, f"opening {self._source.name}")
+        self._source.open()
+        last_frame_s = self._clock.monotonic_s()
+        while not self._stop.is_set() and not self._reconnect.is_set():
+            try:
+                frame = self._source.read(FRAME_TIMEOUT_S)
+            except CameraTimeout:
+                waited_s = self._clock.monotonic_s() - last_frame_s
+                if waited_s > STALLED_AFTER_S:
+                    self._camera_phase(CameraPhase.STALLED, f"no frame for {waited_s:.0f} s: this picture is not live")
+                continue
+            last_frame_s = self._clock.monotonic_s()
+            tracked = tracker.place(frame)
+            with self._newest_lock:
+                self._newest = tracked
+            self._camera_ticks.append(last_frame_s)
+            self._camera_phase(CameraPhase.LIVE, f"{self._source.name} live")
+            self._listener.on_frame(tracked)
+            self._frames.put(tracked)
+            self._tell_figures(last_frame_s)
+        self._reconnect.clear()
+
+    def _camera_phase(self, phase: CameraPhase, text: str) -> None:
+        """Tell a change of state; a stall is told again as it grows."""
+        if phase is not self._phase or phase is CameraPhase.STALLED:
+            self._listener.on_camera(CameraStatus(phase, text))
+        self._phase = phase
+
+    def _tell_figures(self, now_s: float) -> None:
+        if now_s < self._figures_due_s:
+            return
+        self._figures_due_s = now_s + FIGURES_EVERY_S
+        latency_ms = median(self._latencies_ms) if self._latencies_ms else 0.0
+        self._listener.on_figures(
+            LiveFigures(
+                _rate(self._camera_ticks, now_s), _rate(self._analysed_ticks, now_s), latency_ms,
+                self._frames.replaced, self._provider,
+            )
+        )  # fmt: skip
+
+    # ---- analyser thread ------------------------------------------------------------------------------------------
+
+    def _run_analyser(self) -> None:
+        try:
+            case = self._case = self._case or self._open_case()
+            self._listener.on_case(case.view)
+            while not self._stop.is_set():
+                self._run_commands()
+                tracked = self._frames.take(timeout_s=0.05)
+                if tracked is not None:
+                    self._analyse(tracked)
+        except Her2ScopeError as error:
+            self._say(Severity.ERROR, str(error))
+        except Exception as error:  # noqa: BLE001 - top of a thread: nothing above could tell the reader
+            LOG.exception("analyser thread")
+            self._say(Severity.ERROR, f"the analysis stopped: {error}. What was accepted is saved; restart her2scope.")
+        finally:
+            if self._case is not None:
+                self._case.close()
+
+    def _run_commands(self) -> None:
+        while not self._stop.is_set() and self._case is not None:
+            try:
+                command = self._commands.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                command(self._case)
+            except CaseRuleError as error:
+                self._say(Severity.WARNING, str(error))
+            except Her2ScopeError as error:
+                self._say(Severity.ERROR, str(error))
+            self._listener.on_case(self._case.view)
+
+    def _analyse(self, tracked: TrackedFrame) -> None:
+        if self._case is None:
+            return
+        result = self._case.analyser.analyse(tracked.frame, self._case.cuts, tracked.speed_um_per_s)
+        self._last_result = result
+        now_s = self._clock.monotonic_s()
+        self._latencies_ms.append(1000 * (now_s - tracked.frame.captured_s))
+        self._analysed_ticks.append(now_s)
+        self._provider = result.program.provider
+        self._listener.on_result(LiveResult(tracked, result, self._mode))
+
+    def _newest_frame(self) -> TrackedFrame:
+        with self._newest_lock:
+            newest = self._newest
+        if newest is None or self._phase is not CameraPhase.LIVE:
+            raise CaseRuleError("there is no live picture to take. Wait for the camera, or press Reconnect (F5).")
+        return newest
+
+    def _result_for(self, tracked: TrackedFrame, case: CaseSession) -> FieldResult:
+        """The analysis of this frame, the running one where it is that of the same pixels and cuts."""
+        last = self._last_result
+        if last is not None and last.frame is tracked.frame and last.cuts == case.cuts:
+            return last
+        return case.analyser.analyse(tracked.frame, case.cuts, tracked.speed_um_per_s)
+
+    def _do_accept(self, case: CaseSession) -> None:
+        tracked = self._newest_frame()
+        accepted = case.accept(tracked.frame, self._result_for(tracked, case))
+        n_seen = sum(1 for cell in accepted.result.cells if not cell.edge) - accepted.counts.n_tumour
+        again = f", {n_seen} seen before" if n_seen > 0 else ""
+        self._say(Severity.INFO, f"field {accepted.number} added: {accepted.counts.n_tumour} tumour cells{again}")
+
+    def _do_read_control(self, case: CaseSession, expected: Score, lot: str) -> None:
+        reading = case.read_control(self._newest_frame().frame, expected, lot)
+        reasons = f": {'; '.join(reading.verdict.reasons)}" if reading.verdict.reasons else ""
+        self._say(Severity.INFO, f"{expected} control {reading.verdict.status.value}{reasons}")
+
+    def _do_finish(self, case: CaseSession) -> None:
+        files = self._write_report(case.finish())
+        where = files[0].parent if files else "nowhere"
+        self._say(Severity.INFO, f"case {case.case_id} finished; report in {where} (Ctrl+N starts the next case)")
+
+    def _do_new_case(self, case: CaseSession) -> None:
+        fresh = self._open_case()
+        case.close()
+        self._case = fresh
+        self._say(Severity.INFO, f"case {fresh.case_id} started; read its control first")
+
+    def _say(self, severity: Severity, text: str) -> None:
+        self._listener.on_message(Message(severity, text))
+
+
+def _rate(ticks: Sequence[float], now_s: float) -> float:
+    """Events per second over the last two seconds."""
+    recent = [tick for tick in list(ticks) if tick > now_s - 2.0]
+    return (len(recent) - 1) / (now_s - recent[0]) if len(recent) > 1 and now_s > recent[0] else 0.0

@@ -1,0 +1,114 @@
+"""A field's analysis as JSON values and back, so that a case can be rebuilt from what was stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from her2scope.domain.cells import CellClass, CellCounts, CellKind, MembraneMeasure, StainCuts
+from her2scope.domain.guideline import Category, Finding
+from her2scope.domain.score import TooFewCells
+from her2scope.records import (
+    CameraState,
+    Cell,
+    FieldResult,
+    Frame,
+    Overlap,
+    ProgramInfo,
+    QualityReport,
+    RgbImage,
+    StainSummary,
+    image_digest,
+)
+
+
+def field_to_data(result: FieldResult) -> dict[str, Any]:
+    """JSON values of an analysis; its two images are named by digest."""
+    frame = result.frame
+    return {
+        "image": image_digest(frame.rgb),
+        "membrane": image_digest(result.membrane),
+        "frame": {
+            "index": frame.index,
+            "um_per_px": frame.um_per_px,
+            "name": frame.name,
+            "stage_um": list(frame.stage_um) if frame.stage_um else None,
+            "camera": asdict(frame.camera),
+        },
+        "quality": asdict(result.quality),
+        "cells": [_cell_to_data(cell) for cell in result.cells],
+        "cuts": asdict(result.cuts),
+        "finding": _finding_to_data(result.finding),
+        "stain": asdict(result.stain),
+        "curve": list(result.curve),
+        "white_rgb": list(result.white_rgb),
+        "white_estimated": result.white_estimated,
+        "program": asdict(result.program),
+    }
+
+
+def field_from_data(data: Mapping[str, Any], rgb: RgbImage, membrane: NDArray[np.uint8]) -> FieldResult:
+    """The analysis that `field_to_data` wrote."""
+    cells = tuple(_cell_from_data(item) for item in data["cells"])
+    stored = data["frame"]
+    stage = stored["stage_um"]
+    frame = Frame(
+        rgb=rgb, index=stored["index"], captured_s=0.0, um_per_px=stored["um_per_px"],
+        camera=CameraState(**stored["camera"]), name=stored["name"],
+        stage_um=(stage[0], stage[1]) if stage else None,
+    )  # fmt: skip
+    stored_quality = data["quality"]
+    quality = QualityReport(
+        **{**stored_quality, "codes": tuple(stored_quality["codes"]), "reasons": tuple(stored_quality["reasons"])}
+    )
+    red, green, blue = data["white_rgb"]
+    return FieldResult(
+        frame=frame, quality=quality, cells=cells, membrane=membrane,
+        cuts=StainCuts(**data["cuts"]),
+        counts=CellCounts.of(cell.cell_class for cell in cells if not cell.edge),
+        finding=_finding_from_data(data["finding"]), stain=StainSummary(**data["stain"]),
+        curve=tuple(data["curve"]), white_rgb=(red, green, blue), white_estimated=data["white_estimated"],
+        program=ProgramInfo(**data["program"]),
+    )  # fmt: skip
+
+
+def overlap_to_data(overlap: Overlap) -> dict[str, Any]:
+    """JSON values of an overlap."""
+    return asdict(overlap)
+
+
+def _cell_to_data(cell: Cell) -> list[Any]:
+    """A row: short, since a case has thousands."""
+    measure = cell.measure
+    return [
+        cell.x_px, cell.y_px, cell.nucleus_radius_um, cell.kind.value, cell.edge,
+        measure.completeness, measure.intensity_od10, measure.intense_share,
+        cell.cell_class.value if cell.cell_class else None,
+        cell.outline_xy_px.round(2).tolist(),
+    ]  # fmt: skip
+
+
+def _cell_from_data(row: list[Any]) -> Cell:
+    x_px, y_px, radius_um, kind, edge, completeness, intensity, intense_share, name, outline = row
+    return Cell(
+        x_px, y_px, radius_um, CellKind(kind), edge, MembraneMeasure(completeness, intensity, intense_share),
+        np.array(outline, dtype=np.float32).reshape(-1, 2), CellClass(name) if name else None,
+    )  # fmt: skip
+
+
+def _finding_to_data(finding: Finding | TooFewCells | None) -> dict[str, Any] | None:
+    if finding is None:
+        return None
+    return asdict(finding)
+
+
+def _finding_from_data(data: Mapping[str, Any] | None) -> Finding | TooFewCells | None:
+    if data is None:
+        return None
+    if "needed" in data:
+        return TooFewCells(**data)
+    return Finding(data["score"], Category(data["category"]), tuple(data["reasons"]))

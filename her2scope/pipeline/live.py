@@ -1,0 +1,131 @@
+"""What the live engine tells the window, and what the window may ask of it. No Qt here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from her2scope.domain.guideline import Ish, Score
+from her2scope.records import CaseView, FieldResult, ReaderScore, TrackedFrame
+
+
+class Mode(StrEnum):
+    """What the reader looks at: the run's control, or the case's tissue."""
+
+    CONTROL = "control"
+    READING = "reading"
+
+
+class CameraPhase(StrEnum):
+    """State of the camera; a picture is live only in `live`."""
+
+    STARTING = "starting"
+    LIVE = "live"
+    STALLED = "stalled"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LiveResult:
+    """The analysis of one live frame, with the frame's place on the slide."""
+
+    tracked: TrackedFrame
+    result: FieldResult
+    mode: Mode
+
+
+@dataclass(frozen=True, slots=True)
+class CameraStatus:
+    """State of the camera, in words for the status line."""
+
+    phase: CameraPhase
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LiveFigures:
+    """How live the picture is; renewed about once a second."""
+
+    camera_fps: float
+    analysed_fps: float
+    latency_ms: float
+    """Capture to finished analysis, median of the last second; 0 before the first."""
+    replaced_frames: int
+    """Frames that came while the analyser was busy and were replaced by a newer one."""
+    provider: str
+
+
+class Severity(StrEnum):
+    """How a message is shown."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One line for the reader: what happened and what to do."""
+
+    severity: Severity
+    text: str
+
+
+class LiveListener(Protocol):
+    """Told by the engine's threads; every method must return at once and never raise."""
+
+    def on_frame(self, tracked: TrackedFrame) -> None:
+        """Take a new live frame, at camera rate (keep only the newest)."""
+
+    def on_result(self, live: LiveResult) -> None:
+        """Take the analysis of a frame (keep only the newest)."""
+
+    def on_case(self, view: CaseView) -> None:
+        """Take the case after it changed; never to be dropped for an older one."""
+
+    def on_camera(self, status: CameraStatus) -> None:
+        """Take the camera's state after it changed."""
+
+    def on_figures(self, figures: LiveFigures) -> None:
+        """Take the rates, about once a second."""
+
+    def on_message(self, message: Message) -> None:
+        """Show a line to the reader."""
+
+
+class LiveCommands(Protocol):
+    """What the window may ask. Each call returns at once; what came of it is told to the listener."""
+
+    def set_mode(self, mode: Mode) -> None:
+        """Look at the control or at the case's tissue."""
+
+    def read_control(self, expected: Score, lot: str) -> None:
+        """Read the newest frame as a control field of a known score."""
+
+    def override_control(self, reason: str) -> None:
+        """Score in spite of an invalid control, for a written reason."""
+
+    def accept_field(self) -> None:
+        """Add the newest frame to the case; refused with a message where it cannot be scored."""
+
+    def remove_field(self, number: int) -> None:
+        """Take a field out of the case."""
+
+    def restore_field(self, number: int) -> None:
+        """Put a removed field back."""
+
+    def enter_reader_score(self, score: ReaderScore) -> None:
+        """The pathologist's own score."""
+
+    def enter_ish(self, ish: Ish | None) -> None:
+        """The ISH result, None to take it back."""
+
+    def finish(self) -> None:
+        """Close the case and write its report; the message says where."""
+
+    def new_case(self) -> None:
+        """Leave this case as it is and start the next one."""
+
+    def reconnect(self) -> None:
+        """Open a lost camera again."""

@@ -1,0 +1,36 @@
+"""Follows the slide from frame to frame, so that an overlay can move with the tissue and motion is noticed."""
+
+from __future__ import annotations
+
+from her2scope.imaging.registration import Relief, find_shift
+from her2scope.records import Frame, TrackedFrame
+
+
+class Tracker:
+    """Places each frame relative to the one before. Used by the camera thread alone."""
+
+    def __init__(self) -> None:
+        self._last: TrackedFrame | None = None
+        self._relief: Relief | None = None
+
+    def place(self, frame: Frame) -> TrackedFrame:
+        """Where the frame lies: in the island of the last one, or at the start of a new island after a jump."""
+        relief = Relief.of(frame)
+        last, before = self._last, self._relief
+        self._relief = relief
+        self._last = self._placed(frame, relief, last, before)
+        return self._last
+
+    def _placed(self, frame: Frame, relief: Relief, last: TrackedFrame | None, before: Relief | None) -> TrackedFrame:
+        if last is None or before is None:
+            return TrackedFrame(frame)
+        if last.frame.rgb is frame.rgb:  # a folder's still picture, shown again
+            return TrackedFrame(frame, last.x_px, last.y_px, last.island)
+        same_scale = last.frame.um_per_px == frame.um_per_px and last.frame.camera == frame.camera
+        shift = find_shift(before, relief) if same_scale else None
+        if shift is None:
+            return TrackedFrame(frame, island=last.island + 1)
+        elapsed_s = max(1e-3, frame.captured_s - last.frame.captured_s)
+        way_um = (shift.dx_px**2 + shift.dy_px**2) ** 0.5 * frame.um_per_px
+        x_px, y_px = last.x_px + shift.dx_px, last.y_px + shift.dy_px
+        return TrackedFrame(frame, x_px, y_px, last.island, way_um / elapsed_s)
