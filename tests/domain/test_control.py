@@ -1,0 +1,83 @@
+"""Verdicts on controls: each doubt has its code, and only what is sufficient passes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from her2scope.domain.cells import StainCuts
+from her2scope.domain.control import (
+    ControlCode,
+    ControlLimits,
+    ControlMeasures,
+    after_earlier,
+    anchored_cuts,
+    judge_control,
+)
+from her2scope.domain.score import ControlStatus
+from hypothesis import given
+from hypothesis import strategies as st
+
+GOOD = ControlMeasures(
+    n_tumour=300,
+    read="3+",
+    membrane_od10=0.9,
+    intense_od10=0.7,
+    background_od10=0.05,
+    nuclear_od10=0.02,
+    counterstain_od10=0.3,
+    clipped_share=0.01,
+)
+
+
+def test_a_good_control_is_valid_without_a_word():
+    verdict = judge_control(GOOD, "3+", ControlLimits())
+    assert (verdict.status, verdict.codes, verdict.reasons) == (ControlStatus.VALID, (), ())
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code"),
+    [
+        ({"membrane_od10": 0.2}, "invalid", "faded"),
+        ({"read": "1+", "membrane_od10": 0.5}, "invalid", "wrong_level"),
+        ({"membrane_od10": 1.9}, "invalid", "over_stained"),
+        ({"background_od10": 0.3}, "warning", "background"),
+        ({"background_od10": 0.5}, "invalid", "background"),
+        ({"nuclear_od10": 0.5}, "warning", "nuclear"),
+        ({"counterstain_od10": 0.02}, "warning", "no_counterstain"),
+        ({"quality_codes": ("blurred",), "n_tumour": 0, "read": None}, "invalid", "blurred"),
+        ({"clipped_share": 0.08}, "warning", "over_exposed"),
+        ({"clipped_share": 0.4}, "invalid", "over_exposed"),
+        ({"n_tumour": 99}, "invalid", "too_few"),
+    ],
+)
+def test_each_fault_has_its_code_and_a_reason(change, status, code):
+    verdict = judge_control(replace(GOOD, **change), "3+", ControlLimits())
+    assert verdict.status is ControlStatus(status)
+    assert ControlCode(code) in verdict.codes
+    assert all(len(reason) > 10 for reason in verdict.reasons)
+
+
+def test_a_level_too_weak_is_faded_too():
+    verdict = judge_control(replace(GOOD, read="2+", membrane_od10=0.4), "3+", ControlLimits())
+    assert {ControlCode.WRONG_LEVEL, ControlCode.FADED} <= set(verdict.codes)
+
+
+def test_a_negative_control_that_stains_is_over_stained():
+    verdict = judge_control(replace(GOOD, read="2+"), "0", ControlLimits())
+    assert {ControlCode.WRONG_LEVEL, ControlCode.OVER_STAINED} <= set(verdict.codes)
+
+
+def test_valid_after_invalid_is_at_best_a_warning():
+    valid = judge_control(GOOD, "3+", ControlLimits())
+    assert after_earlier(valid, [ControlStatus.VALID]).status is ControlStatus.VALID
+    second = after_earlier(valid, [ControlStatus.INVALID, ControlStatus.VALID])
+    assert second.status is ControlStatus.WARNING
+    assert any("earlier reading" in reason for reason in second.reasons)
+
+
+@given(intense=st.floats(0.02, 3.0))
+def test_anchored_cuts_always_rise(intense):
+    cuts = anchored_cuts(StainCuts(), intense)
+    assert 0 < cuts.stained_od10 <= cuts.moderate_od10 <= cuts.intense_od10
+    assert cuts.intense_od10 >= intense
