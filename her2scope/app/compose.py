@@ -1,0 +1,84 @@
+"""Which method, store, source and report writers work together. Knows no Qt."""
+
+from __future__ import annotations
+
+import getpass
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from her2scope.domain.errors import NotAvailableError
+from her2scope.pipeline.analyse import FieldAnalyser
+from her2scope.pipeline.clock import SystemClock
+from her2scope.pipeline.session import CaseSession, stored_settings
+from her2scope.ports import CaseFile, CaseStore, Segmenter
+from her2scope.records import CaseView, ReportContent
+from her2scope.reporting.write import write_report
+from her2scope.segmentation.closed_contours import METHOD as CLOSED_CONTOURS
+from her2scope.segmentation.closed_contours import ClosedContours
+from her2scope.segmentation.model_card import false_rates
+from her2scope.settings import Calibration, ScoringSettings, home_dir, load_calibration, load_scoring
+from her2scope.storage.case_store import FolderCaseStore
+
+METHODS: dict[str, Callable[[ScoringSettings], Segmenter]] = {
+    CLOSED_CONTOURS: lambda settings: ClosedContours(settings.closed_contours, false_rates(CLOSED_CONTOURS)),
+}
+DEFAULT_METHOD = CLOSED_CONTOURS
+
+
+def make_analyser(method: str, settings: ScoringSettings, calibration: Calibration) -> FieldAnalyser:
+    """Analyser of a method by name; NotAvailableError for one that this version does not have."""
+    if method not in METHODS:
+        raise NotAvailableError("method", method, sorted(METHODS))
+    return FieldAnalyser(METHODS[method](settings), settings, calibration)
+
+
+def read_settings(path: Path | None) -> ScoringSettings:
+    """Scoring settings of a file, or the defaults."""
+    return load_scoring(path) if path else ScoringSettings()
+
+
+def read_calibration(path: Path | None) -> Calibration:
+    """Calibration of a file, or none: then the white is estimated, and that is said."""
+    return load_calibration(path) if path else Calibration()
+
+
+def case_store() -> CaseStore:
+    """Where this user's cases live."""
+    return FolderCaseStore(home_dir() / "cases")
+
+
+def report_dir(case_id: str) -> Path:
+    """Where the report of a case is written unless told otherwise."""
+    return home_dir() / "reports" / case_id
+
+
+def new_case_id() -> str:
+    """Identity of a new case: local date and time, and a suffix so that two in one second differ."""
+    return f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def user_name() -> str:
+    """Who is at the computer, as far as it knows."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
+
+
+def open_session(
+    file: CaseFile, method: str, settings: ScoringSettings, calibration: Calibration, who: str
+) -> CaseSession:
+    """Session on a case file: a stored case goes on with the settings that it was opened with."""
+    try:
+        stored = stored_settings(file)
+        return CaseSession(file, make_analyser(*(stored or (method, settings, calibration))), SystemClock(), who)
+    except BaseException:
+        file.close()
+        raise
+
+
+def write_case_report(view: CaseView, out_dir: Path) -> Sequence[Path]:
+    """Write `report.pdf`, `report.html` and `report.json` of a case."""
+    return write_report(ReportContent(view, SystemClock().now_utc()), out_dir)

@@ -1,0 +1,173 @@
+"""The live program: source, case, engine and window joined, and taken apart again in order."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PyQt6.QtWidgets import QApplication
+
+from her2scope.app.compose import (
+    DEFAULT_METHOD,
+    case_store,
+    new_case_id,
+    open_session,
+    read_calibration,
+    read_settings,
+    report_dir,
+    user_name,
+    write_case_report,
+)
+from her2scope.app.demo import DemoRequest, demo_calibration, must_be_free
+from her2scope.app.doctor import has_display
+from her2scope.app.tour import DemoTour
+from her2scope.cameras.registry import SourceOptions, open_source
+from her2scope.domain.errors import BadInputError, CaseNotFoundError
+from her2scope.phantom.microscope import PhantomMicroscope
+from her2scope.pipeline.clock import SystemClock
+from her2scope.pipeline.engine import LiveEngine
+from her2scope.pipeline.live import Message, Severity
+from her2scope.pipeline.session import CaseSession
+from her2scope.ports import CameraSource, CaseFile, CaseStore
+from her2scope.records import CaseView
+from her2scope.settings import Calibration, ScoringSettings, home_dir, load_preferences, save_yaml
+from her2scope.ui.bridge import LiveBridge
+from her2scope.ui.dialogs import ExceptionCatcher, ask_resume
+from her2scope.ui.main_window import MainWindow
+from her2scope.ui.theme import apply_theme
+
+LOG = logging.getLogger(__name__)
+ASSUMED_UM_PER_PX = 0.25
+"""Of a 40x objective on the usual camera adapter; said, and never reportable."""
+DEMO_SIZE_WH = (1280, 720)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRequest:
+    """What the live window was asked."""
+
+    source: str = "phantom:"
+    calibration: Path | None = None
+    objective: str | None = None
+    um_per_px: float | None = None
+    settings: Path | None = None
+    method: str | None = None
+    case_id: str | None = None
+    size_wh: tuple[int, int] | None = None
+    demo: DemoRequest | None = None
+
+
+def run_live(request: LiveRequest) -> int:
+    """Open the window and stay until the reader closes it."""
+    if not has_display() and not QApplication.instance():
+        raise BadInputError("there is no display to open a window on. Start it on a desktop; commands work without.")
+    if request.demo is not None and request.demo.out is not None:
+        must_be_free(request.demo.out)
+    settings, calibration = read_settings(request.settings), read_calibration(request.calibration)
+    source, notes = _open_source(request, calibration)
+    if isinstance(source, PhantomMicroscope) and request.calibration is None:
+        calibration = demo_calibration(source)
+    app = _application()
+    catcher = ExceptionCatcher(lambda message: bridge.on_message(message))
+    bridge = LiveBridge()
+    cases = _Cases(request.method or DEFAULT_METHOD, settings, calibration)
+    session = cases.first(request)
+    engine = LiveEngine(source, cases.new, bridge, _report_writer(request), SystemClock(), session)
+    preferences, repairs = load_preferences(_preferences_path())
+    window = MainWindow(
+        engine,
+        bridge,
+        source,
+        preferences,
+        save_preferences=lambda chosen: save_yaml(chosen, _preferences_path()),
+        max_speed_um_per_s=settings.quality.max_speed_um_per_s,
+    )
+    for text in (*notes, *repairs):
+        bridge.on_message(Message(Severity.WARNING, text))
+    tour = DemoTour(engine, bridge, source, request.demo.fields) if request.demo is not None else None
+    catcher.install()
+    try:
+        window.show()
+        engine.start()
+        if tour is not None:
+            tour.start(window)
+        app.exec()
+    finally:
+        bridge.close()
+        engine.stop()
+        catcher.uninstall()
+    return 0
+
+
+class _Cases:
+    """Which case the window starts with, and the next ones."""
+
+    def __init__(self, method: str, settings: ScoringSettings, calibration: Calibration) -> None:
+        self._how = method, settings, calibration
+        self._store: CaseStore = case_store()
+
+    def first(self, request: LiveRequest) -> CaseSession:
+        """The case that was asked for, an unfinished one that the reader resumes, or a new one."""
+        if request.case_id is not None:
+            return self._session(self._open_or_create(request.case_id))
+        if request.demo is None:
+            unfinished = [item for item in self._store.cases() if not item.finished and not item.locked]
+            left = next((item for item in unfinished if item.n_fields > 0 and item.problem is None), None)
+            if left is not None and ask_resume(left):
+                return self._session(self._store.open(left.case_id))
+        return self.new()
+
+    def new(self) -> CaseSession:
+        """A new case."""
+        return self._session(self._store.create(new_case_id()))
+
+    def _open_or_create(self, case_id: str) -> CaseFile:
+        try:
+            return self._store.open(case_id)
+        except CaseNotFoundError:
+            return self._store.create(case_id)
+
+    def _session(self, file: CaseFile) -> CaseSession:
+        return open_session(file, *self._how, who=user_name())
+
+
+def _open_source(request: LiveRequest, calibration: Calibration) -> tuple[CameraSource, list[str]]:
+    """The source, and what must be said about how it was opened."""
+    is_phantom = request.source.partition(":")[0].lower() == "phantom"
+    assumed = not is_phantom and request.um_per_px is None and request.objective is None
+    options = SourceOptions(
+        calibration=calibration,
+        objective=request.objective,
+        um_per_px=ASSUMED_UM_PER_PX if assumed else request.um_per_px,
+        scale_assumed=assumed,
+        size_wh=request.size_wh or (DEMO_SIZE_WH if is_phantom else None),
+    )
+    notes = []
+    if assumed:
+        notes.append(
+            f"pixel size assumed: {ASSUMED_UM_PER_PX} um/px (40x). Start with --um-per-px, or --objective and "
+            "--calibration, for a score that can be reported."
+        )
+    return open_source(request.source, options), notes
+
+
+def _report_writer(request: LiveRequest) -> Callable[[CaseView], Sequence[Path]]:
+    def write(view: CaseView) -> Sequence[Path]:
+        asked = request.demo.out if request.demo is not None else None
+        return write_case_report(view, asked or report_dir(view.case_id))
+
+    return write
+
+
+def _application() -> QApplication:
+    found = QApplication.instance()
+    app = found if isinstance(found, QApplication) else QApplication(["her2scope"])
+    app.setApplicationName("her2scope")
+    apply_theme(app)
+    return app
+
+
+def _preferences_path() -> Path:
+    return home_dir() / "preferences.yaml"

@@ -1,0 +1,45 @@
+"""Measure a method's false cells on negative phantoms and print the lines for its model card.
+
+Usage: python scripts/measure_false_cells.py [--seeds N] [--first-seed S]
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+
+from her2scope.app.compose import DEFAULT_METHOD, make_analyser
+from her2scope.domain.cells import CellClass, CellCounts
+from her2scope.phantom.field import PhantomSpec, render_field
+from her2scope.records import Frame
+from her2scope.settings import Calibration, ScoringSettings
+
+
+def main() -> None:
+    """Score fresh negative fields, one per seed, and print the rate of each stained class."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=40)
+    parser.add_argument("--first-seed", type=int, default=5000)
+    arguments = parser.parse_args()
+    analyser = make_analyser(DEFAULT_METHOD, ScoringSettings(), Calibration())
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
+    fields = [_counts(analyser, seed) for seed in seeds]
+    total = CellCounts.total(fields)
+    print("false_rates:")
+    for name in CellClass:
+        if name is not CellClass.NONE:
+            per_field = [100 * counts[name] / counts.n_tumour for counts in fields if counts.n_tumour]
+            spread = f"per field {np.median(per_field):.1f} % (median), {max(per_field):.1f} % (worst)"
+            print(f"  {name.value}: {total[name] / total.n_tumour:.4f}  # {spread}")
+    print(f"# {total.n_tumour} cells of {len(fields)} negative phantom fields, difficulty usual, seeds {seeds}")
+
+
+def _counts(analyser, seed: int) -> CellCounts:  # type: ignore[no-untyped-def]
+    field = render_field(PhantomSpec(score="0", seed=seed))
+    frame = Frame(field.rgb, 0, 0.0, 0.25)
+    return analyser.analyse(frame, analyser.settings.cuts).counts
+
+
+if __name__ == "__main__":
+    main()
