@@ -1,0 +1,91 @@
+"""What to show over a field, and how each cell is marked; painters for the screen and for files both ask here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from her2scope.domain.cells import SHARE_ORDER, CellClass, CellKind
+from her2scope.overlays.palette import (
+    EDGE_LABEL,
+    LABELS,
+    MARKERS,
+    OTHER_LABEL,
+    OTHER_MARKER,
+    Marker,
+    Palette,
+    Rgb,
+    marker,
+)
+from her2scope.records import Cell
+
+
+@dataclass(frozen=True, slots=True)
+class OverlaySelection:
+    """Which layers are shown."""
+
+    membranes: bool = True
+    """Stained membrane pixels, faint and intense, tinted."""
+    cells: bool = True
+    """A marker at each cell's centre."""
+    outlines: bool = False
+    """Each cell's own outline."""
+    filled: bool = False
+    """Cells that a complete membrane encloses, filled."""
+
+    @property
+    def anything(self) -> bool:
+        """Whether there is anything to draw."""
+        return self.membranes or self.cells or self.outlines or self.filled
+
+
+EVERYTHING = OverlaySelection(membranes=True, cells=True, outlines=True, filled=True)
+NOTHING = OverlaySelection(membranes=False, cells=False)
+FOR_REPORT = OverlaySelection(membranes=False, cells=True, outlines=True, filled=False)
+"""Outlines leave the tissue visible beneath, so a colleague can check each cell."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellMark:
+    """How one cell is drawn."""
+
+    colour: Rgb
+    marker: Marker
+    dashed: bool
+    """A tumour cell that is not counted: dashed outline, hollow marker."""
+    tumour: bool
+    """A cell that is not tumour gets a smaller marker."""
+    filled: bool
+    """Enclosed by a complete membrane: filled where that layer is shown."""
+
+
+def mark_of(cell: Cell, palette: Palette, counted: bool = True) -> CellMark:
+    """How `cell` is drawn; `counted` False is one that an earlier field of the case has counted already."""
+    tumour = cell.kind is CellKind.TUMOUR
+    left_out = tumour and (cell.edge or not counted)
+    colour = palette.edge if left_out else palette.colour(cell.cell_class)
+    enclosed = tumour and not left_out and cell.cell_class is not None and cell.cell_class.is_complete
+    return CellMark(colour, marker(cell.cell_class), left_out, tumour, enclosed)
+
+
+@dataclass(frozen=True, slots=True)
+class LegendEntry:
+    """One line of a legend."""
+
+    words: str
+    marker: Marker
+    colour: Rgb
+    hollow: bool = False
+
+
+def legend_entries(palette: Palette, shares_percent: Mapping[CellClass, float] | None) -> tuple[LegendEntry, ...]:
+    """Everything that may be marked in a field; the classes with their shares where there are any."""
+    shares = {name: f" {share:.1f} %" for name, share in (shares_percent or {}).items()}
+    return (
+        *(
+            LegendEntry(LABELS[name] + shares.get(name, ""), MARKERS[name], palette.classes[name])
+            for name in SHARE_ORDER
+        ),
+        LegendEntry(OTHER_LABEL, OTHER_MARKER, palette.other),
+        LegendEntry(EDGE_LABEL, Marker.CIRCLE, palette.edge, hollow=True),
+    )

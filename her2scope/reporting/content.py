@@ -1,0 +1,229 @@
+"""The numbers of a report: table rows for the writers, and the JSON contracts `her2scope.score/1` and `control/1`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from her2scope.domain.cells import SHARE_ORDER, CellClass
+from her2scope.overlays.palette import LABELS
+from her2scope.ports import JsonObject
+from her2scope.records import AcceptedField, CaseView, Cell, ControlReading, ProgramInfo
+from her2scope.reporting import words
+
+SCORE_SCHEMA = "her2scope.score/1"
+CONTROL_SCHEMA = "her2scope.control/1"
+SHARE_DIGITS, PX_DIGITS, MEASURE_DIGITS = 9, 2, 4
+"""Shares keep nine decimals so that they still sum to 100 within 1e-6; a place needs no more than 1/100 px."""
+
+
+# ---- rows ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ShareRow:
+    """One class of the case: how many cells, which share, how sure."""
+
+    name: CellClass
+    label: str
+    n: int
+    percent: float | None
+    interval95: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRow:
+    """One field of the case, in the words of the field table."""
+
+    number: int
+    image: str
+    n_tumour: int
+    """Tumour cells of it that the case counts."""
+    n_other: int
+    shares: tuple[str, ...]
+    """Percentages in `SHARE_ORDER`, as text."""
+    score: str
+    note: str
+
+
+def share_rows(view: CaseView) -> tuple[ShareRow, ...]:
+    """Shares of the case, most stained class first."""
+    shares, intervals = view.score.shares_percent or {}, view.score.interval95_percent or {}
+    return tuple(
+        ShareRow(name, LABELS[name], view.score.counts[name], shares.get(name), intervals.get(name))
+        for name in SHARE_ORDER
+    )
+
+
+def field_rows(view: CaseView) -> tuple[FieldRow, ...]:
+    """Active fields in the order of acceptance."""
+    return tuple(_field_row(item) for item in view.active_fields)
+
+
+def _field_row(item: AcceptedField) -> FieldRow:
+    result = item.result
+    shares = result.counts.shares_percent() if result.quality.usable else None
+    texts = tuple(f"{shares[name]:.1f}" if shares else "-" for name in SHARE_ORDER)
+    score = result.score or ("not usable" if not result.quality.usable else words.NO_SCORE)
+    image = words.clean(result.frame.name) or f"field {item.number}"
+    return FieldRow(item.number, image, item.counts.n_tumour, item.counts.n_other, texts, score, words.field_note(item))
+
+
+def control_figures(reading: ControlReading) -> tuple[tuple[str, str, str, str], ...]:
+    """What was read from a control field: two pairs of name and figure per row."""
+    measures = reading.measures
+    clipped = words.percent(100 * measures.clipped_share)
+    return (
+        ("Read", words.when(reading.at_utc), "DAB between membranes", words.od10(measures.background_od10)),
+        ("Tumour cells", str(measures.n_tumour), "DAB in nuclei over cytoplasm", words.od10(measures.nuclear_od10)),
+        ("Membrane DAB, median", words.od10(measures.membrane_od10), "Clipped pixels", clipped),
+        (
+            "Intense cut it gives",
+            words.od10(measures.intense_od10),
+            "Haematoxylin of nuclei",
+            words.od10(measures.counterstain_od10),
+        ),
+    )
+
+
+def versions(view: CaseView) -> tuple[tuple[str, str], ...]:
+    """What made the result: program, method, model, guideline and cuts."""
+    program = view.program
+    model = f"{program.model_name} (SHA-256 {program.model_sha256})" if program.model_name else "none"
+    return (
+        ("Program", f"her2scope {program.version}"),
+        ("Method", program.method),
+        ("Model", model),
+        ("Computed on", program.provider),
+        ("Guideline", f"{view.guideline}: {view.guideline_source}"),
+        ("Cuts", f"{words.cuts_text(view)} ({'from the control' if view.cuts_from_control else 'defaults'})"),
+    )
+
+
+def history(view: CaseView) -> tuple[tuple[str, str, str, str], ...]:
+    """What happened to the case: number, time, who, what."""
+    return tuple(
+        (str(event.number), words.when(event.at_utc), event.who, words.event_text(event)) for event in view.events
+    )
+
+
+# ---- JSON ---------------------------------------------------------------------------------------------------------
+
+
+def score_json(view: CaseView) -> JsonObject:
+    """Case as `her2scope.score/1`; JSON values only, no NaN."""
+    return {
+        "schema": SCORE_SCHEMA,
+        "program": _program_json(view.program),
+        "guideline": view.guideline,
+        "control": _control_of_case_json(view),
+        "fields": [_field_json(item) for item in view.active_fields],
+        "case": _case_json(view),
+    }
+
+
+def control_json(reading: ControlReading) -> JsonObject:
+    """Reading of a control as `her2scope.control/1`."""
+    return {
+        "schema": CONTROL_SCHEMA,
+        "status": reading.verdict.status.value,
+        "reasons": list(reading.verdict.reasons),
+        "codes": [code.value for code in reading.verdict.codes],
+        "expected": reading.expected,
+        "read": reading.measures.read,
+        "intense_od10": _rounded(reading.measures.intense_od10, MEASURE_DIGITS),
+        "n_tumour": reading.measures.n_tumour,
+    }
+
+
+def schema(name: str) -> JsonObject:
+    """JSON Schema (draft 2020-12) of a contract, by the name in its `schema` key."""
+    file_name = name.removeprefix("her2scope.").replace("/", "-") + ".schema.json"
+    text = resources.files("her2scope.reporting").joinpath("schemas", file_name).read_text(encoding="utf-8")
+    found: JsonObject = json.loads(text)
+    return found
+
+
+def _program_json(program: ProgramInfo) -> JsonObject:
+    return {
+        "version": program.version,
+        "method": program.method,
+        "model": {"name": program.model_name, "sha256": program.model_sha256},
+        "provider": program.provider,
+    }
+
+
+def _control_of_case_json(view: CaseView) -> JsonObject:
+    """Standing of the control: its own reasons, and why it may not hold for this case."""
+    readings = words.latest_readings(view)
+    intense_od10 = view.control.measures.intense_od10 if view.control else None
+    return {
+        "status": view.standing.status.value,
+        "reasons": list(words.control_doubts(view)),
+        "codes": list(dict.fromkeys(code.value for reading in readings for code in reading.verdict.codes)),
+        "intense_od10": _rounded(intense_od10, MEASURE_DIGITS),
+    }
+
+
+def _field_json(item: AcceptedField) -> JsonObject:
+    """A field by itself: also cells that an earlier field has counted for the case."""
+    result = item.result
+    usable = result.quality.usable
+    return {
+        "image": result.frame.name,
+        "um_per_px": result.frame.um_per_px,
+        "usable": usable,
+        "reasons": list(result.quality.reasons),
+        "n_tumour": result.counts.n_tumour,
+        "n_other": result.counts.n_other,
+        "shares_percent": _shares_json(result.counts.shares_percent()) if usable else None,
+        "score": result.score if usable else None,
+        "cells": [_cell_json(cell) for cell in result.cells],
+    }
+
+
+def _cell_json(cell: Cell) -> JsonObject:
+    return {
+        "x_px": _rounded(cell.x_px, PX_DIGITS),
+        "y_px": _rounded(cell.y_px, PX_DIGITS),
+        "nucleus_radius_um": _rounded(cell.nucleus_radius_um, PX_DIGITS),
+        "kind": cell.kind.value,
+        "edge": bool(cell.edge),
+        "completeness": _rounded(cell.measure.completeness, MEASURE_DIGITS),
+        "intensity_od10": _rounded(cell.measure.intensity_od10, MEASURE_DIGITS),
+        "class": None if cell.cell_class is None else cell.cell_class.value,
+    }
+
+
+def _case_json(view: CaseView) -> JsonObject:
+    score = view.score
+    return {
+        "score": score.score,
+        "category": score.category.value,
+        "reportable": score.reportable,
+        "n_tumour": score.counts.n_tumour,
+        "shares_percent": _shares_json(score.shares_percent),
+        "interval95_percent": _intervals_json(score.interval95_percent),
+        "borderline": score.borderline,
+        "reasons": list(score.reasons),
+    }
+
+
+def _shares_json(shares: Mapping[CellClass, float] | None) -> JsonObject | None:
+    if shares is None:
+        return None
+    return {name.value: _rounded(shares[name], SHARE_DIGITS) for name in SHARE_ORDER}
+
+
+def _intervals_json(intervals: Mapping[CellClass, Sequence[float]] | None) -> JsonObject | None:
+    if intervals is None:
+        return None
+    return {name.value: [_rounded(end, MEASURE_DIGITS) for end in intervals[name]] for name in SHARE_ORDER}
+
+
+def _rounded(value: Any, digits: int) -> float | None:
+    """Plain float: numpy's are no JSON."""
+    return None if value is None else round(float(value), digits)

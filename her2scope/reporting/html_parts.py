@@ -1,0 +1,247 @@
+"""Pieces of the HTML report: tables, share chart, and fields whose every cell can be pointed at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+import numpy as np
+
+from her2scope.domain.cells import CellKind
+from her2scope.imaging.opencv import cv2
+from her2scope.overlays.model import LegendEntry, mark_of
+from her2scope.overlays.palette import (
+    MARKERS,
+    MEMBRANE_FAINT_LABEL,
+    MEMBRANE_INTENSE_LABEL,
+    Marker,
+    Palette,
+    Rgb,
+    halo,
+    hex_colour,
+    label,
+    marker_polygon,
+)
+from her2scope.overlays.raster import MARKER_UM, MIN_MARKER_PX, OTHER_MARKER_SIZE
+from her2scope.records import FAINT, INTENSE, Cell, FieldResult, Mask
+from her2scope.reporting import words
+from her2scope.reporting.content import ShareRow
+from her2scope.reporting.images import at_most, data_uri, jpeg, png
+
+PICTURE_PX = 1600
+OUTLINE_TOLERANCE_PX = 0.4
+"""An outline may differ from the measured one by this much: under half a pixel, with a fifth of the points."""
+MEMBRANE_ALPHA = 150
+
+
+def tag(name: str, inner: str, **attributes: object) -> str:
+    """HTML element; attribute values are escaped, `inner` is HTML already. `class_` stands for `class`."""
+    named = "".join(f' {key.rstrip("_").replace("_", "-")}="{said(str(value))}"' for key, value in attributes.items())
+    return f"<{name}{named}>{inner}</{name}>"
+
+
+def said(text: str) -> str:
+    """Plain text as HTML."""
+    return escape(words.clean(text))
+
+
+def paragraph(text: str, class_: str = "") -> str:
+    """Paragraph of plain text."""
+    return tag("p", said(text), class_=class_)
+
+
+def bullets(lines: Iterable[str], class_: str = "") -> str:
+    """List of plain texts, nothing where there are none."""
+    items = "".join(tag("li", said(line)) for line in lines)
+    return tag("ul", items, class_=class_) if items else ""
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[int] = (), class_: str = "") -> str:
+    """Table of plain texts, columns `numbers` set to the right; without a head, rows are pairs of name and figure."""
+
+    def cell(kind: str, text: str, column: int) -> str:
+        return tag(kind, said(text), class_="number" if column in numbers else "")
+
+    top = tag("thead", tag("tr", "".join(cell("th", text, column) for column, text in enumerate(head)))) if head else ""
+    body = []
+    for row in rows:
+        kinds = ["td" if head or column % 2 else "th" for column in range(len(row))]
+        body.append(
+            tag("tr", "".join(cell(kind, text, n) for n, (kind, text) in enumerate(zip(kinds, row, strict=True))))
+        )
+    return tag("table", top + tag("tbody", "\n".join(body)), class_=class_)
+
+
+def notice(title: str, text: str, tone: str) -> str:
+    """Coloured box; `tone` is good, warn or bad."""
+    inner = tag("strong", said(title)) + " " + tag("span", said(text))
+    return tag("p", inner, class_=f"notice {tone} on-{tone}")
+
+
+# ---- markers ------------------------------------------------------------------------------------------------------
+
+
+def marker_symbols() -> str:
+    """Every marker once, of radius 1, for `use`; its line keeps its width at any size."""
+    fixed = {"vector-effect": "non-scaling-stroke"}
+    paths = "".join(
+        tag("path", "", id=f"marker-{shape}", d=_path(marker_polygon(shape), 3), **fixed) for shape in Marker
+    )
+    return f'<svg width="0" height="0" style="position:absolute" aria-hidden="true"><defs>{paths}</defs></svg>'
+
+
+def legend(entries: Iterable[LegendEntry]) -> str:
+    """Markers with their words."""
+    items = []
+    for entry in entries:
+        drawn = tag(
+            "path", "", d=_path(marker_polygon(entry.marker), 3), style=_marker_style(entry.colour, entry.hollow, 0.2)
+        )
+        items.append(tag("li", tag("svg", drawn, viewBox="-1.2 -1.2 2.4 2.4", aria_hidden="true") + said(entry.words)))
+    return tag("ul", "".join(items), class_="legend")
+
+
+def _marker_style(colour: Rgb, hollow: bool, line: float | None = None) -> str:
+    width = "" if line is None else f";stroke-width:{2 * line if hollow else line}"
+    if hollow:
+        return f"fill:none;stroke:{hex_colour(colour)}{width}"
+    return f"fill:{hex_colour(colour)};stroke:{hex_colour(halo(colour))}{width}"
+
+
+def _path(corners: Iterable[Sequence[float]], digits: int) -> str:
+    return "M" + "L".join(f"{x:.{digits}f} {y:.{digits}f}" for x, y in corners) + "Z"
+
+
+# ---- share chart --------------------------------------------------------------------------------------------------
+
+_LEFT, _BAR, _ROW = 265, 370, 26
+_CELLS, _SHARE, _WIDTH = 700, 770, 900
+
+
+def share_chart(rows: Sequence[ShareRow], palette: Palette) -> str:
+    """Bar per class with its 95 % interval as a whisker, and the figures beside it."""
+    bottom = 20 + _ROW * len(rows)
+    drawn = []
+    for tick in range(0, 101, 20):
+        x = _LEFT + _BAR * tick / 100
+        drawn.append(f'<line class="tick" x1="{x}" x2="{x}" y1="18" y2="{bottom}"/>')
+        drawn.append(f'<text class="faded middle" x="{x}" y="{bottom + 14}">{tick} %</text>')
+    for x, head in ((_CELLS, "cells"), (_SHARE, "share"), (_WIDTH, "95 % interval")):
+        drawn.append(f'<text class="faded end" x="{x}" y="12">{head}</text>')
+    drawn += [_share_row(row, palette, 20 + _ROW * (place + 0.5)) for place, row in enumerate(rows)]
+    title = "Share of tumour cells in each membrane class with 95 % interval"
+    return tag(
+        "svg", "\n".join(drawn), class_="chart", viewBox=f"0 0 {_WIDTH} {bottom + 20}", role="img", aria_label=title
+    )
+
+
+def _share_row(row: ShareRow, palette: Palette, y: float) -> str:
+    colour = palette.classes[row.name]
+    marker = f'<use href="#marker-{MARKERS[row.name]}" transform="translate(8 {y})scale(6)" '
+    drawn = [
+        f'{marker}style="{_marker_style(colour, False, 1)}"/>',
+        f'<text x="22" y="{y + 4}">{said(row.label)}</text>',
+    ]
+    if row.percent:
+        size = f'x="{_LEFT}" y="{y - 8}" width="{_BAR * row.percent / 100:.2f}" height="16"'
+        drawn.append(
+            f'<rect {size} fill="{hex_colour(colour)}" stroke="{hex_colour(halo(colour))}" stroke-width=".6"/>'
+        )
+    if row.interval95 is not None:
+        low, high = (f"{_LEFT + _BAR * end / 100:.2f}" for end in row.interval95)
+        line = f"M{low} {y}H{high}M{low} {y - 5}v10M{high} {y - 5}v10"
+        drawn += [f'<path class="rim" d="{line}"/>', f'<path class="whisker" d="{line}"/>']
+    drawn.append(f'<text class="end" x="{_CELLS}" y="{y + 4}">{row.n}</text>')
+    drawn.append(f'<text class="end share" x="{_SHARE}" y="{y + 4}">{words.percent(row.percent)}</text>')
+    drawn.append(f'<text class="end" x="{_WIDTH}" y="{y + 4}">{words.interval(row.interval95)}</text>')
+    return "".join(drawn)
+
+
+# ---- a field ------------------------------------------------------------------------------------------------------
+
+
+def field_view(key: str, result: FieldResult, palette: Palette, counted: Sequence[bool] | None = None) -> str:
+    """Picture of a field with check boxes for its layers; pointing at a cell says what was measured.
+
+    Parameters
+    ----------
+    key : name that no other field of the page has
+    """
+    membranes = "Membranes" + _swatch(palette.membrane_faint, MEMBRANE_FAINT_LABEL)
+    membranes += _swatch(palette.membrane_intense, MEMBRANE_INTENSE_LABEL)
+    layers = [("markers", "Cells", True), ("outlines", "Outlines", True), ("membranes", membranes, False)]
+    shown = layers if result.cells else []
+    boxes = [_check_box(key, *layer) for layer in (*shown, ("full", "Full size", False))]
+    return "".join(boxes) + tag("div", _field_svg(result, palette, counted), class_="view")
+
+
+def _swatch(colour: Rgb, words_of_it: str) -> str:
+    return tag("span", "", class_="swatch", style=f"background:{hex_colour(colour)}", title=words_of_it)
+
+
+def _check_box(key: str, name: str, inner: str, checked: bool) -> str:
+    name_of_box = f"{key}-{name}"
+    mark = " checked" if checked else ""
+    return f'<input type="checkbox" class="{name}" id="{name_of_box}"{mark}>' + tag("label", inner, for_=name_of_box)
+
+
+def _field_svg(result: FieldResult, palette: Palette, counted: Sequence[bool] | None) -> str:
+    """Drawing in the frame's pixels: their centres are whole numbers, so the picture starts at -0.5."""
+    height, width = result.frame.size_hw
+    place = f'x="-0.5" y="-0.5" width="{width}" height="{height}"'
+    drawn = [f'<image {place} href="{data_uri(jpeg(at_most(result.frame.rgb, PICTURE_PX)))}"/>']
+    if result.cells and result.membrane.any():
+        drawn.append(f'<image class="mem" {place} href="{data_uri(_membrane_png(result.membrane, palette))}"/>')
+    drawn.append('<g class="cells">')
+    flags = counted if counted is not None else [True] * len(result.cells)
+    radius_px = max(MIN_MARKER_PX, MARKER_UM / result.frame.um_per_px)
+    for number, (cell, flag) in enumerate(zip(result.cells, flags, strict=True), start=1):
+        drawn.append(_cell(number, cell, flag, palette, radius_px))
+    drawn.append("</g>")
+    box = f"-0.5 -0.5 {width} {height}"
+    return tag(
+        "svg", "\n".join(drawn), viewBox=box, width=width, height=height, role="img", aria_label=result.frame.name
+    )
+
+
+def _cell(number: int, cell: Cell, counted: bool, palette: Palette, radius_px: float) -> str:
+    mark = mark_of(cell, palette, counted)
+    size = radius_px * (1 if mark.tumour else OTHER_MARKER_SIZE)
+    move = f"translate({cell.x_px:.1f} {cell.y_px:.1f})scale({size:.1f})"
+    look = _marker_style(mark.colour, mark.dashed)
+    marker = f'<use class="m" href="#marker-{mark.marker}" transform="{move}" style="{look}"/>'
+    outline = ""
+    if len(cell.outline_xy_px) >= 3:
+        left_out = " left-out" if mark.dashed else ""
+        d = _path(_thinned(cell), 1)
+        outline = f'<path class="o{left_out}" stroke="{hex_colour(mark.colour)}" d="{d}"/>'
+    return f"<g><title>{said(cell_words(number, cell, counted))}</title>{outline}{marker}</g>"
+
+
+def _thinned(cell: Cell) -> Sequence[Sequence[float]]:
+    """Corners of an outline without those that lie on a straight line."""
+    outline = np.ascontiguousarray(cell.outline_xy_px, np.float32).reshape(-1, 1, 2)
+    corners: list[list[float]] = cv2.approxPolyDP(outline, OUTLINE_TOLERANCE_PX, True).reshape(-1, 2).tolist()
+    return corners
+
+
+def cell_words(number: int, cell: Cell, counted: bool) -> str:
+    """What a colleague wants to know of one cell."""
+    name = f"Cell {number}: {label(cell.cell_class)}"
+    if cell.kind is not CellKind.TUMOUR:
+        return name
+    measure = cell.measure
+    left_out = " Not counted: at the edge." if cell.edge else "" if counted else " Counted in an earlier field."
+    figures = f"completeness {100 * measure.completeness:.0f} %, intensity {words.od10(measure.intensity_od10)}"
+    return f"{name}; {figures}.{left_out}"
+
+
+def _membrane_png(membrane: Mask, palette: Palette) -> bytes:
+    pixels = np.zeros((*membrane.shape, 4), np.uint8)
+    pixels[membrane == FAINT] = (*palette.membrane_faint, MEMBRANE_ALPHA)
+    pixels[membrane == INTENSE] = (*palette.membrane_intense, MEMBRANE_ALPHA)
+    height, width = membrane.shape
+    if width > PICTURE_PX:
+        size = (PICTURE_PX, round(height * PICTURE_PX / width))
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
+    return png(pixels)

@@ -1,0 +1,178 @@
+"""The report for a browser: one file, no network, no script; every cell says what was measured when pointed at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+from her2scope.domain.score import ControlStatus
+from her2scope.overlays.model import legend_entries
+from her2scope.overlays.palette import SAFE, Palette
+from her2scope.records import AcceptedField, CaseView, ControlReading, FieldResult, ReportContent
+from her2scope.reporting import words
+from her2scope.reporting.content import FieldRow, control_figures, field_rows, history, share_rows, versions
+from her2scope.reporting.files import write_aside
+from her2scope.reporting.html_parts import (
+    bullets,
+    field_view,
+    legend,
+    marker_symbols,
+    notice,
+    paragraph,
+    said,
+    share_chart,
+    table,
+    tag,
+)
+
+_TONES = {
+    ControlStatus.VALID: "good",
+    ControlStatus.WARNING: "warn",
+    ControlStatus.INVALID: "bad",
+    ControlStatus.ABSENT: "bad",
+}
+# Whatever a name contains, the page can load nothing and run nothing.
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_SHARE_HEADS = (
+    "Complete, intense %",
+    "Complete, moderate %",
+    "Incomplete, intense %",
+    "Incomplete, faint %",
+    "None %",
+)
+
+
+class HtmlReport:
+    """Writes one self-contained HTML file."""
+
+    suffix = ".html"
+
+    def __init__(self, palette: Palette = SAFE) -> None:
+        self._palette = palette
+
+    def render(self, content: ReportContent) -> bytes:
+        """Bytes of the file; the same content gives the same bytes."""
+        css = resources.files("her2scope.reporting").joinpath("assets", "report.css").read_text(encoding="utf-8")
+        title = f"{content.title}, case {content.case.case_id}"
+        head = (
+            '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+            f"<title>{said(title)}</title><style>\n{css}</style>"
+        )
+        page = f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{self._body(content)}\n</body></html>\n'
+        return page.encode("utf-8")
+
+    def write(self, content: ReportContent, path: Path) -> None:
+        """Write the report to `path`."""
+        write_aside(path, self.render(content))
+
+    def _body(self, content: ReportContent) -> str:
+        view = content.case
+        parts = [marker_symbols(), _head(content), _verdict(view), *_overridden(view), *_why(view)]
+        parts += [self._shares(view), _control(view), *_section("Not counted", bullets(words.not_assessed(view)))]
+        parts += _section("Fields", _field_table(view) if view.active_fields else "")
+        parts += [self._control_field(view, reading) for reading in words.latest_readings(view)]
+        parts += [self._field(item, row) for item, row in zip(view.active_fields, field_rows(view), strict=True)]
+        return "\n".join([*parts, *_method(view)])
+
+    def _shares(self, view: CaseView) -> str:
+        title = f"Membrane staining of {words.count(view.score.counts.n_tumour, 'tumour cell')}"
+        return tag("h2", said(title)) + share_chart(share_rows(view), self._palette)
+
+    def _legend(self, result: FieldResult) -> str:
+        return legend(legend_entries(self._palette, result.counts.shares_percent())) if result.cells else ""
+
+    def _control_field(self, view: CaseView, reading: ControlReading) -> str:
+        status = reading.verdict.status
+        inner = tag("h3", said(f"Control {reading.expected}: {status.value}"))
+        inner += notice(f"{status.value.capitalize()}.", words.reading_summary(reading), _TONES[status])
+        inner += table((), control_figures(reading), class_="pairs")
+        inner += field_view(f"control-{reading.number}", reading.result, self._palette) + self._legend(reading.result)
+        return tag("section", inner + _earlier(words.earlier_readings(view, reading)), class_="field")
+
+    def _field(self, item: AcceptedField, row: FieldRow) -> str:
+        inner = tag("h3", said(f"Field {row.number}: {row.score}")) + paragraph(
+            f"{row.image}. {words.field_facts(item)}", "grey small"
+        )
+        inner += paragraph(row.note, "warn small") if row.note else ""
+        inner += field_view(f"field-{row.number}", item.result, self._palette, item.counted) + self._legend(item.result)
+        return tag("section", inner, class_="field", id=f"field-{row.number}")
+
+
+def _section(title: str, inner: str) -> list[str]:
+    """Heading and content, nothing where there is no content."""
+    return [tag("h2", said(title)), inner] if inner else []
+
+
+def _head(content: ReportContent) -> str:
+    inner = tag("h1", said(content.title)) + paragraph(f"Case {content.case.case_id}", "case")
+    inner += paragraph(words.case_line(content), "grey small")
+    return tag("header", inner + paragraph(content.disclaimer, "disclaimer"))
+
+
+def _verdict(view: CaseView) -> str:
+    """The three answers: reference score, the pathologist's own score, reportable or not."""
+    size = "score" if view.score.score else "score words"
+    reference = paragraph("Reference score", "grey small") + paragraph(words.score_text(view), size)
+    reference += paragraph(words.category_text(view), "category") + paragraph(words.basis(view), "grey small")
+    entered = view.reader_score is not None and view.reader_score.score is not None
+    own = paragraph("Pathologist's own score", "grey small")
+    own += paragraph(words.reader_text(view), "score" if entered else "score words")
+    own += paragraph(words.reader_remark(view)) if words.reader_remark(view) else ""
+    own += paragraph(f"ISH: {words.ish_text(view)}", "grey small")
+    tone = "bad" if not view.score.reportable else "warn" if view.override_reason else "good"
+    status = paragraph("This reference score is", "grey small") + paragraph(
+        words.reportable_text(view), f"status {tone}"
+    )
+    status += paragraph(words.control_headline(view))
+    status += paragraph("Borderline", "warn category") if view.score.borderline else ""
+    return tag(
+        "section", tag("div", reference) + tag("div", own) + tag("div", status, class_=f"on-{tone}"), class_="verdict"
+    )
+
+
+def _overridden(view: CaseView) -> list[str]:
+    if not view.override_reason:
+        return []
+    return [notice("Invalid control overridden. Reason given:", view.override_reason, "bad")]
+
+
+def _why(view: CaseView) -> list[str]:
+    blocked = _section("Why it is not reportable", bullets(words.blocking(view), "bad"))
+    return blocked + _section("Why this score", bullets(words.reasons(view)))
+
+
+def _control(view: CaseView) -> str:
+    tone = _TONES[view.standing.status]
+    if view.standing.refusals and tone == "good":
+        tone = "warn"
+    inner = tag("h2", "Control of the staining run")
+    inner += notice(f"{words.control_headline(view)}.", words.control_paragraph(view), tone)
+    return inner + bullets(words.control_reasons(view))
+
+
+def _earlier(rows: Sequence[Sequence[str]]) -> str:
+    if not rows:
+        return ""
+    return tag("h3", "Earlier readings of this control") + table(("Read", "Verdict", "Reasons"), rows)
+
+
+def _field_table(view: CaseView) -> str:
+    head = ("Field", "Image", "Tumour", "Other", *_SHARE_HEADS, "Score", "Note")
+    rows = [
+        (str(row.number), row.image, str(row.n_tumour), str(row.n_other), *row.shares, row.score, row.note)
+        for row in field_rows(view)
+    ]
+    note = paragraph("Shares of each field by itself; tumour and other cells as the case counts them.", "grey small")
+    return note + table(head, rows, numbers=range(2, 9), class_="fields")
+
+
+def _method(view: CaseView) -> list[str]:
+    method = paragraph(words.method_text(view)) + bullets(words.limits(view))
+    parts = _section("Method and limits", method) + _section("Versions", table((), versions(view), class_="pairs"))
+    for title, settings in (("Settings", view.settings), ("Calibration", view.calibration)):
+        parts += _section(title, table((), list(words.flat(settings)) or [("-", "none")], class_="pairs"))
+    if view.events:
+        parts += _section("History", table(("No.", "Time", "Who", "What"), history(view)))
+    return parts

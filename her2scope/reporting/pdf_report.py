@@ -1,0 +1,284 @@
+"""The report for people: page one is read in ten seconds, the pages after it let a colleague check each cell."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from reportlab.lib.pagesizes import A4
+from reportlab.platypus import CondPageBreak, KeepTogether, PageBreak, SimpleDocTemplate, Spacer
+from reportlab.platypus.flowables import Flowable
+
+from her2scope.domain.score import ControlStatus
+from her2scope.overlays.model import FOR_REPORT, OverlaySelection, legend_entries
+from her2scope.overlays.palette import SAFE, Palette
+from her2scope.overlays.raster import draw_overlay
+from her2scope.records import AcceptedField, CaseView, ControlReading, FieldResult, ReportContent
+from her2scope.reporting import words
+from her2scope.reporting.content import FieldRow, control_figures, field_rows, history, share_rows, versions
+from her2scope.reporting.files import write_aside
+from her2scope.reporting.images import at_most
+from her2scope.reporting.pdf_parts import (
+    FOOTER,
+    FRAME_PADDING,
+    HEIGHT,
+    MARGIN,
+    PICTURE_PX,
+    WIDTH,
+    NumberedCanvas,
+    boxes,
+    legend,
+    picture,
+    share_chart,
+    table,
+)
+from her2scope.reporting.pdf_text import (
+    BAD,
+    BAD_PALE,
+    GOOD,
+    GOOD_PALE,
+    GREY,
+    INK,
+    PALE,
+    WARN,
+    WARN_PALE,
+    bullets,
+    heading,
+    notice,
+    text,
+)
+
+_STATUS_COLOURS = {
+    ControlStatus.VALID: (GOOD, GOOD_PALE),
+    ControlStatus.WARNING: (WARN, WARN_PALE),
+    ControlStatus.INVALID: (BAD, BAD_PALE),
+    ControlStatus.ABSENT: (BAD, BAD_PALE),
+}
+
+
+class PdfReport:
+    """Writes the PDF; the same content gives the same bytes."""
+
+    suffix = ".pdf"
+
+    def __init__(self, palette: Palette = SAFE, selection: OverlaySelection = FOR_REPORT) -> None:
+        self._palette, self._selection = palette, selection
+
+    def render(self, content: ReportContent) -> bytes:
+        """Bytes of the file."""
+        view = content.case
+        buffer = io.BytesIO()
+        document = SimpleDocTemplate(
+            buffer,
+            pagesize=A4,
+            leftMargin=MARGIN - FRAME_PADDING,
+            rightMargin=MARGIN - FRAME_PADDING,
+            topMargin=MARGIN,
+            bottomMargin=MARGIN + FOOTER,
+            title=f"{content.title}, case {words.clean(view.case_id)}",
+            author=f"her2scope {view.program.version}",
+            invariant=1,
+        )
+        document.build(self._story(content), canvasmaker=partial(NumberedCanvas, footer=_footer(content)))
+        return buffer.getvalue()
+
+    def write(self, content: ReportContent, path: Path) -> None:
+        """Write the report to `path`."""
+        write_aside(path, self.render(content))
+
+    def _story(self, content: ReportContent) -> list[Flowable]:
+        view = content.case
+        story = [*_first_page(content, self._palette), *_field_table(view)]
+        for reading in words.latest_readings(view):
+            story += [PageBreak(), *self._control_page(view, reading)]
+        for item, row in zip(view.active_fields, field_rows(view), strict=True):
+            story += [PageBreak(), *self._field_page(item, row)]
+        return [*story, PageBreak(), *_method_page(content)]
+
+    def _control_page(self, view: CaseView, reading: ControlReading) -> list[Flowable]:
+        status = reading.verdict.status
+        colour, ground = _STATUS_COLOURS[status]
+        story: list[Flowable] = [heading(f"Control {reading.expected}: {status.value}")]
+        found = notice(f"{status.value.capitalize()}.", words.reading_summary(reading), colour, ground)
+        story += [found, table((), control_figures(reading), [share * WIDTH for share in (0.28, 0.22, 0.28, 0.22)])]
+        story += self._pictures(reading.result, None, "Control field, with cells", 0.32 * HEIGHT)
+        earlier = words.earlier_readings(view, reading)
+        if earlier:
+            widths = [0.2 * WIDTH, 0.14 * WIDTH, 0.66 * WIDTH]
+            story += [
+                heading("Earlier readings of this control"),
+                table(("Read", "Verdict", "Reasons"), earlier, widths),
+            ]
+        return story
+
+    def _field_page(self, item: AcceptedField, row: FieldRow) -> list[Flowable]:
+        story: list[Flowable] = [heading(f"Field {row.number}: {row.score}"), text(row.image, 9, colour=GREY, after=2)]
+        story.append(text(words.field_facts(item), 8.5, colour=GREY, after=2))
+        if row.note:
+            story.append(text(row.note, 8.5, colour=WARN, after=2))
+        return story + self._pictures(item.result, item.counted, "With cells", 0.39 * HEIGHT)
+
+    def _pictures(
+        self, result: FieldResult, counted: Sequence[bool] | None, title: str, max_height: float
+    ) -> list[Flowable]:
+        """The field with the overlay and its legend, then without."""
+        plain = at_most(result.frame.rgb, PICTURE_PX)
+        if not result.cells:
+            return [Spacer(1, 4), picture(plain, max_height)]
+        overlay = draw_overlay(plain, result, self._palette, self._selection, counted)
+        shown = [text(title, 8, bold=True, after=2), picture(overlay, max_height), Spacer(1, 3)]
+        entries = legend(legend_entries(self._palette, result.counts.shares_percent()))
+        without = [text("Without", 8, bold=True, after=2), picture(plain, max_height)]
+        return [Spacer(1, 4), KeepTogether([*shown, entries]), Spacer(1, 4), KeepTogether(without)]
+
+
+def _footer(content: ReportContent) -> str:
+    return f"Case {words.clean(content.case.case_id)}  \u00b7  {content.title}"
+
+
+# ---- page one -----------------------------------------------------------------------------------------------------
+
+
+def _first_page(content: ReportContent, palette: Palette) -> list[Flowable]:
+    view = content.case
+    return [
+        *_head(content),
+        _verdict(view),
+        *_overridden(view),
+        *_blocked(view),
+        *_why(view),
+        *_shares(view, palette),
+        *_control(view),
+        *_left_out(view),
+    ]
+
+
+def _head(content: ReportContent) -> list[Flowable]:
+    return [
+        text(content.title, 17, bold=True),
+        text(f"Case {content.case.case_id}", 13, bold=True, after=2),
+        text(words.case_line(content), 8, colour=GREY, after=2),
+        text(content.disclaimer, 8.5, bold=True, colour=BAD, after=6),
+    ]
+
+
+def _verdict(view: CaseView) -> Flowable:
+    """The three answers of page one: reference score, the pathologist's own score, reportable or not."""
+    colour, ground = _reportable_colours(view)
+    no_score = view.score.score is None
+    reference = [
+        text("Reference score", 8.5, colour=GREY),
+        text(words.score_text(view), 22 if no_score else 38, bold=True),
+        text(words.category_text(view), 12, bold=True),
+        text(words.basis(view), 8, colour=GREY),
+    ]
+    entered = view.reader_score is not None and view.reader_score.score is not None
+    own = [
+        text("Pathologist's own score", 8.5, colour=GREY),
+        text(words.reader_text(view), 38 if entered else 15, bold=entered),
+        *([text(_short(words.reader_remark(view)), 8.5)] if words.reader_remark(view) else []),
+        text(f"ISH: {words.ish_text(view)}", 8, colour=GREY),
+    ]
+    status = [
+        text("This reference score is", 8.5, colour=GREY),
+        text(words.reportable_text(view), 14, bold=True, colour=colour),
+        text(words.control_headline(view), 9),
+        *([text("Borderline", 10, bold=True, colour=WARN)] if view.score.borderline else []),
+    ]
+    return boxes([reference, own, status], [PALE, "#ffffff", ground], [0.38 * WIDTH, 0.31 * WIDTH, 0.31 * WIDTH])
+
+
+MAX_REMARK = 300
+"""Characters of a remark beside the score; the whole of it stands below."""
+
+
+def _short(remark: str) -> str:
+    return remark if len(remark) <= MAX_REMARK else f"{remark[:MAX_REMARK].rstrip()} \u2026 (whole remark below)"
+
+
+def _reportable_colours(view: CaseView) -> tuple[str, str]:
+    if not view.score.reportable:
+        return BAD, BAD_PALE
+    return (WARN, WARN_PALE) if view.override_reason else (GOOD, GOOD_PALE)
+
+
+def _overridden(view: CaseView) -> list[Flowable]:
+    """Override and long remark: boxes that may grow, and come before everything that explains."""
+    found: list[Flowable] = []
+    if view.override_reason:
+        found.append(notice("Invalid control overridden. Reason given:", view.override_reason, BAD, BAD_PALE))
+    if len(words.reader_remark(view)) > MAX_REMARK:
+        found.append(notice("Pathologist's remark:", words.reader_remark(view), INK, PALE))
+    return found
+
+
+def _blocked(view: CaseView) -> list[Flowable]:
+    found = words.blocking(view)
+    return [heading("Why it is not reportable"), *bullets(found, colour=BAD)] if found else []
+
+
+def _why(view: CaseView) -> list[Flowable]:
+    found = words.reasons(view)
+    return [heading("Why this score"), *bullets(found)] if found else []
+
+
+def _shares(view: CaseView, palette: Palette) -> list[Flowable]:
+    title = heading(f"Membrane staining of {words.count(view.score.counts.n_tumour, 'tumour cell')}")
+    return [title, share_chart(share_rows(view), palette)]
+
+
+def _control(view: CaseView) -> list[Flowable]:
+    colour, ground = _STATUS_COLOURS[view.standing.status]
+    if view.standing.refusals and view.standing.status is ControlStatus.VALID:
+        colour, ground = WARN, WARN_PALE
+    return [
+        heading("Control of the staining run"),
+        notice(f"{words.control_headline(view)}.", words.control_paragraph(view), colour, ground),
+        *bullets(words.control_reasons(view)),
+    ]
+
+
+def _left_out(view: CaseView) -> list[Flowable]:
+    found = words.not_assessed(view)
+    return [heading("Not counted"), *bullets(found, 8.5)] if found else []
+
+
+# ---- further pages ------------------------------------------------------------------------------------------------
+
+
+_SHORT_HEADS = ("compl. intense", "compl. moderate", "incompl. intense", "incompl. faint", "none")
+
+
+def _field_table(view: CaseView) -> list[Flowable]:
+    """Table of the fields, below page one's answers where it fits whole, else on a page of its own."""
+    if not view.active_fields:
+        return []
+    head = ("Field", "Image", "Tumour", "Other", *_SHORT_HEADS, "Score")
+    widths = [share * WIDTH for share in (0.06, 0.24, 0.08, 0.07, 0.09, 0.11, 0.10, 0.10, 0.07, 0.08)]
+    made = table(head, [_field_cells(row) for row in field_rows(view)], widths, right=range(2, 9))
+    said = "Shares in percent, of each field by itself; tumour and other cells as the case counts them."
+    note = text(said, 8, colour=GREY, after=3)
+    _, height = made.wrap(WIDTH, HEIGHT)
+    return [CondPageBreak(min(height + 50, 0.9 * HEIGHT)), heading("Fields"), note, made]
+
+
+def _field_cells(row: FieldRow) -> list[str | Flowable]:
+    image = row.image + (f". {row.note}" if row.note else "")
+    return [str(row.number), image, str(row.n_tumour), str(row.n_other), *row.shares, row.score]
+
+
+def _method_page(content: ReportContent) -> list[Flowable]:
+    view = content.case
+    halves = [0.4 * WIDTH, 0.6 * WIDTH]
+    story: list[Flowable] = [heading("Method and limits"), text(words.method_text(view), after=4)]
+    story += bullets(words.limits(view))
+    story += [heading("Versions"), table((), versions(view), halves)]
+    for title, settings in (("Settings", view.settings), ("Calibration", view.calibration)):
+        rows = list(words.flat(settings)) or [("-", "none")]
+        story += [heading(title), table((), rows, halves)]
+    if view.events:
+        head = ("No.", "Time", "Who", "What")
+        story += [heading("History"), table(head, history(view), [share * WIDTH for share in (0.07, 0.2, 0.23, 0.5)])]
+    return story

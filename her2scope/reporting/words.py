@@ -1,0 +1,359 @@
+"""The words and the rounding of a report. Every writer asks here, so no two can say different things."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from her2scope.domain.cells import CellClass, CellKind
+from her2scope.domain.events import Event, EventKind
+from her2scope.domain.guideline import Category, Ish
+from her2scope.domain.score import ControlStatus
+from her2scope.records import AcceptedField, CaseView, ControlReading, FieldResult, ReportContent
+
+CATEGORIES = {
+    Category.NULL: "HER2 null",
+    Category.ULTRALOW: "HER2 ultralow",
+    Category.LOW: "HER2 low",
+    Category.EQUIVOCAL: "Equivocal",
+    Category.POSITIVE: "HER2 positive",
+    Category.UNDETERMINED: "Undetermined",
+}
+NO_SCORE = "no score"
+NOT_ENTERED = "not entered"
+
+METHODS = {
+    "network": "Neural network for nuclei, cell kind and membrane; each cell's own outline is then measured.",
+    "closed-contours": "Closed contours of DAB membranes (after arXiv 2110.12900): a membrane that encloses a nucleus "
+    "is complete.",
+}
+METHOD_LIMITS = {
+    "network": "The network tells tumour from other cells by their look. It does not tell invasive from in situ "
+    "carcinoma: leave in situ parts out of the fields.",
+    "closed-contours": "The closed-contours method cannot tell tumour from other cells: every cell found is counted as "
+    "tumour. Leave stroma, inflammation, normal ducts and in situ carcinoma out of the fields.",
+}
+LIMITS = (
+    "The shares hold for the fields that the reader chose; they stand for the slide only as far as those fields do.",
+    "The 95 % intervals allow for cells of one field being alike, and for few fields; they do not cover staining, "
+    "sampling of the tissue, or a systematic error of the method.",
+    "od10 is the optical density of DAB, -log10(I / I white); a cell's intensity is the median over the stained places "
+    "of its own outline.",
+)
+APPARENT_NOTE = (
+    "The camera's response is not known: od10 is apparent, and comparable only with a control read in the same "
+    "camera state."
+)
+ASSUMED_SCALE_NOTE = (
+    "The pixel size was not given and is assumed: lengths and the cells found by them are uncertain. Calibrate the "
+    "objective before any score is used."
+)
+
+_EVENTS = {
+    EventKind.OPENED: "Case opened",
+    EventKind.CONTROL_READ: "Control read",
+    EventKind.CONTROL_OVERRIDDEN: "Invalid control overridden",
+    EventKind.FIELD_ACCEPTED: "Field accepted",
+    EventKind.FIELD_MEASURED: "Field measured again with the control's cuts",
+    EventKind.FIELD_REMOVED: "Field removed",
+    EventKind.FIELD_RESTORED: "Field restored",
+    EventKind.READER_SCORED: "Pathologist's score entered",
+    EventKind.ISH_ENTERED: "ISH result entered",
+    EventKind.RESUMED: "Case opened again",
+    EventKind.FINISHED: "Case finished",
+}
+
+
+# ---- pieces -------------------------------------------------------------------------------------------------------
+
+
+def clean(text: str) -> str:
+    """One line of printable characters: a control character in a name would break the XML that writers build."""
+    return "".join(sign if sign.isprintable() else " " for sign in text).strip()
+
+
+def sentence(text: str) -> str:
+    """Turn a reason, as the rules phrase it, into a sentence in plain words."""
+    text = clean(text).replace("<=", "\u2264").replace(">=", "\u2265")
+    for name in CellClass:
+        text = text.replace(name.value, name.value.replace("_", " "))
+    if not text:
+        return text
+    return text[0].upper() + text[1:] + ("" if text[-1] in ".!?" else ".")
+
+
+def percent(value: float | None) -> str:
+    """Percentage to one decimal."""
+    return "-" if value is None else f"{value:.1f} %"
+
+
+def interval(value: tuple[float, float] | None) -> str:
+    """Interval of a percentage to one decimal."""
+    return "-" if value is None else f"{value[0]:.1f} to {value[1]:.1f} %"
+
+
+def od10(value: float | None) -> str:
+    """Optical density to two decimals."""
+    return "-" if value is None else f"{value:.2f} od10"
+
+
+def when(at_utc: str | None) -> str:
+    """Time to the minute; what is no ISO 8601 time is shown as it is."""
+    if not at_utc:
+        return "-"
+    try:
+        return datetime.fromisoformat(at_utc).strftime("%Y-%m-%d %H:%M UTC")
+    except ValueError:
+        return clean(at_utc)
+
+
+def count(n: int, noun: str) -> str:
+    """Number with its noun, `1 field`, `2 fields`."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def event_text(event: Event) -> str:
+    """What happened, for the history."""
+    what = _EVENTS.get(event.kind, event.kind.value.replace("_", " ").capitalize())
+    return f"{what}: field {event.data['field']}" if "field" in event.data else what
+
+
+# ---- the verdict --------------------------------------------------------------------------------------------------
+
+
+def score_text(view: CaseView) -> str:
+    """Reference score, or that there is none."""
+    return view.score.score or NO_SCORE
+
+
+def category_text(view: CaseView) -> str:
+    """What the score means, in a few words; ISH only as the reader entered it."""
+    if view.score.score is None:
+        return "Insufficient"
+    words = CATEGORIES[view.score.category]
+    if view.score.score != "2+" or view.score.category is Category.UNDETERMINED:
+        return words
+    return f"{words}: reflex ISH" if view.ish is None else f"{words} (ISH {view.ish.value})"
+
+
+def ish_text(view: CaseView) -> str:
+    """ISH result as the reader entered it."""
+    if view.ish is None:
+        return NOT_ENTERED
+    return {Ish.NEGATIVE: "negative (not amplified)", Ish.POSITIVE: "positive (amplified)"}[view.ish]
+
+
+def reader_text(view: CaseView) -> str:
+    """The pathologist's own score."""
+    if view.reader_score is None:
+        return NOT_ENTERED
+    return view.reader_score.score or "indeterminate"
+
+
+def reader_remark(view: CaseView) -> str:
+    """What the pathologist wrote beside the own score."""
+    return clean(view.reader_score.remark) if view.reader_score else ""
+
+
+def reportable_text(view: CaseView) -> str:
+    """Whether the reference score may be reported."""
+    if not view.score.reportable:
+        return "Not reportable"
+    return "Reportable, control overridden" if view.override_reason else "Reportable"
+
+
+def blocking(view: CaseView) -> tuple[str, ...]:
+    """Why the score is not reportable, as sentences; empty where it is."""
+    if view.score.reportable:
+        return ()
+    found = [text for text in view.score.reasons if _blocks(text, view)]
+    return tuple(map(sentence, found or view.score.reasons))
+
+
+def _blocks(reason: str, view: CaseView) -> bool:
+    if reason in view.standing.refusals:
+        return True
+    if view.standing.status is ControlStatus.ABSENT:
+        return reason.startswith("no control")
+    return view.standing.status is ControlStatus.INVALID and reason == "the control is invalid"
+
+
+def reasons(view: CaseView) -> tuple[str, ...]:
+    """Every reason of the score that `blocking` has not said already, as sentences."""
+    said = blocking(view)
+    return tuple(text for text in map(sentence, view.score.reasons) if text not in said)
+
+
+def case_line(content: ReportContent) -> str:
+    """Who read the case, and when."""
+    view = content.case
+    reader = f"Reader {clean(view.who)}" if view.who.strip() else "Reader not named"
+    finished = f"finished {when(view.finished_utc)}" if view.finished_utc else "not finished: interim report"
+    return f"{reader} \u00b7 opened {when(view.opened_utc)}, {finished} \u00b7 report of {when(content.written_utc)}"
+
+
+# ---- the control --------------------------------------------------------------------------------------------------
+
+
+def control_headline(view: CaseView) -> str:
+    """Verdict on the control, in one line."""
+    status, reading = view.standing.status, view.control
+    if status is ControlStatus.ABSENT or reading is None:
+        return "No control was read"
+    words = {
+        ControlStatus.VALID: "valid",
+        ControlStatus.WARNING: "valid with a warning",
+        ControlStatus.INVALID: "invalid",
+    }
+    held = ", but does not hold for this case" if view.standing.refusals else ""
+    overridden = ", overridden by the reader" if view.standing.overridden else ""
+    return f"Control {words[status]}{held}{overridden}"
+
+
+def control_paragraph(view: CaseView) -> str:
+    """What was read from the control in force, and what its cut did."""
+    reading = view.control
+    if reading is None:
+        return f"Default cuts from the settings were used: {cuts_text(view)}."
+    cut = "taken from it" if view.cuts_from_control else "not used; the cuts are the settings'"
+    return f"{reading_text(reading)} Intense cut {od10(reading.measures.intense_od10)}, {cut}."
+
+
+def reading_text(reading: ControlReading) -> str:
+    """One reading of a control, in a sentence."""
+    lot = f", lot {clean(reading.lot)}" if reading.lot.strip() else ""
+    measures = reading.measures
+    found = f"{count(measures.n_tumour, 'tumour cell')}, membrane DAB median {od10(measures.membrane_od10)}"
+    return f"{reading.expected} control{lot}, reads {measures.read or NO_SCORE}: {found}."
+
+
+def reading_summary(reading: ControlReading) -> str:
+    """One reading of a control with every doubt."""
+    return " ".join([reading_text(reading), *map(sentence, reading.verdict.reasons)])
+
+
+def earlier_readings(view: CaseView, reading: ControlReading) -> tuple[tuple[str, str, str], ...]:
+    """Time, verdict and reasons of this level's other readings: every reading is kept, and shown."""
+    others = [item for item in view.controls if item is not reading and item.expected == reading.expected]
+    return tuple(
+        (when(item.at_utc), item.verdict.status.value, " ".join(map(sentence, item.verdict.reasons)) or "-")
+        for item in others
+    )
+
+
+def control_doubts(view: CaseView) -> tuple[str, ...]:
+    """Why the control is doubted: the latest reading of each level, then why it may not hold for this case."""
+    found = []
+    for reading in latest_readings(view):
+        level = "" if reading.expected == "3+" else f"{reading.expected} control: "
+        found += [level + text for text in reading.verdict.reasons]
+    return (*found, *view.standing.refusals)
+
+
+def control_reasons(view: CaseView) -> tuple[str, ...]:
+    """The same as sentences."""
+    return tuple(map(sentence, control_doubts(view)))
+
+
+def latest_readings(view: CaseView) -> tuple[ControlReading, ...]:
+    """The latest reading of each level, the 3+ level first."""
+    latest = {reading.expected: reading for reading in view.controls}
+    return tuple(latest[level] for level in sorted(latest, reverse=True))
+
+
+def cuts_text(view: CaseView) -> str:
+    """The three cuts in force."""
+    cuts = view.cuts
+    return f"stained {cuts.stained_od10:.2f}, moderate {cuts.moderate_od10:.2f}, intense {cuts.intense_od10:.2f} od10"
+
+
+# ---- basis and limits ---------------------------------------------------------------------------------------------
+
+
+def basis(view: CaseView) -> str:
+    """What the score rests on."""
+    scale = "" if view.um_per_px is None else f", {view.um_per_px:.3f} um/px"
+    n_fields = count(sum(item.result.quality.usable for item in view.active_fields), "field")
+    return f"{count(view.score.counts.n_tumour, 'tumour cell')} in {n_fields}{scale}"
+
+
+def not_assessed(view: CaseView) -> tuple[str, ...]:
+    """What was seen and does not count, each with its reason."""
+    return tuple(_not_assessed(view))
+
+
+def _not_assessed(view: CaseView) -> Iterator[str]:
+    active = view.active_fields
+    for item in active:
+        if not item.result.quality.usable:
+            why = "; ".join(item.result.quality.reasons)
+            yield sentence(f"field {item.number} ({clean(item.result.frame.name)}) could not be used: {why}")
+    n_removed = len(view.fields) - len(active)
+    if n_removed:
+        yield f"{count(n_removed, 'accepted field')} removed by the reader."
+    n_edge = sum(_n_edge(item.result) for item in active)
+    if n_edge:
+        yield f"{count(n_edge, 'tumour cell')} at the images' edges: listed, not counted."
+    n_again = sum(n_seen_before(item) for item in active)
+    if n_again:
+        yield f"{count(n_again, 'tumour cell')} seen again in a later field: counted once."
+
+
+def _n_edge(result: FieldResult) -> int:
+    return sum(cell.edge and cell.kind is CellKind.TUMOUR for cell in result.cells)
+
+
+def n_seen_before(item: AcceptedField) -> int:
+    """Tumour cells of a field that an earlier field has counted."""
+    return item.result.counts.n_tumour - item.counts.n_tumour
+
+
+def field_note(item: AcceptedField) -> str:
+    """What to know about one field."""
+    notes = [sentence(text) for text in item.result.quality.reasons]
+    if n_seen_before(item):
+        earlier = ", ".join(str(overlap.field) for overlap in item.overlaps)
+        notes.append(f"{n_seen_before(item)} counted in field {earlier} already.")
+    if item.result.white_estimated:
+        notes.append("White estimated.")
+    return " ".join(notes)
+
+
+def field_facts(item: AcceptedField) -> str:
+    """Size, scale and time of one field."""
+    counted = f"{count(item.counts.n_tumour, 'tumour cell')} counted, {count(item.counts.n_other, 'other cell')}"
+    return f"{counted}, {item.result.frame.um_per_px:.3f} um/px, taken {when(item.at_utc)}"
+
+
+def limits(view: CaseView) -> tuple[str, ...]:
+    """What the method cannot do, and what was not calibrated."""
+    found = [METHOD_LIMITS[view.program.method]] if view.program.method in METHOD_LIMITS else []
+    results = [item.result for item in view.active_fields]
+    if any(result.frame.camera.response == "unknown" for result in results):
+        found.append(APPARENT_NOTE)
+    if any(result.frame.camera.scale_assumed for result in results):
+        found.append(ASSUMED_SCALE_NOTE)
+    estimated = [str(item.number) for item in view.active_fields if item.result.white_estimated]
+    if estimated:
+        whose = "every field" if len(estimated) == len(results) else f"field {', '.join(estimated)}"
+        found.append(f"No white reference was given: the white was estimated from the picture in {whose}.")
+    return (*found, *LIMITS)
+
+
+def method_text(view: CaseView) -> str:
+    """How cells were found."""
+    return METHODS.get(view.program.method, view.program.method)
+
+
+def flat(settings: object, name: str = "") -> Iterator[tuple[str, str]]:
+    """Nested settings as pairs of dotted name and value."""
+    if isinstance(settings, dict) or hasattr(settings, "items"):
+        for key, value in settings.items():
+            yield from flat(value, f"{name}.{key}" if name else str(key))
+    elif isinstance(settings, float):
+        yield name, f"{settings:g}" if math.isfinite(settings) else str(settings)
+    elif isinstance(settings, Iterable) and not isinstance(settings, str):
+        yield name, ", ".join(value for _, value in (pair for item in settings for pair in flat(item)))
+    else:
+        yield name, clean("-" if settings is None else str(settings))
