@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import factories
+import pytest
+from gui.fake_engine import live
+from PyQt6.QtGui import QColor
+
+from her2scope.domain.cells import SHARE_ORDER, CellClass
+from her2scope.domain.score import ControlStanding, ControlStatus
+from her2scope.overlays.palette import LABELS, PAPER, SAFE
+from her2scope.ui.legend import Legend, legend_text
+
+VALID = ControlStanding(ControlStatus.VALID)
+
+
+def test_shares_and_reference_score_of_the_field_in_view():
+    text = legend_text(live(factories.equivocal_field()), "", VALID)
+    assert text.title == "This field: 120 tumour cells"
+    assert dict(text.shares) == {
+        CellClass.COMPLETE_INTENSE: "5.0 %",
+        CellClass.COMPLETE_MODERATE: "35.0 %",
+        CellClass.INCOMPLETE_INTENSE: "10.0 %",
+        CellClass.INCOMPLETE_FAINT: "20.0 %",
+        CellClass.NONE: "30.0 %",
+    }
+    assert [name for name, _ in text.shares] == list(SHARE_ORDER)
+    assert (text.score, text.control) == ("Reference score 2+", "")
+
+
+@pytest.mark.parametrize("result", [None, live(factories.equivocal_field())])
+def test_no_figures_for_tissue_that_was_not_analysed(result):
+    text = legend_text(result, "analysing", VALID)
+    assert {percent for _, percent in text.shares} == {"\N{EN DASH}"}
+    assert "2+" not in text.score
+
+
+def test_missing_control_is_said():
+    assert legend_text(live(factories.equivocal_field()), "", ControlStanding()).control == "No control: not reportable"
+
+
+def test_field_without_tumour_cells_has_no_shares():
+    text = legend_text(live(factories.counted_field({}, n_other=5)), "", VALID)
+    assert {percent for _, percent in text.shares} == {"\N{EN DASH}"}
+    assert text.title == "This field: 0 tumour cells"
+
+
+def test_legend_shows_every_class_in_its_colour(qtbot):
+    for palette in (SAFE, PAPER):
+        legend = Legend(palette)
+        qtbot.addWidget(legend)
+        legend.show_text(legend_text(live(factories.equivocal_field()), "", VALID))
+        picture = legend.grab().toImage()
+        drawn = {QColor(picture.pixel(x, y)).getRgb()[:3] for x in range(30) for y in range(picture.height())}
+        assert {palette.classes[name] for name in CellClass} <= drawn
+
+
+def test_nothing_in_the_legend_is_cut(qtbot):
+    legend = Legend(SAFE)
+    qtbot.addWidget(legend)
+    legend.show_text(legend_text(live(factories.equivocal_field()), "", VALID))
+    narrow = legend.width()
+    longest = max(legend.fontMetrics().horizontalAdvance(words) for words in LABELS.values())
+    assert narrow > longest + legend.fontMetrics().horizontalAdvance("100.0 %")
+    height = legend.height()
+    legend.show_text(legend_text(live(factories.equivocal_field()), "", ControlStanding()))
+    assert legend.width() == narrow
+    assert legend.height() > height
+    reasons = "out of focus: refocus and take it again; 35 % of the tissue's pixels are clipped"
+    quality = factories.QualityReport(False, ("blurred",), (reasons,), 0.1, 0.35, 0.8)
+    legend.show_text(legend_text(live(factories.field_result((), quality=quality)), "", ControlStanding()))
+    assert reasons in legend.text.score
+    assert legend.height() > height + 15

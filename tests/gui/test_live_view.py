@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+import factories
+import numpy as np
+import pytest
+from gui.fake_engine import live, tracked
+from PyQt6.QtCore import QPoint, QPointF, Qt
+from PyQt6.QtGui import QColor, QWheelEvent
+from PyQt6.QtTest import QTest
+from PyQt6.QtWidgets import QApplication
+
+from her2scope.domain.cells import CellClass
+from her2scope.overlays.model import NOTHING, OverlaySelection
+from her2scope.overlays.palette import SAFE
+from her2scope.records import Frame, QualityReport, TrackedFrame
+from her2scope.ui.live_view import LiveView
+
+SIZE_HW = (200, 300)
+CLASS = CellClass.COMPLETE_INTENSE
+RED = SAFE.classes[CLASS]
+BLURRED = QualityReport(False, ("blurred",), ("out of focus",), 0.1, 0.0, 0.8)
+
+
+def field_with_cell_at(x_px: float, y_px: float):
+    return factories.field_result([factories.cell(CLASS, x_px, y_px)], SIZE_HW)
+
+
+RESULT = field_with_cell_at(150.0, 100.0)
+
+
+@pytest.fixture
+def view(qtbot) -> LiveView:
+    """A view in which one image pixel is one screen pixel."""
+    made = LiveView(SAFE, OverlaySelection(membranes=False, cells=True))
+    qtbot.addWidget(made)
+    made.resize(SIZE_HW[1], SIZE_HW[0])
+    made.show()
+    qtbot.waitExposed(made)
+    return made
+
+
+def colour_at(view: LiveView, x: int, y: int) -> tuple[int, int, int]:
+    return QColor(view.grab().toImage().pixel(x, y)).getRgb()[:3]
+
+
+def overlay_at(view: LiveView, x: int, y: int) -> bool:
+    return colour_at(view, x, y) == RED
+
+
+def show(view: LiveView, frame: TrackedFrame, result=RESULT, **place) -> None:
+    view.show_frame(frame)
+    view.show_result(live(result, **place))
+    QTest.qWait(200)
+
+
+def test_overlay_on_its_own_frame(view):
+    show(view, tracked(RESULT))
+    assert overlay_at(view, 150, 100)
+
+
+def test_overlay_moves_with_the_tissue(view):
+    show(view, tracked(RESULT))
+    view.show_frame(tracked(RESULT, x_px=20.0, y_px=-10.0))
+    assert overlay_at(view, 130, 110)
+    assert not overlay_at(view, 150, 100)
+
+
+def test_overlay_and_tissue_move_alike(view):
+    # The tissue itself carries a mark where the cell is: both must be found at one place after the move.
+    rgb = np.full((*SIZE_HW, 3), 200, np.uint8)
+    rgb[80:121, 130:171] = (0, 90, 0)
+    result = factories.field_result([factories.cell(CLASS, 150.0, 100.0)], rgb=rgb)
+    show(view, tracked(result), result)
+    view.show_frame(tracked(result, x_px=-33.0, y_px=25.0, shift=True))
+    picture = view.grab().toImage()
+    green = [
+        (x, y) for x in range(300) for y in range(200) if QColor(picture.pixel(x, y)).getRgb()[:3] in [(0, 90, 0), RED]
+    ]
+    xs, ys = zip(*green, strict=True)
+    assert (min(xs), max(xs), min(ys), max(ys)) == (163, 203, 55, 95)
+    assert overlay_at(view, 183, 75)
+
+
+def test_overlay_moves_at_every_zoom(view):
+    show(view, tracked(RESULT))
+    view.zoom_by(2.0)
+    view.show_frame(tracked(RESULT, x_px=10.0))
+    at = view.viewport.to_screen(QPointF(140.5, 100.5)).toPoint()
+    assert overlay_at(view, at.x(), at.y())
+
+
+def test_overlay_is_gone_at_once_on_other_tissue(view):
+    show(view, tracked(RESULT))
+    view.show_frame(tracked(RESULT, island=1))
+    assert not overlay_at(view, 150, 100)
+    assert view.state.why_off == "analysing"
+
+
+def test_overlay_comes_back_with_the_analysis_of_the_new_place(view):
+    show(view, tracked(RESULT))
+    elsewhere = field_with_cell_at(60.0, 60.0)
+    show(view, tracked(elsewhere, island=1), elsewhere, island=1)
+    assert overlay_at(view, 60, 60)
+    assert not overlay_at(view, 150, 100)
+
+
+def test_overlay_fades_when_the_picture_blurs(view):
+    show(view, tracked(RESULT))
+    view.show_result(live(factories.field_result((), SIZE_HW, quality=BLURRED)))
+    assert view.state.why_off == "out of focus"
+    QTest.qWait(250)
+    assert not overlay_at(view, 150, 100)
+    view.show_result(live(RESULT))
+    QTest.qWait(250)
+    assert overlay_at(view, 150, 100)
+
+
+def test_fading_overlay_still_moves_with_its_tissue(view):
+    show(view, tracked(RESULT))
+    view.show_result(live(factories.field_result((), SIZE_HW, quality=BLURRED)))
+    view.show_frame(tracked(RESULT, x_px=20.0))
+    assert colour_at(view, 150, 100) == (200, 200, 200)
+
+
+def test_overlay_off_by_choice_draws_nothing(view):
+    show(view, tracked(RESULT))
+    view.set_style(NOTHING, SAFE)
+    assert not overlay_at(view, 150, 100)
+    view.set_style(OverlaySelection(), SAFE)
+    assert overlay_at(view, 150, 100)
+
+
+def test_overlay_never_leaves_the_picture(view):
+    # The view is wider than the picture, and the moved cell would lie in the empty room beside it.
+    view.resize(500, 200)
+    show(view, tracked(RESULT), field_with_cell_at(290.0, 100.0))
+    view.show_frame(tracked(RESULT, x_px=-30.0))
+    picture = view.grab().toImage()
+    assert all(QColor(picture.pixel(x, 100)).getRgb()[:3] != RED for x in range(401, 500))
+
+
+def test_what_is_said_of_the_overlay_changes_only_when_it_does(view, qtbot):
+    said = []
+    view.overlay_changed.connect(lambda state: said.append(state.why_off))
+    show(view, tracked(RESULT))
+    for place in range(5):
+        view.show_frame(tracked(RESULT, x_px=float(place)))
+    view.show_frame(tracked(RESULT, island=2))
+    assert said == ["analysing", "", "analysing"]
+
+
+def test_new_frame_size_is_shown_whole(view):
+    show(view, tracked(RESULT))
+    view.zoom_by(4)
+    wide = Frame(np.full((100, 400, 3), 90, np.uint8), 1, 0.1, 0.5)
+    view.show_frame(TrackedFrame(wide, island=1))
+    assert view.viewport.is_fitted
+    assert colour_at(view, 150, 30) == (90, 90, 90)
+
+
+def wheel(view: LiveView, at: QPoint, notches: int) -> None:
+    event = QWheelEvent(
+        QPointF(at),
+        QPointF(view.mapToGlobal(at)),
+        QPoint(),
+        QPoint(0, 120 * notches),
+        Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
+    QApplication.sendEvent(view, event)
+
+
+def test_wheel_zooms_about_the_cursor(view):
+    show(view, tracked(RESULT))
+    before = view.viewport.to_image(QPointF(70, 50))
+    wheel(view, QPoint(70, 50), 5)
+    after = view.viewport.to_image(QPointF(70, 50))
+    assert view.viewport.zoom == pytest.approx(1.2**5, rel=0.05)
+    assert (after.x(), after.y()) == pytest.approx((before.x(), before.y()), abs=1e-6)
+    wheel(view, QPoint(70, 50), -20)
+    assert view.viewport.is_fitted
+
+
+def drag(view: LiveView, button=Qt.MouseButton.LeftButton, modifiers=Qt.KeyboardModifier.NoModifier) -> None:
+    QTest.mousePress(view, button, modifiers, QPoint(100, 100))
+    QTest.mouseMove(view, QPoint(140, 90))
+    QTest.mouseRelease(view, button, modifiers, QPoint(140, 90))
+
+
+def test_drag_moves_the_stage_so_that_the_tissue_follows_the_hand(view):
+    moved = []
+    view.stage_drag_um.connect(lambda dx, dy: moved.append((dx, dy)))
+    view.stage_draggable = True
+    show(view, tracked(RESULT))
+    drag(view)
+    total = np.array(moved).sum(axis=0)
+    # 40 px to the right and 10 px up at 0.25 um/px.
+    assert total == pytest.approx([-10.0, 2.5])
+
+
+@pytest.mark.parametrize(
+    ("button", "modifiers"),
+    [
+        (Qt.MouseButton.MiddleButton, Qt.KeyboardModifier.NoModifier),
+        (Qt.MouseButton.LeftButton, Qt.KeyboardModifier.ControlModifier),
+    ],
+)
+def test_middle_button_and_ctrl_pan_the_view(view, button, modifiers):
+    moved = []
+    view.stage_drag_um.connect(lambda *by: moved.append(by))
+    view.stage_draggable = True
+    show(view, tracked(RESULT))
+    view.zoom_by(3)
+    before = view.viewport.centre
+    drag(view, button, modifiers)
+    assert moved == []
+    assert view.viewport.centre != before
+
+
+def test_enlarged_picture_is_panned_not_moved(view):
+    moved = []
+    view.stage_drag_um.connect(lambda *by: moved.append(by))
+    view.stage_draggable = True
+    show(view, tracked(RESULT))
+    view.zoom_by(2)
+    held = view.viewport.to_image(QPointF(100, 100))
+    drag(view)
+    now = view.viewport.to_image(QPointF(140, 90))
+    assert moved == []
+    assert (now.x(), now.y()) == pytest.approx((held.x(), held.y()), abs=0.1)
+
+
+def test_no_picture_yet_says_so(view):
+    assert view.state.why_off == "no picture yet"
+    picture = view.grab().toImage()
+    brightest = max(QColor(picture.pixel(x, y)).green() for x in range(300) for y in range(80, 120))
+    assert brightest > 180
+
+
+def test_overlay_is_drawn_once_while_the_tissue_moves(view, monkeypatch):
+    show(view, tracked(RESULT))
+    view.grab()
+    drawn = []
+    draw = view._draw_overlays  # noqa: SLF001 - what is counted is how often it runs
+    monkeypatch.setattr(view, "_draw_overlays", lambda *given: drawn.append(1) or draw(*given))
+    for place in range(20):
+        view.show_frame(tracked(RESULT, x_px=float(place)))
+        view.grab()
+    assert drawn == []

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import dataclasses
+
+import factories
+import pytest
+
+from her2scope.domain.cells import SHARE_ORDER, CellClass
+from her2scope.domain.guideline import Category
+from her2scope.domain.score import ControlStanding, ControlStatus
+from her2scope.pipeline.live import LiveFigures
+from her2scope.ui.words import (
+    CATEGORY_WORDS,
+    SHORT_LABELS,
+    capitalised,
+    count_text,
+    field_caption,
+    field_detail,
+    field_score_text,
+    figures_text,
+    percent_text,
+    reading_text,
+    reportable_text,
+    sentence,
+    standing_text,
+    verdict_title,
+)
+
+
+@pytest.mark.parametrize(
+    ("percent", "text"),
+    [(0.0, "0.0 %"), (0.04, "< 0.1 %"), (0.05, "0.1 %"), (9.96, "10.0 %"), (52.25, "52.2 %"), (100.0, "100.0 %")],
+)
+def test_percent(percent, text):
+    assert percent_text(percent) == text
+
+
+def test_counts_are_grammar():
+    assert [count_text(n, "cell", "cells") for n in (0, 1, 2)] == ["0 cells", "1 cell", "2 cells"]
+
+
+def test_sentences_keep_figures_and_signs_together():
+    text = sentence("complete in 6.5 % (<= 10 %), median 0.21 od10")
+    assert text.replace("\N{NO-BREAK SPACE}", "_") == "Complete in 6.5_% (≤_10_%), median 0.21_od10"
+    assert sentence("") == ""
+
+
+def test_sentences_name_classes_in_words():
+    text = sentence("borderline: the cut lies in the interval of complete_intense + complete_moderate")
+    assert text == "Borderline: the cut lies in the interval of complete, intense + complete, weak to moderate"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("field 3 added", "Field 3 added"),
+        ("field_3.png: damaged", "field_3.png: damaged"),
+        ("3+ control", "3+ control"),
+    ],
+)
+def test_file_names_keep_their_letters(text, shown):
+    assert capitalised(text) == shown
+
+
+def test_field_scores():
+    assert field_score_text(factories.equivocal_field()) == "Reference score 2+"
+    few = factories.counted_field({CellClass.NONE: 12})
+    assert field_score_text(few) == "No score: 12 of at least 20 cells"
+    assert field_score_text(factories.unusable_field()) == "Not scored: out of focus: refocus and take it again"
+
+
+@pytest.mark.parametrize(
+    ("standing", "text"),
+    [
+        (ControlStanding(), "No control: not reportable"),
+        (ControlStanding(ControlStatus.INVALID), "Control invalid: not reportable"),
+        (ControlStanding(ControlStatus.INVALID, overridden=True), "Control invalid, overridden"),
+        (ControlStanding(ControlStatus.VALID, refusals=("another exposure",)), "Control does not hold here"),
+        (ControlStanding(ControlStatus.VALID), ""),
+        (ControlStanding(ControlStatus.WARNING), ""),
+    ],
+)
+def test_what_the_legend_says_of_the_control(standing, text):
+    assert standing_text(standing) == text
+
+
+def test_field_lines():
+    field = factories.accepted(factories.equivocal_field(), 3, seen_before=range(20))
+    assert field_caption(field) == "Field 3:  2+"
+    assert field_detail(field) == "100 tumour cells, 20 counted before"
+    assert field_detail(dataclasses.replace(field, active=False)) == "removed, 100 tumour cells"
+    assert field_caption(factories.accepted(factories.counted_field({CellClass.NONE: 2}))) == "Field 1:  no score"
+
+
+def test_control_lines():
+    reading = factories.control_reading(ControlStatus.INVALID, ("faded",), read="1+")
+    assert verdict_title(reading.verdict) == "✕  INVALID".replace("✕", "\N{MULTIPLICATION X}")
+    assert reading_text(reading) == "3+ control reads 1+; 130 cells; intense cut 0.62 od10"
+    measures = dataclasses.replace(reading.measures, read=None, intense_od10=None, n_tumour=1)
+    assert reading_text(dataclasses.replace(reading, measures=measures)) == "3+ control reads no score; 1 cell"
+
+
+def test_reportable():
+    fields = [factories.equivocal_field() for _ in range(6)]
+    assert reportable_text(factories.case_view()) == ("No score yet", "dim")
+    assert reportable_text(factories.case_view(fields, ()))[1] == "bad"
+    assert "Not reportable" in reportable_text(factories.case_view(fields, ()))[0]
+    invalid = ControlStanding(ControlStatus.INVALID, overridden=True)
+    assert reportable_text(factories.case_view(fields, standing=invalid))[1] == "warning"
+    clear = factories.case_view([factories.counted_field({CellClass.COMPLETE_INTENSE: 300})] * 6)
+    assert not clear.score.borderline
+    assert reportable_text(clear)[1] == "good"
+
+
+def test_figures():
+    texts = figures_text(LiveFigures(24.94, 0.0, 0.0, 7, "CUDAExecutionProvider"))
+    assert texts == ("24.9 frames/s, 0.0 analysed/s", "delay \N{EN DASH}", "replaced 7", "CUDA")
+    assert figures_text(LiveFigures(1, 1, 83.4, 0, ""))[1::2] == ("delay 83 ms", "\N{EN DASH}")
+
+
+def test_every_class_and_category_has_words():
+    assert set(SHORT_LABELS) == set(SHARE_ORDER)
+    assert set(CATEGORY_WORDS) == set(Category)

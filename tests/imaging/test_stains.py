@@ -1,0 +1,56 @@
+"""Colour to stain: known light gives known od10."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from her2scope.imaging.stains import estimate_white, linear_light, od10_table, unmix
+from her2scope.settings import Calibration
+from hypothesis import given
+from hypothesis import strategies as st
+
+WHITE = (240.0, 236.0, 230.0)
+
+
+def stained(dab_od10: float, haematoxylin_od10: float, calibration: Calibration) -> np.ndarray:
+    """Picture (8, 8, 3) of an even mixture, by Beer and Lambert, without the rounding to 8 bits undone."""
+    unit = [np.array(v) / np.linalg.norm(v) for v in (calibration.dab_vector, calibration.haematoxylin_vector)]
+    od = dab_od10 * unit[0] + haematoxylin_od10 * unit[1]
+    rgb = np.array(calibration.white_rgb) * 10**-od
+    return np.broadcast_to(np.rint(rgb), (8, 8, 3)).astype(np.uint8)
+
+
+@given(dab=st.floats(0, 0.9), haematoxylin=st.floats(0, 0.6))
+def test_unmixing_recovers_what_was_mixed(dab, haematoxylin):
+    calibration = Calibration(response="linear", white_rgb=WHITE)
+    found = unmix(stained(dab, haematoxylin, calibration), 0.25, calibration)
+    assert found.dab_od10.mean() == pytest.approx(dab, abs=0.02)
+    assert found.haematoxylin_od10.mean() == pytest.approx(haematoxylin, abs=0.02)
+    assert not found.white_estimated
+
+
+def test_white_is_nought_and_nothing_is_below_it():
+    calibration = Calibration(response="linear", white_rgb=WHITE)
+    brighter = np.full((4, 4, 3), 255, np.uint8)
+    assert unmix(brighter, 0.25, calibration).dab_od10.max() == 0
+    assert od10_table(WHITE, "linear").min() == 0
+
+
+@pytest.mark.parametrize("response", ["linear", "unknown", "srgb", "gamma:2.2"])
+def test_darker_is_denser_for_every_response(response):
+    table = od10_table(WHITE, response)[0]
+    assert np.all(np.diff(table, axis=0) <= 0)
+    assert np.isfinite(table).all()
+
+
+def test_srgb_is_undone():
+    coded = np.array([0.0, 0.5, 1.0])
+    assert linear_light(coded, "srgb") == pytest.approx([0.0, 0.21404, 1.0], abs=1e-4)  # IEC 61966-2-1
+    assert linear_light(coded, "gamma:2") == pytest.approx([0.0, 0.25, 1.0])
+
+
+def test_white_is_estimated_from_the_clear_part_and_said():
+    rgb = np.full((400, 400, 3), (150, 120, 100), np.uint8)
+    rgb[:40] = (238, 235, 229)
+    assert estimate_white(rgb) == pytest.approx((238, 235, 229), abs=1)
+    assert unmix(rgb, 0.25, Calibration()).white_estimated

@@ -1,0 +1,190 @@
+"""The live engine around a fake camera: newest frame wins, every failure is said, nothing is left running."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from her2scope.domain.errors import CameraLost, CameraTimeout
+from her2scope.pipeline.clock import SystemClock
+from her2scope.pipeline.engine import LiveEngine
+from her2scope.pipeline.live import CameraPhase, Mode, Severity
+from her2scope.pipeline.mailbox import Latest
+from her2scope.pipeline.session import CaseSession
+from her2scope.pipeline.tracker import Tracker
+from her2scope.records import Frame
+from her2scope.storage.memory import MemoryCaseStore
+
+PATIENCE_S = 20.0
+
+
+class FakeCamera:
+    """Gives one picture again and again; can stall, be lost, and be plugged in again."""
+
+    name = "fake"
+
+    def __init__(self, frame: Frame) -> None:
+        self.frame, self.index = frame, 0
+        self.stalled, self.lost = threading.Event(), threading.Event()
+        self.is_open = False
+
+    def open(self) -> None:
+        self.is_open = True
+
+    def read(self, timeout_s: float) -> Frame:
+        if self.lost.is_set():
+            raise CameraLost(self.name, self.index)
+        if self.stalled.is_set():
+            time.sleep(min(timeout_s, 0.05))
+            raise CameraTimeout("no frame in time.")
+        time.sleep(0.02)
+        self.index += 1
+        return replace(self.frame, index=self.index, captured_s=time.monotonic())
+
+    def close(self) -> None:
+        self.is_open = False
+
+
+class Listener:
+    """Keeps what it is told, and can wait for it."""
+
+    def __init__(self) -> None:
+        self.told: dict[str, list] = {name: [] for name in ("frame", "result", "case", "camera", "figures", "message")}
+        self._changed = threading.Condition()
+
+    def __getattr__(self, name: str) -> Callable:
+        if not name.startswith("on_"):
+            raise AttributeError(name)
+        return lambda item: self._take(name.removeprefix("on_"), item)
+
+    def _take(self, kind: str, item: object) -> None:
+        with self._changed:
+            self.told[kind].append(item)
+            self._changed.notify_all()
+
+    def wait_for(self, kind: str, matches: Callable[[object], bool] = lambda item: True):
+        with self._changed:
+            found = self._changed.wait_for(lambda: any(matches(item) for item in self.told[kind]), PATIENCE_S)
+            assert found, f"never told: {kind}; messages: {self.told['message']}"
+            return next(item for item in reversed(self.told[kind]) if matches(item))
+
+
+@pytest.fixture
+def live(frames, analyser):
+    camera, listener, store, reports = FakeCamera(frames["2+"]), Listener(), MemoryCaseStore(), []
+    numbers = iter(range(1, 100))
+
+    def open_case() -> CaseSession:
+        return CaseSession(store.create(f"case-{next(numbers)}"), analyser, SystemClock(), "reader")
+
+    def write_report(view):
+        reports.append(view)
+        return ()
+
+    engine = LiveEngine(camera, open_case, listener, write_report, SystemClock())
+    engine.start()
+    yield engine, camera, listener, reports
+    engine.stop()
+    assert not camera.is_open
+
+
+def test_the_whole_job_by_commands(live, frames):
+    engine, camera, listener, reports = live
+    camera.frame = frames["3+"]
+    engine.set_mode(Mode.CONTROL)
+    listener.wait_for("result", lambda item: item.result.frame.name == "3+_0.png")
+    engine.read_control("3+", "lot 7")
+    listener.wait_for("case", lambda view: view.controls)
+    camera.frame = frames["2+"]
+    listener.wait_for("result", lambda item: item.result.frame.name == "2+_0.png")
+    engine.set_mode(Mode.READING)
+    engine.accept_field()
+    view = listener.wait_for("case", lambda view: view.fields)
+    assert view.score.score == "2+" and view.score.reportable
+    engine.remove_field(1)
+    listener.wait_for("case", lambda view: view.fields and not view.fields[0].active)
+    engine.restore_field(1)
+    engine.finish()
+    listener.wait_for("case", lambda view: view.finished_utc is not None)
+    assert [view.case_id for view in reports] == ["case-1"]
+    engine.accept_field()
+    listener.wait_for("message", lambda item: "is finished" in item.text)
+    engine.new_case()
+    listener.wait_for("case", lambda view: view.case_id == "case-2" and not view.fields)
+
+
+def test_results_tell_the_mode_and_the_figures_the_rate(live):
+    engine, _, listener, _ = live
+    engine.set_mode(Mode.CONTROL)
+    listener.wait_for("result", lambda item: item.mode is Mode.CONTROL)
+    figures = listener.wait_for("figures", lambda item: item.camera_fps > 1)
+    assert figures.replaced_frames >= 0
+
+
+def test_a_lost_camera_is_said_and_can_be_reconnected(live):
+    engine, camera, listener, _ = live
+    listener.wait_for("result")
+    camera.lost.set()
+    listener.wait_for("camera", lambda item: item.phase is CameraPhase.LOST)
+    listener.wait_for("message", lambda item: item.severity is Severity.ERROR and "Reconnect (F5)" in item.text)
+    engine.accept_field()
+    listener.wait_for("message", lambda item: "no live picture" in item.text)
+    camera.lost.clear()
+    n_live = sum(item.phase is CameraPhase.LIVE for item in listener.told["camera"])
+    engine.reconnect()
+    listener.wait_for("camera", lambda item: item.phase is CameraPhase.STARTING)
+    deadline = time.monotonic() + PATIENCE_S
+    while sum(item.phase is CameraPhase.LIVE for item in listener.told["camera"]) <= n_live:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_stalled_camera_is_not_live(live):
+    _, camera, listener, _ = live
+    listener.wait_for("frame")
+    camera.stalled.set()
+    status = listener.wait_for("camera", lambda item: item.phase is CameraPhase.STALLED)
+    assert "not live" in status.text
+
+
+def test_refusals_are_messages_not_faults(live):
+    engine, _, listener, _ = live
+    listener.wait_for("result")
+    engine.remove_field(4)
+    listener.wait_for("message", lambda item: "there is no field 4" in item.text)
+    engine.override_control("x")
+    listener.wait_for("message", lambda item: "only an invalid control" in item.text)
+
+
+def test_a_flood_of_commands_is_bounded_and_said(frames, analyser):
+    listener = Listener()
+    engine = LiveEngine(FakeCamera(frames["2+"]), lambda: None, listener, lambda view: (), SystemClock())
+    for _ in range(40):  # nothing takes them: the engine was never started
+        engine.accept_field()
+    assert sum("was not taken" in item.text for item in listener.told["message"]) == 40 - 32
+
+
+def test_the_mailbox_keeps_the_newest_and_counts_the_rest():
+    box: Latest[int] = Latest()
+    assert box.take(timeout_s=0) is None
+    for number in range(5):
+        box.put(number)
+    assert (box.take(timeout_s=0), box.replaced) == (4, 4)
+    assert box.take(timeout_s=0) is None
+
+
+def test_the_tracker_follows_the_tissue_and_starts_anew_after_a_jump(frames):
+    tracker, whole = Tracker(), frames["2+"].rgb
+    places = [(100, 100), (112, 104), (140, 90)]
+    views = [np.ascontiguousarray(whole[y : y + 480, x : x + 640]) for x, y in places]
+    tracked = [tracker.place(Frame(view, n, 0.1 * n, 0.25)) for n, view in enumerate(views)]
+    for item, (x, y) in zip(tracked, places, strict=True):
+        assert (item.x_px, item.y_px) == pytest.approx((x - 100, y - 100), abs=1.5)
+    assert tracked[1].speed_um_per_s == pytest.approx(np.hypot(12, 4) * 0.25 / 0.1, rel=0.2)
+    elsewhere = tracker.place(Frame(np.ascontiguousarray(frames["3+"].rgb[:480, :640]), 3, 0.3, 0.25))
+    assert elsewhere.island == tracked[-1].island + 1
+    assert (elsewhere.x_px, elsewhere.y_px) == (0.0, 0.0)

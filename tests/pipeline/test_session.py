@@ -1,0 +1,230 @@
+"""A case from opening to report: every step is an event, and the stored case is the live one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from her2scope.domain.cells import CellCounts
+from her2scope.domain.errors import CaseDamagedError, CaseRuleError, DiskFullError
+from her2scope.domain.events import Event, EventKind
+from her2scope.domain.guideline import Ish
+from her2scope.domain.score import ControlStatus
+from factories import control_reading
+from her2scope.pipeline.control import standing
+from her2scope.pipeline.session import CaseSession, stored_settings
+from her2scope.records import CameraState, Frame, ReaderScore
+from her2scope.storage.memory import MemoryCaseStore
+
+
+@pytest.fixture
+def store() -> MemoryCaseStore:
+    return MemoryCaseStore()
+
+
+@pytest.fixture
+def session(store, analyser, clock) -> CaseSession:
+    return CaseSession(store.create("case-1"), analyser, clock, "reader")
+
+
+def test_a_new_case_is_empty_and_says_so(session):
+    view = session.view
+    assert view.score.score is None and view.score.counts == CellCounts()
+    assert "insufficient: 0 of at least 100 tumour cells" in view.score.reasons
+    assert not view.cuts_from_control
+
+
+def test_without_a_control_nothing_is_reportable(session, frames):
+    session.accept(frames["2+"])
+    assert session.view.score.score is not None
+    assert not session.view.score.reportable
+    assert any("no control" in reason for reason in session.view.score.reasons)
+
+
+def test_control_anchors_the_cuts_and_makes_the_score_reportable(session, frames):
+    reading = session.read_control(frames["3+"], "3+", "lot 7")
+    assert reading.verdict.status is ControlStatus.VALID
+    assert session.cuts.intense_od10 == pytest.approx(reading.measures.intense_od10)
+    session.accept(frames["2+"])
+    assert session.view.score.reportable
+    assert session.view.score.score == "2+"
+
+
+def test_a_failed_control_blocks_until_it_is_overridden_with_a_reason(session, frames):
+    reading = session.read_control(frames["faded 3+"], "3+", "")
+    assert reading.verdict.status is ControlStatus.INVALID and "faded" in reading.verdict.codes
+    session.accept(frames["2+"])
+    assert not session.view.score.reportable
+    with pytest.raises(CaseRuleError, match="written reason"):
+        session.override_control("   ")
+    session.override_control("control tissue lost on the slide, run control read elsewhere")
+    assert session.view.score.reportable
+    assert session.view.override_reason.startswith("control tissue lost")
+    session.read_control(frames["faded 3+"], "3+", "")
+    assert session.view.override_reason is None  # it held for the reading it was written for
+
+
+def test_only_an_invalid_control_can_be_overridden(session, frames):
+    session.read_control(frames["3+"], "3+", "")
+    with pytest.raises(CaseRuleError, match="only an invalid control"):
+        session.override_control("because")
+
+
+def test_a_valid_reading_after_an_invalid_one_is_a_warning(session, frames):
+    session.read_control(frames["faded 3+"], "3+", "")
+    assert session.read_control(frames["3+"], "3+", "").verdict.status is ControlStatus.WARNING
+
+
+def test_low_end_is_covered_by_a_1_and_a_negative_level():
+    assert not standing([control_reading(expected="3+")], None, []).low_end_covered
+    both = standing([control_reading(expected="3+"), control_reading(expected="1+"), control_reading(expected="0")], None, [])
+    assert both.low_end_covered and both.negative_read and both.status is ControlStatus.VALID
+    failed = control_reading(expected="1+", status=ControlStatus.INVALID)
+    one_failed = standing([control_reading(expected="3+"), failed, control_reading(expected="0")], None, [])
+    assert not one_failed.low_end_covered and one_failed.status is ControlStatus.INVALID
+
+
+def test_control_in_another_camera_state_does_not_hold(session, frames):
+    session.read_control(frames["3+"], "3+", "")
+    session.accept(replace(frames["2+"], camera=CameraState(exposure_ms=20.0)))
+    assert not session.view.score.reportable
+    assert any("another camera state" in reason for reason in session.view.score.reasons)
+
+
+def test_an_assumed_pixel_size_is_never_reportable(session, frames):
+    state = CameraState(scale_assumed=True)
+    session.read_control(replace(frames["3+"], camera=state), "3+", "")
+    session.accept(replace(frames["2+"], camera=state))
+    assert not session.view.score.reportable
+    assert any("pixel size is assumed" in reason for reason in session.view.score.reasons)
+
+
+def test_a_control_read_late_measures_the_fields_again(session, frames):
+    session.accept(frames["2+"])
+    before = session.view.fields[0].result
+    session.read_control(frames["3+"], "3+", "")
+    after = session.view.fields[0].result
+    assert before.cuts != after.cuts == session.cuts
+    kinds = [event.kind for event in session.view.events]
+    assert kinds.count(EventKind.FIELD_ACCEPTED) == kinds.count(EventKind.FIELD_MEASURED) == 1
+
+
+def test_fields_are_removed_and_restored(session, frames):
+    first, second = session.accept(frames["2+"]), session.accept(frames["2+ again"])
+    both = session.view.score.counts
+    assert both == first.counts + second.counts
+    session.remove(1)
+    assert session.view.score.counts == second.counts
+    with pytest.raises(CaseRuleError, match="removed already"):
+        session.remove(1)
+    session.restore(1)
+    assert session.view.score.counts == both
+    with pytest.raises(CaseRuleError, match="no field 9"):
+        session.remove(9)
+
+
+def test_cells_seen_twice_count_once(session, frames):
+    whole = frames["2+"]
+    left, right = (replace(whole, rgb=np.ascontiguousarray(whole.rgb[:, part])) for part in (np.s_[:900], np.s_[380:]))
+    first = session.accept(left)
+    second = session.accept(right)
+    assert [overlap.field for overlap in second.overlaps] == [1]
+    assert second.overlaps[0].dx_px == pytest.approx(380, abs=2)
+    n_whole = session.analyser.analyse(whole, session.cuts).counts.n_tumour
+    n_apart = first.result.counts.n_tumour + second.result.counts.n_tumour
+    assert session.view.score.counts.n_tumour == pytest.approx(n_whole, abs=0.04 * n_whole)
+    assert n_apart > 1.2 * n_whole
+    session.remove(1)  # what only the removed field had counted counts again
+    assert session.view.score.counts == second.result.counts
+
+
+def test_the_same_place_twice_adds_nothing(session, frames):
+    first = session.accept(frames["2+"])
+    again = session.accept(replace(frames["2+"], index=1))
+    assert again.counts == CellCounts()
+    assert session.view.score.counts == first.counts
+
+
+def test_an_unusable_frame_is_refused_with_its_reasons(session, frames):
+    with pytest.raises(CaseRuleError, match="field not added: .*(focus|stand out)"):
+        session.accept(frames["blurred"])
+    assert not session.view.fields
+    listed = session.accept(frames["blurred"], keep_unusable=True)
+    assert listed.result.score is None and listed.counts == CellCounts()
+
+
+def test_reader_and_ish_stand_beside_the_computed_score(session, frames):
+    session.accept(frames["2+"])
+    session.enter_reader_score(ReaderScore("1+", "faint"))
+    session.enter_ish(Ish.NEGATIVE)
+    view = session.view
+    assert view.reader_score == ReaderScore("1+", "faint")
+    assert view.score.score == "2+" and view.score.category == "low"
+    session.enter_ish(None)
+    assert session.view.score.category == "equivocal"
+    with pytest.raises(CaseRuleError, match="or indeterminate"):
+        session.enter_reader_score(ReaderScore("4+"))
+
+
+def test_a_finished_case_takes_nothing_more(session, frames):
+    session.accept(frames["2+"])
+    session.finish()
+    for change in (lambda: session.accept(frames["2+"]), lambda: session.remove(1), session.finish):
+        with pytest.raises(CaseRuleError, match="is finished"):
+            change()
+
+
+def test_the_stored_case_is_the_live_case(store, session, frames, analyser, clock):
+    session.read_control(frames["3+"], "3+", "lot 7")
+    session.accept(frames["2+"])
+    session.accept(frames["2+ again"])
+    session.remove(1)
+    session.enter_reader_score(ReaderScore("2+"))
+    live = session.view
+    session.close()
+    file = store.open("case-1")
+    assert stored_settings(file) == ("closed-contours", analyser.settings, analyser.calibration)
+    read = CaseSession(file, analyser, clock, "somebody else").view
+    assert read.score == live.score
+    assert read.standing == live.standing and read.cuts == live.cuts
+    assert read.reader_score == live.reader_score and read.who == "reader"
+    assert [item.active for item in read.fields] == [False, True]
+    for ours, theirs in zip(live.fields, read.fields, strict=True):
+        assert ours.counts == theirs.counts and ours.result.finding == theirs.result.finding
+        assert np.array_equal(ours.result.frame.rgb, theirs.result.frame.rgb)
+        assert np.array_equal(ours.result.membrane, theirs.result.membrane)
+        for a, b in zip(ours.result.cells, theirs.result.cells, strict=True):
+            assert (a.x_px, a.y_px, a.measure, a.cell_class, a.edge) == (b.x_px, b.y_px, b.measure, b.cell_class, b.edge)
+    assert read.events[-1].kind is EventKind.RESUMED
+
+
+def test_what_cannot_be_written_has_not_happened(session, frames, monkeypatch):
+    session.accept(frames["2+"])
+    before = session.view
+    file = session._file
+
+    def full(event: Event, images: object = ()) -> None:
+        raise DiskFullError("the disk is full.")
+
+    monkeypatch.setattr(file, "append", full)
+    for change in (lambda: session.accept(frames["2+ again"]), lambda: session.remove(1), session.finish):
+        with pytest.raises(DiskFullError):
+            change()
+    monkeypatch.undo()
+    assert session.view.score == before.score and session.view.events == before.events
+    assert [item.number for item in session.view.fields] == [1]
+    assert session.accept(frames["2+ again"]).number == 2
+
+
+def test_an_event_of_a_later_version_is_a_clear_error(store, session, analyser, clock):
+    session.close()
+    file = store.open("case-1")
+    file.append(Event(2, EventKind.FIELD_REMOVED, "2026-01-01T00:00:00.000+00:00", "x", {"number": 3}))
+    with pytest.raises(CaseDamagedError, match="event 2 .*cannot be read"):
+        CaseSession(file, analyser, clock, "reader")
+
+
+def test_frames_of_another_shape_are_not_frames():
+    with pytest.raises(ValueError, match="uint8"):
+        Frame(np.zeros((4, 4), np.uint8), 0, 0.0, 0.25)
