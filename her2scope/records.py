@@ -37,6 +37,8 @@ class CameraState:
     exposure_ms: float | None = None
     gain: float | None = None
     white_balance: str | None = None
+    scale_assumed: bool = False
+    """Nobody gave the pixel size: cells are measured with an assumed one, and nothing is reportable."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

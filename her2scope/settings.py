@@ -69,14 +69,14 @@ class ClosedContoursSettings:
     """A closed contour of another area encloses no single cell."""
     min_empty_ring_um2: float = 28.0
     """A contour without a nucleus must be larger: vacuoles and holes between cells are smaller than cells."""
-    n_levels: int = 10
+    n_levels: int = 7
     highest_level_od10: float = 1.5
     """Contours are sought at this many levels from the stained cut up to this one (a strong 3+ wall)."""
     closing_um: float = 0.9
     """Gaps up to this are bridged: under 1 um (design section 1)."""
     dilation_um: float = 2.0
     """Dilation of the membrane mask before it is filled: finds incomplete membranes."""
-    min_rim_share: float = 0.15
+    min_rim_share: float = 0.30
     """Least share of a nucleus' rim that the dilated and filled mask must cover: less is a speck, not a membrane."""
     reach_um: float = 8.0
     """Farthest that an open cell's membrane is looked for from its nucleus."""

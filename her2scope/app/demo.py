@@ -28,7 +28,7 @@ SIZE_WH = (1280, 720)
 CONTROL_LEVELS = ("3+", "1+", "0")
 FIELD_STEP_UM = 330.0
 """A little more than a field's width: neighbouring fields do not overlap."""
-FIELDS_PER_ROW = 4
+FIELDS_PER_ROW = 3
 FRAME_TIMEOUT_S = 10.0
 SETTLED_FRAMES = 3
 MAX_TRIES_PER_FIELD = 6
@@ -115,17 +115,16 @@ def _accept_fields(session: CaseSession, microscope: PhantomMicroscope, n_fields
             _say(str(error))
         else:
             accepted += 1
-            _say(f"accepted field {item.number} of case {session.case_id}: {item.counts.n_tumour} tumour cells")
-        _next_place(microscope, place)
+            _say(f"accepted field {item.number} of case {session.case_id}")
+            _say(f"  {item.counts.n_tumour} tumour cells, {item.result.score or 'no score'}")
+        microscope.move_by_um(*walk_um(place))
 
 
-def _next_place(microscope: PhantomMicroscope, place: int) -> None:
-    at_end = place % FIELDS_PER_ROW == FIELDS_PER_ROW - 1
-    direction = 1 if (place // FIELDS_PER_ROW) % 2 == 0 else -1
-    if at_end:
-        microscope.move_by_um(0.0, FIELD_STEP_UM * SIZE_WH[1] / SIZE_WH[0])
-    else:
-        microscope.move_by_um(direction * FIELD_STEP_UM, 0.0)
+def walk_um(place: int) -> tuple[float, float]:
+    """Move from place number `place` to the next: along rows, there and back, like a reader."""
+    if place % FIELDS_PER_ROW == FIELDS_PER_ROW - 1:
+        return 0.0, FIELD_STEP_UM * SIZE_WH[1] / SIZE_WH[0]
+    return (FIELD_STEP_UM, 0.0) if (place // FIELDS_PER_ROW) % 2 == 0 else (-FIELD_STEP_UM, 0.0)
 
 
 def _settled_frame(microscope: PhantomMicroscope) -> Frame:

@@ -8,7 +8,7 @@ from functools import partial
 from PyQt6.QtCore import QEvent, QObject, QTimer
 from PyQt6.QtWidgets import QApplication, QWidget
 
-from her2scope.app.demo import CONTROL_LEVELS, FIELD_STEP_UM
+from her2scope.app.demo import CONTROL_LEVELS, walk_um
 from her2scope.pipeline.live import LiveCommands, LiveResult, Message, Mode, Severity
 from her2scope.ports import CameraSource, Stage
 from her2scope.records import CaseView
@@ -73,7 +73,8 @@ class DemoTour(QObject):
         for number in range(1, self._n_fields + 1):
             self._commands.accept_field()
             yield from self._until(partial(_has_fields, number))
-            yield from self._go(partial(self._stage.move_by_um, FIELD_STEP_UM, 0.0))
+            if number < self._n_fields:
+                yield from self._go(partial(self._stage.move_by_um, *walk_um(number - 1)))
         self._commands.finish()
         yield from self._until(lambda view: view.finished_utc is not None)
 

@@ -31,6 +31,8 @@ class SourceOptions:
     """Objective in the light path, as the calibration names it."""
     um_per_px: float | None = None
     """Pixel size; wins over the calibration's. The phantom knows its own and takes neither."""
+    scale_assumed: bool = False
+    """`um_per_px` is a guess that frames must carry with them."""
     size_wh: tuple[int, int] | None = None
     """Picture size, for the sources that can choose: the phantom and cameras."""
     seed: int = 0
@@ -84,7 +86,11 @@ def pixel_size_um(options: SourceOptions) -> float:
 
 
 def _state(options: SourceOptions) -> CameraState:
-    return CameraState(objective=options.objective, response=options.calibration.response)
+    return CameraState(
+        objective=options.objective,
+        response=options.calibration.response,
+        scale_assumed=options.scale_assumed,
+    )
 
 
 def _path(rest: str, usage: str) -> Path:

@@ -48,11 +48,11 @@ SHARE_ORDER = tuple(reversed(CellClass))
 class StainCuts:
     """The three od10 cuts that part unstained, faint, moderate and intense membrane."""
 
-    stained_od10: float = 0.10
+    stained_od10: float = 0.15
     """Noise floor: a membrane weaker than this is not stained."""
-    moderate_od10: float = 0.25
+    moderate_od10: float = 0.35
     """Parts faint / barely perceptible from weak to moderate."""
-    intense_od10: float = 0.60
+    intense_od10: float = 0.70
     """Parts moderate from intense; replaced by the 3+ control's own cut once a control was read."""
 
     def __post_init__(self) -> None:

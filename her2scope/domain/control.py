@@ -134,6 +134,9 @@ def _stain(measures: ControlMeasures, expected: Score, limits: ControlLimits) ->
 
 def _level(measures: ControlMeasures, expected: Score, limits: ControlLimits) -> Iterator[_Doubt]:
     """Whether the control reads as the score it is known to have."""
+    if expected == "3+" and measures.intense_od10 is None and measures.read == expected:
+        why = "too few complete membranes to take the intense cut from: the default cuts stay in force"
+        yield ControlStatus.WARNING, ControlCode.TOO_FEW, why
     if measures.n_tumour < limits.min_tumour or measures.read == expected:
         return
     reads = measures.read or "no score"

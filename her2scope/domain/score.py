@@ -175,7 +175,7 @@ def _intervals(fields: Sequence[CellCounts]) -> Mapping[CellClass, tuple[float, 
 def _reportable(score: Score, control: ControlStanding) -> tuple[bool, tuple[str, ...]]:
     """Whether the score may stand in a report, and what the control cannot vouch for."""
     if control.status is ControlStatus.ABSENT:
-        return False, ("no control of this run was read: default cuts, not reportable",)
+        return False, (*control.refusals, "no control of this run was read: default cuts, not reportable")
     reasons = list(control.refusals)
     reportable = not control.refusals
     if control.status is ControlStatus.INVALID:

@@ -59,12 +59,13 @@ def standing(
 ) -> ControlStanding:
     """What the run's controls say of a case taken with `cameras` (one state per active field)."""
     anchor = latest_of(controls, "3+")
+    assumed = ("the pixel size is assumed, not given",) if any(camera.scale_assumed for camera in cameras) else ()
     if anchor is None:
-        return ControlStanding()
+        return ControlStanding(refusals=assumed)
     in_force = [reading for level in ("0", "1+", "2+", "3+") if (reading := latest_of(controls, level)) is not None]
     worst = max((reading.verdict.status for reading in in_force), key=SEVERITY.index)
     read = {reading.expected for reading in in_force if reading.verdict.status is not ControlStatus.INVALID}
-    refusals: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = assumed
     if any(camera != anchor.result.frame.camera for camera in cameras):
-        refusals = ("the control was read in another camera state (objective, exposure or white balance)",)
+        refusals += ("the control was read in another camera state (objective, exposure or white balance)",)
     return ControlStanding(worst, override_reason is not None, {"0", "1+"} <= read, "0" in read, refusals)

@@ -35,7 +35,8 @@ WALL_HALF_UM = 0.8
 """Half the reach across an outline in which a wall's maximum is taken (membrane profile of design section 1)."""
 MAX_OPEN_COMPLETENESS = 0.99
 """An open contour is never complete, however much of it is stained."""
-MIN_CONTROL_CELLS = 100
+MIN_CUT_CELLS = 50
+"""Complete cells from which a cut may be taken: its low range is then at least five of them."""
 RIM_UM = 1.0
 """How far outside its nucleus a cell is asked whether the dilated membrane reaches it."""
 
@@ -79,7 +80,7 @@ class ClosedContours:
             for cell in cells.cells
             if not cell.edge and cell.cell_class is not None and cell.cell_class.is_complete
         ]
-        if len(complete) < MIN_CONTROL_CELLS:
+        if len(complete) < MIN_CUT_CELLS:
             return None
         values = np.array(complete)
         values = values[values >= self.settings.cut_least_of_median * np.median(values)]
