@@ -246,11 +246,19 @@ def test_failure_in_a_slot_is_a_message_and_the_window_lives(stand: Stand, caplo
 
 
 def test_failure_in_a_thread_is_shown_on_the_gui_thread(stand: Stand):
-    catcher = ExceptionCatcher(stand.window.messages.post)
     error = CameraLost("camera", 3)
-    thread = threading.Thread(target=lambda: catcher.catch(CameraLost, error, None))
-    thread.start()
-    thread.join()
+
+    def fail() -> None:
+        raise error
+
+    catcher = ExceptionCatcher(stand.window.messages.post)
+    catcher.install()
+    try:
+        thread = threading.Thread(target=fail)
+        thread.start()
+        thread.join()
+    finally:
+        catcher.uninstall()
     settle()
     assert stand.window.messages.label.text() == capitalised(str(error))
 
@@ -443,6 +451,17 @@ def test_legend_messages_and_scale_bar_do_not_cover_each_other(make_stand):
     boxes = [area.legend.geometry(), area.messages.geometry(), area.chip.geometry()]
     assert all(area.rect().contains(box) for box in boxes)
     assert not any(boxes[i].intersects(boxes[j]) for i, j in ((0, 1), (0, 2), (1, 2)))
+
+
+def test_long_reasons_end_in_a_whole_line(make_stand):
+    stand = make_stand(FakeSource())
+    for height in range(660, 768, 9):
+        stand.window.resize(SMALL_SCREEN.width(), height)
+        fill_with_much(stand)
+        box = stand.window.case_panel.reasons
+        whole = box.viewport().height() / (box.widget().heightForWidth(100_000) / len(box.text.splitlines()))
+        assert whole == int(whole) or box.verticalScrollBar().maximum() == 0
+        stand.engine.fields.clear()
 
 
 @pytest.mark.parametrize("background", ["window", "panel", "raised"])

@@ -1,0 +1,353 @@
+"""Everything the window can do, in one table: the menus, the keys and the key list (F1) are made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from PyQt6.QtCore import QEvent, Qt
+from PyQt6.QtGui import QAction, QKeyEvent, QKeySequence
+from PyQt6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QComboBox,
+    QLineEdit,
+    QMenu,
+    QMenuBar,
+    QPlainTextEdit,
+    QTabBar,
+    QWidget,
+)
+
+
+class Menu(StrEnum):
+    """Menus, from left to right."""
+
+    CASE = "&Case"
+    CONTROL = "Co&ntrol"
+    SLIDE = "&Slide"
+    VIEW = "&View"
+    HELP = "&Help"
+
+
+class Needs(StrEnum):
+    """What the source must offer for an action to make sense."""
+
+    STAGE = "stage"
+    NOSEPIECE = "nosepiece"
+    SEQUENCE = "sequence"
+
+
+@dataclass(frozen=True, slots=True)
+class ActionInfo:
+    """One thing the reader can do."""
+
+    id: str
+    menu: Menu
+    text: str
+    keys: tuple[str, ...]
+    tip: str
+    checkable: bool = False
+    needs: Needs | None = None
+    repeats: bool = False
+    """Fires again while its key is held down. Never for what changes the case."""
+    group: bool = False
+    """A line above it in the menu."""
+
+
+ACTIONS: tuple[ActionInfo, ...] = (
+    # Case
+    ActionInfo(
+        "accept",
+        Menu.CASE,
+        "Add field",
+        ("Space",),
+        "Add the field in view to the case; in control mode read it as control",
+    ),
+    ActionInfo(
+        "remove",
+        Menu.CASE,
+        "Remove or restore field",
+        ("Del",),
+        "Take the selected field out of the case; again: put it back",
+    ),
+    ActionInfo("restore", Menu.CASE, "Restore field", ("R",), "Put the selected field back into the case"),
+    ActionInfo("previous_field", Menu.CASE, "Select field above", ("Ctrl+Up",), "Select the field above in the list"),
+    ActionInfo("next_field", Menu.CASE, "Select field below", ("Ctrl+Down",), "Select the field below in the list"),
+    ActionInfo("own_score", Menu.CASE, "Enter own score", ("S",), "Go to your own score", group=True),
+    ActionInfo("ish", Menu.CASE, "Enter ISH result", ("I",), "Go to the result of in situ hybridisation"),
+    ActionInfo("finish", Menu.CASE, "Finish case", ("Ctrl+F",), "Close the case and write its report", group=True),
+    ActionInfo("new_case", Menu.CASE, "New case", ("Ctrl+N",), "Start the next case; this one is kept as it is"),
+    ActionInfo("quit", Menu.CASE, "Quit", ("Ctrl+Q",), "Close the window; the case so far is saved", group=True),
+    # Control
+    ActionInfo("mode_control", Menu.CONTROL, "Control mode", ("F2", "C"), "Look at the run's control", checkable=True),
+    ActionInfo("mode_reading", Menu.CONTROL, "Reading mode", ("F3", "V"), "Look at the case's tissue", checkable=True),
+    ActionInfo("expected", Menu.CONTROL, "Expected level", ("E",), "Choose the known score of the control", group=True),
+    ActionInfo("lot", Menu.CONTROL, "Lot", ("Ctrl+L",), "Write the antibody lot of this run"),
+    ActionInfo(
+        "override",
+        Menu.CONTROL,
+        "Score in spite of the control",
+        ("Ctrl+R",),
+        "Write why an invalid control may be overridden",
+    ),
+    # Slide
+    ActionInfo(
+        "stage_left",
+        Menu.SLIDE,
+        "Move left",
+        ("Left",),
+        "Move over the slide by a tenth of the picture",
+        needs=Needs.STAGE,
+        repeats=True,
+    ),
+    ActionInfo(
+        "stage_right",
+        Menu.SLIDE,
+        "Move right",
+        ("Right",),
+        "Move over the slide by a tenth of the picture",
+        needs=Needs.STAGE,
+        repeats=True,
+    ),
+    ActionInfo(
+        "stage_up",
+        Menu.SLIDE,
+        "Move up",
+        ("Up",),
+        "Move over the slide by a tenth of the picture",
+        needs=Needs.STAGE,
+        repeats=True,
+    ),
+    ActionInfo(
+        "stage_down",
+        Menu.SLIDE,
+        "Move down",
+        ("Down",),
+        "Move over the slide by a tenth of the picture",
+        needs=Needs.STAGE,
+        repeats=True,
+    ),
+    ActionInfo(
+        "stage_far_left",
+        Menu.SLIDE,
+        "Move far left",
+        ("Shift+Left",),
+        "Move by three quarters of the picture",
+        needs=Needs.STAGE,
+        repeats=True,
+        group=True,
+    ),
+    ActionInfo(
+        "stage_far_right",
+        Menu.SLIDE,
+        "Move far right",
+        ("Shift+Right",),
+        "Move by three quarters of the picture",
+        needs=Needs.STAGE,
+        repeats=True,
+    ),
+    ActionInfo(
+        "stage_far_up",
+        Menu.SLIDE,
+        "Move far up",
+        ("Shift+Up",),
+        "Move by three quarters of the picture",
+        needs=Needs.STAGE,
+        repeats=True,
+    ),
+    ActionInfo(
+        "stage_far_down",
+        Menu.SLIDE,
+        "Move far down",
+        ("Shift+Down",),
+        "Move by three quarters of the picture",
+        needs=Needs.STAGE,
+        repeats=True,
+    ),
+    ActionInfo(
+        "next_place",
+        Menu.SLIDE,
+        "Go to next named place",
+        ("G",),
+        "Go to the next place the slide has a name for",
+        needs=Needs.STAGE,
+        group=True,
+    ),
+    ActionInfo(
+        "stronger_objective",
+        Menu.SLIDE,
+        "Stronger objective",
+        ("+", "="),
+        "Turn the next stronger objective in",
+        needs=Needs.NOSEPIECE,
+        group=True,
+    ),
+    ActionInfo(
+        "weaker_objective",
+        Menu.SLIDE,
+        "Weaker objective",
+        ("-",),
+        "Turn the next weaker objective in",
+        needs=Needs.NOSEPIECE,
+    ),
+    ActionInfo(
+        "previous_picture",
+        Menu.SLIDE,
+        "Previous picture",
+        ("PgUp",),
+        "Show the previous picture of the folder",
+        needs=Needs.SEQUENCE,
+        repeats=True,
+        group=True,
+    ),
+    ActionInfo(
+        "next_picture",
+        Menu.SLIDE,
+        "Next picture",
+        ("PgDown",),
+        "Show the next picture of the folder",
+        needs=Needs.SEQUENCE,
+        repeats=True,
+    ),
+    ActionInfo("reconnect", Menu.SLIDE, "Reconnect camera", ("F5",), "Open a lost camera again", group=True),
+    # View
+    ActionInfo(
+        "membranes",
+        Menu.VIEW,
+        "Membranes",
+        ("M",),
+        "Tint stained membrane: yellow faint to moderate, red intense",
+        checkable=True,
+    ),
+    ActionInfo(
+        "cells",
+        Menu.VIEW,
+        "Cell centres",
+        ("N",),
+        "Mark each cell by the colour and shape of its class",
+        checkable=True,
+    ),
+    ActionInfo("outlines", Menu.VIEW, "Cell outlines", ("O",), "Draw each tumour cell's own outline", checkable=True),
+    ActionInfo(
+        "filled",
+        Menu.VIEW,
+        "Enclosed cells filled",
+        ("B",),
+        "Fill the cells that a complete membrane encloses",
+        checkable=True,
+    ),
+    ActionInfo(
+        "hide_all", Menu.VIEW, "Plain tissue", ("H",), "Hide all overlays; again: show them as before", checkable=True
+    ),
+    ActionInfo("legend", Menu.VIEW, "Legend", ("L",), "Show or hide the legend", checkable=True, group=True),
+    ActionInfo(
+        "palette",
+        Menu.VIEW,
+        "Paper's colours",
+        ("P",),
+        "Colours of arXiv 2110.12900 instead of the colour-blind-safe ones",
+        checkable=True,
+    ),
+    ActionInfo("fit", Menu.VIEW, "Whole picture", ("F", "0"), "Fit the picture to the window", group=True),
+    ActionInfo(
+        "zoom_in",
+        Menu.VIEW,
+        "Zoom in",
+        ("Ctrl++", "Ctrl+="),
+        "Enlarge the picture (also the mouse wheel)",
+        repeats=True,
+    ),
+    ActionInfo("zoom_out", Menu.VIEW, "Zoom out", ("Ctrl+-",), "Make the picture smaller", repeats=True),
+    ActionInfo("actual_pixels", Menu.VIEW, "Actual pixels", ("1",), "One camera pixel on one screen pixel"),
+    ActionInfo("full_screen", Menu.VIEW, "Full screen", ("F11",), "Use the whole screen", checkable=True, group=True),
+    # Help
+    ActionInfo("keys", Menu.HELP, "Keys", ("F1",), "List every key"),
+    ActionInfo("messages", Menu.HELP, "Messages", ("F4",), "List the messages of this session"),
+    ActionInfo(
+        "dismiss", Menu.HELP, "Dismiss message, back to picture", ("Esc",), "Dismiss a message, leave a text field"
+    ),
+    ActionInfo(
+        "next_pane",
+        Menu.HELP,
+        "Next part of the window",
+        ("F6",),
+        "Go to the picture, the panel or the fields by turns",
+    ),
+)
+
+
+def shortcut_text(info: ActionInfo) -> str:
+    """Keys as a person reads them: `F2 or C`."""
+    native = QKeySequence.SequenceFormat.NativeText
+    return " or ".join(QKeySequence(key).toString(native) for key in info.keys)
+
+
+def make_actions(window: QWidget, handlers: Mapping[str, Callable[[], None]]) -> dict[str, QAction]:
+    """One QAction per row of the table; KeyError where the table and the handlers do not match."""
+    unknown = set(handlers) ^ {info.id for info in ACTIONS}
+    if unknown:
+        raise KeyError(f"actions without a row or without a handler: {sorted(unknown)}")
+    made = {}
+    for info in ACTIONS:
+        action = QAction(info.text, window)
+        action.setObjectName(info.id)
+        action.setShortcuts([QKeySequence(key) for key in info.keys])
+        action.setToolTip(f"{info.tip} ({shortcut_text(info)})")
+        action.setStatusTip(info.tip)
+        action.setCheckable(info.checkable)
+        action.setAutoRepeat(info.repeats)
+        action.triggered.connect(_without_argument(handlers[info.id]))
+        window.addAction(action)
+        made[info.id] = action
+    return made
+
+
+def fill_menus(bar: QMenuBar, actions: Mapping[str, QAction]) -> dict[Menu, QMenu]:
+    """Build the menus in the order of the table."""
+    menus: dict[Menu, QMenu] = {}
+    for name in Menu:
+        menu = QMenu(name.value, bar)
+        bar.addMenu(menu)
+        menus[name] = menu
+    for info in ACTIONS:
+        if info.group:
+            menus[info.menu].addSeparator()
+        menus[info.menu].addAction(actions[info.id])
+    return menus
+
+
+def _without_argument(handler: Callable[[], None]) -> Callable[[bool], None]:
+    """`triggered` passes the check state, which handlers read from the action where they need it."""
+    return lambda _checked: handler()
+
+
+_MOVES = {Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home, Qt.Key.Key_End}
+_PAGES = {Qt.Key.Key_PageUp, Qt.Key.Key_PageDown}
+_PRESSES = {Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter}
+
+
+def keeps_key(focused: QWidget | None, event: QKeyEvent) -> bool:
+    """Whether the focused widget needs a key that is also the window's: a typed space must not add a field."""
+    command = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier | Qt.KeyboardModifier.MetaModifier
+    key = event.key()
+    if isinstance(focused, QLineEdit | QPlainTextEdit):
+        typed = bool(event.text()) and event.text().isprintable() and not event.modifiers() & command
+        moves = key in _MOVES | _PAGES | {Qt.Key.Key_Delete, Qt.Key.Key_Backspace}
+        return typed or moves
+    if event.modifiers() & command:
+        return False
+    if isinstance(focused, QComboBox):
+        # Digits choose a score by its first letter. Space stays the window's: it accepts, whatever has the focus.
+        return key in _MOVES | _PAGES or Qt.Key.Key_0 <= key <= Qt.Key.Key_9
+    if isinstance(focused, QAbstractItemView):
+        return key in _MOVES | _PAGES
+    if isinstance(focused, QTabBar):
+        return key in _MOVES
+    return isinstance(focused, QAbstractButton) and key in _PRESSES
+
+
+def is_shortcut_override(event: QEvent | None) -> bool:
+    """Whether Qt asks if the focused widget wants a key before it becomes a shortcut."""
+    return event is not None and event.type() == QEvent.Type.ShortcutOverride

@@ -1,0 +1,177 @@
+"""The run's positive control: choose its level, read it, see the verdict with every reason."""
+
+from __future__ import annotations
+
+from PyQt6.QtCore import QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QPixmap
+from PyQt6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
+
+from her2scope.domain.guideline import SCORES, Score
+from her2scope.domain.score import ControlStatus
+from her2scope.records import CaseView, ControlReading
+from her2scope.ui.images import thumbnail
+from her2scope.ui.reasons import ReasonsBox
+from her2scope.ui.theme import font, set_role
+from her2scope.ui.words import STATUS_ROLES, STATUS_SYMBOLS, reading_text, sentence, verdict_title
+
+THUMBNAIL = QSize(150, 100)
+LEVELS: tuple[Score, ...] = tuple(reversed(SCORES))
+
+
+class ControlPanel(QWidget):
+    """Shows the readings of a case; asks for new ones and for an override by signals."""
+
+    read_asked = pyqtSignal(str, str)
+    """Expected score and lot."""
+    override_asked = pyqtSignal(str)
+    """The written reason."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("control_panel")
+        self.expected = QComboBox()
+        self.expected.addItems(LEVELS)
+        self.expected.setAccessibleName("Known score of the control")
+        self.expected.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.lot = QLineEdit()
+        self.lot.setPlaceholderText("antibody lot of this run")
+        self.read = QPushButton("Read control")
+        self.read.setToolTip("Read the field in view as a control of that level (Space in control mode)")
+        self.read.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.badge = QLabel()
+        self.badge.setFont(font(20, bold=True))
+        self.badge.setAccessibleName("Verdict of the last control reading")
+        self.summary = QLabel()
+        self.summary.setWordWrap(True)
+        self.reasons = ReasonsBox("Reasons for the verdict", least=4, most=11)
+        self.picture = QLabel()
+        self.picture.setAccessibleName("The control field that was read last")
+        self.levels = QLabel()
+        self.levels.setWordWrap(True)
+        self.reason = QLineEdit()
+        self.reason.setPlaceholderText("Reason, for the report")
+        self.reason.setAccessibleName("Reason for scoring in spite of an invalid control")
+        self.override = QPushButton("Override")
+        self.override.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.override_row = QWidget()
+        self.overridden = QLabel()
+        self.overridden.setWordWrap(True)
+        self._lay_out()
+        self.read.clicked.connect(self.ask_reading)
+        self.override.clicked.connect(self.ask_override)
+        self.reason.returnPressed.connect(self.ask_override)
+        self.reason.textChanged.connect(self._update_override)
+        self._update_override()
+        self._show_nothing()
+
+    # ---- what is shown ---------------------------------------------------------------------------------------------
+
+    def show_case(self, view: CaseView) -> None:
+        """Show the case's readings as they are now."""
+        if view.controls:
+            self._show_reading(view.controls[-1], view)
+        else:
+            self._show_nothing()
+        invalid = view.standing.status is ControlStatus.INVALID
+        self.override_row.setVisible(invalid and not view.standing.overridden)
+        self.overridden.setVisible(invalid and view.standing.overridden)
+        self.overridden.setText(f"Overridden by the reader: {view.override_reason or ''}")
+        self.read.setEnabled(view.finished_utc is None)
+
+    def _show_reading(self, reading: ControlReading, view: CaseView) -> None:
+        self.badge.setText(verdict_title(reading.verdict))
+        set_role(self.badge, STATUS_ROLES[reading.verdict.status])
+        self.summary.setText(sentence(reading_text(reading)))
+        self.reasons.show_reasons([sentence(reason) for reason in reading.verdict.reasons])
+        self.picture.setPixmap(QPixmap.fromImage(thumbnail(reading.result.frame.rgb, THUMBNAIL)))
+        self.picture.show()
+        self.levels.setText(_levels_text(view))
+
+    def _show_nothing(self) -> None:
+        self.badge.setText(f"{STATUS_SYMBOLS[ControlStatus.ABSENT]}  NOT READ")
+        set_role(self.badge, STATUS_ROLES[ControlStatus.ABSENT])
+        self.summary.setText(
+            "Read the 3+ control of this run first: it sets the intense cut. Without it nothing is reportable."
+        )
+        self.reasons.show_reasons(())
+        self.picture.hide()
+        self.levels.setText("")
+        self.override_row.hide()
+        self.overridden.hide()
+
+    # ---- what the reader does --------------------------------------------------------------------------------------
+
+    def ask_reading(self) -> None:
+        """Ask for a reading of the field in view."""
+        self.read_asked.emit(self.expected.currentText(), self.lot.text().strip())
+
+    def ask_override(self) -> None:
+        """Ask to score in spite of an invalid control, where a reason is written and the row is offered."""
+        reason = self.reason.text().strip()
+        if reason and not self.override_row.isHidden():
+            self.override_asked.emit(reason)
+
+    def expect(self, level: Score) -> None:
+        """Choose a level."""
+        self.expected.setCurrentText(level)
+
+    def _update_override(self) -> None:
+        self.override.setEnabled(bool(self.reason.text().strip()))
+
+    # ---- assembling ------------------------------------------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        column = QVBoxLayout(self)
+        column.setContentsMargins(10, 8, 10, 8)
+        column.setSpacing(7)
+        column.addLayout(self._question())
+        column.addWidget(self.read)
+        column.addSpacing(4)
+        column.addWidget(self.badge)
+        column.addWidget(self.summary)
+        column.addWidget(self.reasons)
+        column.addLayout(self._override())
+        column.addLayout(self._record())
+        column.addStretch(1)
+        set_role(self.levels, "dim")
+        set_role(self.overridden, "warning")
+
+    def _question(self) -> QGridLayout:
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(8)
+        level, lot = QLabel("&Expected level"), QLabel("&Lot")
+        level.setBuddy(self.expected)
+        lot.setBuddy(self.lot)
+        grid.addWidget(level, 0, 0)
+        grid.addWidget(self.expected, 0, 1)
+        grid.addWidget(lot, 1, 0)
+        grid.addWidget(self.lot, 1, 1)
+        grid.setColumnStretch(1, 1)
+        return grid
+
+    def _record(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(12)
+        top = Qt.AlignmentFlag.AlignTop
+        row.addWidget(self.picture, 0, top)
+        row.addWidget(self.levels, 1, top)
+        return row
+
+    def _override(self) -> QVBoxLayout:
+        row = QHBoxLayout(self.override_row)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.reason, 1)
+        row.addWidget(self.override)
+        both = QVBoxLayout()
+        both.addWidget(self.override_row)
+        both.addWidget(self.overridden)
+        return both
+
+
+def _levels_text(view: CaseView) -> str:
+    """Every reading of this case, oldest first: none is ever forgotten."""
+    lines = ["Read so far"]
+    for reading in view.controls:
+        status = reading.verdict.status
+        lines.append(f"{reading.number}.  {reading.expected}  {STATUS_SYMBOLS[status]} {status.value}")
+    return "\n".join(lines)

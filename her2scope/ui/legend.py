@@ -1,0 +1,129 @@
+"""The legend on the picture: classes and their shares in this field, its reference score, what the control says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
+from PyQt6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent
+from PyQt6.QtWidgets import QWidget
+
+from her2scope.domain.cells import SHARE_ORDER, CellClass
+from her2scope.domain.score import ControlStanding
+from her2scope.overlays.model import CellMark
+from her2scope.overlays.palette import LABELS, Palette, marker
+from her2scope.pipeline.live import LiveResult
+from her2scope.ui.painters import draw_marker
+from her2scope.ui.picture_marks import BACKDROP
+from her2scope.ui.theme import BASE_PX, SMALL_PX, THEME, font
+from her2scope.ui.words import count_text, field_score_text, percent_text, standing_text
+
+ROW_PX = 20
+PADDING_PX = 10
+MARKER_PX = 5.5
+MARKER_ROOM_PX = 22
+NO_FIGURE = "\N{EN DASH}"
+
+
+@dataclass(frozen=True, slots=True)
+class LegendText:
+    """All that the legend says."""
+
+    title: str
+    shares: tuple[tuple[CellClass, str], ...]
+    score: str
+    control: str
+
+
+def legend_text(live: LiveResult | None, why_off: str, standing: ControlStanding) -> LegendText:
+    """Words of the legend; without an analysis of the tissue on screen it shows no figures, rather than old ones."""
+    control = standing_text(standing)
+    if live is None or why_off:
+        none = tuple((name, NO_FIGURE) for name in SHARE_ORDER)
+        return LegendText("This field", none, "Reference score " + NO_FIGURE, control)
+    result = live.result
+    shares = result.counts.shares_percent()
+    rows = tuple((name, NO_FIGURE if shares is None else percent_text(shares[name])) for name in SHARE_ORDER)
+    n = count_text(result.counts.n_tumour, "tumour cell", "tumour cells")
+    return LegendText(f"This field: {n}", rows, field_score_text(result), control)
+
+
+class Legend(QWidget):
+    """Painted over a corner of the picture; lets the mouse through."""
+
+    def __init__(self, palette: Palette, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("legend")
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self._palette = palette
+        self._text = legend_text(None, "", ControlStanding())
+        self.resize(self.sizeHint())
+
+    @property
+    def text(self) -> LegendText:
+        """What it says now."""
+        return self._text
+
+    def set_palette(self, palette: Palette) -> None:
+        """Choose the colours."""
+        self._palette = palette
+        self.update()
+
+    def show_text(self, text: LegendText) -> None:
+        """Say something else."""
+        if text != self._text:
+            self._text = text
+            self.setAccessibleDescription(f"{text.title}. {text.score}. {text.control}")
+            self.resize(self.sizeHint())
+            self.update()
+
+    def sizeHint(self) -> QSize:
+        bold, plain = QFontMetrics(font(BASE_PX, bold=True)), QFontMetrics(font(SMALL_PX))
+        percent = QFontMetrics(font(BASE_PX)).horizontalAdvance("100.0 %")
+        rows = max(plain.horizontalAdvance(words) for words in LABELS.values()) + MARKER_ROOM_PX + 14 + percent
+        # The score line alone may wrap (a reason can be long); the others never change the width.
+        width = max(rows, bold.horizontalAdvance(self._text.title))
+        heights = ROW_PX * (1 + len(SHARE_ORDER)) + self._score_height(width) + (ROW_PX if self._text.control else 0)
+        return QSize(width + 2 * PADDING_PX, heights + 2 * PADDING_PX + 4)
+
+    def _score_height(self, width: int) -> int:
+        metrics = QFontMetrics(font(BASE_PX, bold=True))
+        flags = int(Qt.TextFlag.TextWordWrap)
+        return max(ROW_PX, metrics.boundingRect(0, 0, width, 400, flags, self._text.score).height() + 4)
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(BACKDROP)
+        painter.drawRoundedRect(QRectF(self.rect()), 4, 4)
+        row = QRectF(PADDING_PX, PADDING_PX, self.width() - 2 * PADDING_PX, ROW_PX)
+        painter.setPen(QColor(THEME.text))
+        painter.setFont(font(BASE_PX, bold=True))
+        painter.drawText(row, Qt.AlignmentFlag.AlignVCenter, self._text.title)
+        for name, percent in self._text.shares:
+            row.translate(0, ROW_PX)
+            self._paint_share(painter, row, name, percent)
+        self._paint_foot(painter, row.translated(0, ROW_PX + 4))
+
+    def _paint_share(self, painter: QPainter, row: QRectF, name: CellClass, percent: str) -> None:
+        painter.save()
+        painter.translate(QPointF(row.left() + MARKER_PX + 2, row.center().y()))
+        draw_marker(painter, CellMark(self._palette.colour(name), marker(name), False, True, False), MARKER_PX)
+        painter.restore()
+        painter.setPen(QColor(THEME.text))
+        painter.setFont(font(SMALL_PX))
+        painter.drawText(row.adjusted(MARKER_ROOM_PX, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, LABELS[name])
+        painter.setFont(font(BASE_PX))
+        painter.drawText(row, int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight), percent)
+
+    def _paint_foot(self, painter: QPainter, row: QRectF) -> None:
+        painter.setPen(QColor(THEME.text))
+        painter.setFont(font(BASE_PX, bold=True))
+        row.setHeight(self._score_height(int(row.width())))
+        painter.drawText(row, int(Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextWordWrap), self._text.score)
+        if self._text.control:
+            painter.setPen(QColor(THEME.warning))
+            painter.setFont(font(BASE_PX))
+            control = QRectF(row.left(), row.bottom(), row.width(), ROW_PX)
+            painter.drawText(control, Qt.AlignmentFlag.AlignVCenter, self._text.control)

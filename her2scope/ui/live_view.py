@@ -1,0 +1,327 @@
+"""The live picture: zoom and pan in image coordinates, and the overlay that moves with the tissue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PyQt6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt, QVariantAnimation, pyqtSignal
+from PyQt6.QtGui import (
+    QColor,
+    QImage,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+    QTransform,
+    QWheelEvent,
+)
+from PyQt6.QtWidgets import QSizePolicy, QWidget
+
+from her2scope.overlays.model import OverlaySelection
+from her2scope.overlays.palette import Palette
+from her2scope.pipeline.live import LiveResult
+from her2scope.records import TrackedFrame
+from her2scope.ui.images import to_qimage
+from her2scope.ui.overlay_state import MAX_SPEED_UM_PER_S, OverlayState, overlay_state
+from her2scope.ui.painters import OverlayPainter, painters_for
+from her2scope.ui.picture_marks import paint_notice, paint_scale_bar
+from her2scope.ui.theme import THEME
+from her2scope.ui.viewport import Viewport
+
+FADE_MS = 150
+WHEEL_STEP = 1.0015
+"""Zoom per eighth of a degree: a usual notch (120) zooms by 1.2."""
+SMOOTH_BELOW_ZOOM = 3.0
+"""Above it single pixels are shown as they are."""
+MARGIN_SHARE = 0.2
+"""Of the view, drawn around it in advance, so that an overlay can move with the tissue without being drawn anew."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rendered:
+    """Overlays of one result, drawn at screen size."""
+
+    live: LiveResult
+    zoom: float
+    image_rect: QRectF
+    """What of the analysed frame it covers, in image pixels."""
+    picture: QImage
+
+
+class LiveView(QWidget):
+    """Shows frames as they come; draws overlays only on the tissue that they were computed from."""
+
+    overlay_changed = pyqtSignal(object)
+    """`OverlayState`, when what is said of the overlay changed."""
+    stage_drag_um = pyqtSignal(float, float)
+    """The reader dragged the tissue: move the view over the slide by this much, x to the right, y down."""
+    zoom_changed = pyqtSignal(float)
+
+    def __init__(self, palette: Palette, selection: OverlaySelection, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("live_view")
+        self.setAccessibleName("Live picture")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.stage_draggable = False
+        """Dragging moves the stage while the whole picture is in view."""
+        self.max_speed_um_per_s = MAX_SPEED_UM_PER_S
+        self.notice = ""
+        """Written across a picture that is not live."""
+        self._palette, self._selection = palette, selection
+        self._painters: tuple[OverlayPainter, ...] = painters_for(selection, palette)
+        self._shown: TrackedFrame | None = None
+        self._image = QImage()
+        self._viewport = Viewport(QSizeF(1, 1), QSizeF(1, 1))
+        self._live: LiveResult | None = None
+        self._drawn: LiveResult | None = None
+        self._rendered: _Rendered | None = None
+        self._state = overlay_state(None, None)
+        self._drag_from: QPointF | None = None
+        self._drag_pans = False
+        self._opacity = 0.0
+        self._fade = QVariantAnimation(self)
+        self._fade.setDuration(FADE_MS)
+        self._fade.valueChanged.connect(self._set_opacity)
+
+    # ---- what is shown ---------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> OverlayState:
+        """Whether the overlay may be shown now, and if not, why."""
+        return self._state
+
+    @property
+    def viewport(self) -> Viewport:
+        """Zoom and place of the picture."""
+        return self._viewport
+
+    @property
+    def shown(self) -> TrackedFrame | None:
+        """The frame on screen."""
+        return self._shown
+
+    @property
+    def live(self) -> LiveResult | None:
+        """The newest analysis."""
+        return self._live
+
+    def show_frame(self, tracked: TrackedFrame) -> None:
+        """Show a new frame."""
+        self._shown = tracked
+        self._image = to_qimage(tracked.frame.rgb)
+        size = QSizeF(self._image.size())
+        if size != self._viewport.image:
+            self._set_viewport(Viewport.fitted(QSizeF(self.size()), size))
+        self._update_state()
+        self.update()
+
+    def show_result(self, live: LiveResult) -> None:
+        """Take a new analysis; it is drawn where its tissue is in the frame on screen."""
+        self._live = live
+        if live.result.quality.usable:
+            self._drawn = live
+        self._update_state()
+        self.update()
+
+    def show_notice(self, text: str) -> None:
+        """Write across the picture that it is not live, or nothing."""
+        self.notice = text
+        self.update()
+
+    def set_style(self, selection: OverlaySelection, palette: Palette) -> None:
+        """Choose the layers and their colours."""
+        self._selection, self._palette = selection, palette
+        self._painters = painters_for(selection, palette)
+        self._rendered = None
+        self.update()
+
+    def set_max_speed(self, um_per_s: float) -> None:
+        """Take the speed above which the stage counts as moving."""
+        self.max_speed_um_per_s = um_per_s
+        self._update_state()
+
+    def rest(self) -> None:
+        """Stop fading: the window goes away."""
+        self._fade.stop()
+
+    # ---- zoom and pan ----------------------------------------------------------------------------------------------
+
+    def fit(self) -> None:
+        """Show the whole picture."""
+        self._set_viewport(Viewport.fitted(QSizeF(self.size()), self._viewport.image))
+
+    def zoom_by(self, factor: float) -> None:
+        """Zoom about the middle of the view."""
+        self._set_viewport(self._viewport.zoomed(factor, QPointF(self.rect().center())))
+
+    def show_actual_pixels(self) -> None:
+        """One image pixel on one screen pixel."""
+        self.zoom_by(1.0 / self._viewport.zoom)
+
+    def _set_viewport(self, viewport: Viewport) -> None:
+        zoomed = viewport.zoom != self._viewport.zoom
+        self._viewport = viewport
+        self._show_cursor()
+        if zoomed:
+            self.zoom_changed.emit(viewport.zoom)
+        self.update()
+
+    # ---- overlay ---------------------------------------------------------------------------------------------------
+
+    def _update_state(self) -> None:
+        before, self._state = self._state, overlay_state(self._shown, self._live, self.max_speed_um_per_s)
+        if not self._state.same_place:
+            # Other tissue: even one fading outline on it would be wrong.
+            self._fade.stop()
+            self._opacity = 0.0
+        elif self._state.visible != (self._fade_target() > 0):
+            self._fade_to(1.0 if self._state.visible else 0.0)
+        if self._state.why_off != before.why_off:
+            self.overlay_changed.emit(self._state)
+
+    def _fade_target(self) -> float:
+        running = self._fade.state() == QVariantAnimation.State.Running
+        return float(self._fade.endValue()) if running else self._opacity
+
+    def _fade_to(self, opacity: float) -> None:
+        self._fade.stop()
+        self._fade.setStartValue(self._opacity)
+        self._fade.setEndValue(opacity)
+        self._fade.start()
+
+    def _set_opacity(self, value: object) -> None:
+        if isinstance(value, float):
+            self._opacity = value
+            self.update()
+
+    def _overlay_offset(self) -> QPointF | None:
+        """How far the drawn result's tissue has moved on the shown frame, None where it is not there."""
+        if self._drawn is None or self._opacity <= 0:
+            return None
+        drawn = overlay_state(self._shown, self._drawn, self.max_speed_um_per_s)
+        return QPointF(drawn.dx_px, drawn.dy_px) if drawn.same_place else None
+
+    def _render(self, live: LiveResult, offset: QPointF) -> _Rendered:
+        """Overlays of `live` for the present zoom, from the last drawing where it still covers the view."""
+        whole = QRectF(QPointF(0, 0), self._viewport.image)
+        view = QRectF(self._viewport.to_image(QPointF(0, 0)), self._viewport.view / self._viewport.zoom)
+        needed = view.translated(-offset).intersected(whole)
+        last, zoom = self._rendered, self._viewport.zoom
+        if last is not None and last.live is live and last.zoom == zoom and last.image_rect.contains(needed):
+            return last
+        margin_x, margin_y = MARGIN_SHARE * view.width(), MARGIN_SHARE * view.height()
+        covered = needed.adjusted(-margin_x, -margin_y, margin_x, margin_y).intersected(whole)
+        self._rendered = _Rendered(live, zoom, covered, self._draw_overlays(live, covered))
+        return self._rendered
+
+    def _draw_overlays(self, live: LiveResult, image_rect: QRectF) -> QImage:
+        zoom, ratio = self._viewport.zoom, self.devicePixelRatioF()
+        size = image_rect.size() * zoom * ratio
+        picture = QImage(
+            QSize(int(size.width()) + 2, int(size.height()) + 2), QImage.Format.Format_ARGB32_Premultiplied
+        )
+        picture.setDevicePixelRatio(ratio)
+        picture.fill(0)
+        painter = QPainter(picture)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, zoom < SMOOTH_BELOW_ZOOM)
+        painter.setTransform(QTransform.fromScale(zoom, zoom).translate(-image_rect.x(), -image_rect.y()))
+        for layer in self._painters:
+            painter.save()
+            layer.paint(painter, live.result, zoom)
+            painter.restore()
+        painter.end()
+        return picture
+
+    # ---- painting --------------------------------------------------------------------------------------------------
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), QColor(THEME.picture))
+        if self._shown is None:
+            paint_notice(painter, self.rect(), self.notice or "Waiting for the camera")
+            return
+        rect = self._viewport.picture_rect()
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self._viewport.zoom < SMOOTH_BELOW_ZOOM)
+        painter.drawImage(rect, self._image)
+        if self._selection.anything:
+            self._paint_overlay(painter, rect)
+        paint_scale_bar(painter, self.rect(), self._shown.frame.um_per_px / self._viewport.zoom)
+        if self.notice:
+            paint_notice(painter, self.rect(), self.notice)
+        if self.hasFocus():
+            painter.setPen(QColor(THEME.accent))
+            painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
+
+    def _paint_overlay(self, painter: QPainter, picture_rect: QRectF) -> None:
+        offset = self._overlay_offset()
+        if offset is None or self._drawn is None:
+            return
+        rendered = self._render(self._drawn, offset)
+        painter.save()
+        painter.setClipRect(picture_rect)
+        painter.setOpacity(self._opacity)
+        painter.drawImage(self._viewport.to_screen(rendered.image_rect.topLeft() + offset), rendered.picture)
+        painter.restore()
+
+    # ---- mouse -----------------------------------------------------------------------------------------------------
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        self._set_viewport(self._viewport.resized(QSizeF(self.size()), self._viewport.image))
+        super().resizeEvent(event)
+
+    def wheelEvent(self, event: QWheelEvent | None) -> None:
+        if event is not None and self._shown is not None:
+            self._set_viewport(self._viewport.zoomed(WHEEL_STEP ** event.angleDelta().y(), event.position()))
+            event.accept()
+
+    def mousePressEvent(self, event: QMouseEvent | None) -> None:
+        if event is None or event.button() not in (Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton):
+            return
+        ctrl = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
+        self._drag_pans = ctrl or event.button() == Qt.MouseButton.MiddleButton or not self._drag_moves_stage()
+        self._drag_from = event.position()
+        self._show_cursor()
+
+    def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
+        if event is None or self._drag_from is None:
+            return
+        moved, self._drag_from = event.position() - self._drag_from, event.position()
+        if self._drag_pans:
+            self._set_viewport(self._viewport.panned(moved))
+        elif self._shown is not None:
+            # The tissue follows the hand, so the view goes the other way over the slide.
+            um_per_screen_px = self._shown.frame.um_per_px / self._viewport.zoom
+            self.stage_drag_um.emit(-moved.x() * um_per_screen_px, -moved.y() * um_per_screen_px)
+
+    def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
+        self._drag_from = None
+        self._show_cursor()
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:
+        self.fit()
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        # Every key of the picture is an action of the window (`actions.py`), so that the key list is complete.
+        if event is not None:
+            event.ignore()
+
+    def _drag_moves_stage(self) -> bool:
+        return self.stage_draggable and self._viewport.is_fitted
+
+    def _show_cursor(self) -> None:
+        if self._drag_from is not None:
+            self.setCursor(Qt.CursorShape.ClosedHandCursor)
+        elif self._shown is not None and (self.stage_draggable or not self._viewport.is_fitted):
+            self.setCursor(Qt.CursorShape.OpenHandCursor)
+        else:
+            self.unsetCursor()
+
+    def sizeHint(self) -> QSize:
+        return QSize(960, 640)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(480, 360)

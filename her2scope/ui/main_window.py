@@ -1,0 +1,466 @@
+"""The window of the live program: assembles the parts and joins them to the engine. Decides nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from PyQt6.QtCore import QEvent, QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QAction, QCloseEvent, QGuiApplication, QKeyEvent
+from PyQt6.QtWidgets import (
+    QApplication,
+    QFrame,
+    QMainWindow,
+    QMenu,
+    QScrollArea,
+    QSplitter,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from her2scope.domain.guideline import SCORES
+from her2scope.domain.score import ControlStanding
+from her2scope.overlays.model import NOTHING, OverlaySelection
+from her2scope.overlays.palette import PALETTES, Palette
+from her2scope.pipeline.live import CameraPhase, CameraStatus, LiveCommands, LiveResult, Message, Mode, Severity
+from her2scope.records import CaseView, TrackedFrame
+from her2scope.settings import Preferences
+from her2scope.ui.actions import ACTIONS, Menu, fill_menus, is_shortcut_override, keeps_key, make_actions
+from her2scope.ui.bridge import LiveBridge
+from her2scope.ui.case_panel import CasePanel
+from her2scope.ui.control_panel import ControlPanel
+from her2scope.ui.curve_plot import CurvePlot
+from her2scope.ui.dialogs import KeysDialog, finish_question, messages_dialog, new_case_question
+from her2scope.ui.legend import Legend, legend_text
+from her2scope.ui.live_area import LiveArea
+from her2scope.ui.live_view import LiveView
+from her2scope.ui.message_bar import MessageBar
+from her2scope.ui.navigator import Navigator
+from her2scope.ui.overlay_state import MAX_SPEED_UM_PER_S
+from her2scope.ui.status_line import StatusLine
+from her2scope.ui.words import sentence
+
+SMALL_STEP, LARGE_STEP = 0.1, 0.75
+"""Shares of a picture: the small one keeps enough tissue in view to follow it, the large one shows mostly new cells."""
+ZOOM_STEP = 1.25
+PANEL_WIDTH_PX = 372
+MINIMUM_SIZE = QSize(1024, 640)
+LAYERS = ("membranes", "cells", "outlines", "filled")
+SWITCHED_OFF = "switched off (M, N, O, B)"
+
+SavePreferences = Callable[[Preferences], None]
+
+
+class MainWindow(QMainWindow):
+    """Live picture on the left, control and case on the right, status below.
+
+    Parameters
+    ----------
+    commands : the engine, as far as the window may ask it
+    bridge : what the engine was given as its listener
+    source : the source of frames; where it is also a `Stage`, a `Nosepiece` or a `FrameSequence`, its keys work
+    preferences : how the window looked last
+    save_preferences : called once, when the window closes
+    max_speed_um_per_s : speed of the slide above which the overlay fades; as in the quality settings
+    """
+
+    closed = pyqtSignal()
+    """The reader closed the window; the engine may stop now."""
+
+    def __init__(
+        self,
+        commands: LiveCommands,
+        bridge: LiveBridge,
+        source: object = None,
+        preferences: Preferences | None = None,
+        *,
+        save_preferences: SavePreferences | None = None,
+        max_speed_um_per_s: float = MAX_SPEED_UM_PER_S,
+    ) -> None:
+        super().__init__()
+        self.setWindowTitle("her2scope")
+        self._commands, self._bridge = commands, bridge
+        self._preferences = preferences or Preferences()
+        self._save_preferences = save_preferences
+        self._mode = self._analysed_mode = Mode.READING
+        self._case: CaseView | None = None
+        self._make_parts(max_speed_um_per_s)
+        self._navigator = Navigator(source, self._tell)
+        self.actions_by_id = make_actions(self, self._handlers())
+        self._make_menus()
+        self._lay_out()
+        self._connect_panels()
+        self._connect_bridge()
+        self._show_source()
+        self._show_preferences()
+        self._show_mode()
+        self.view.setFocus()
+
+    # ---- parts -----------------------------------------------------------------------------------------------------
+
+    def _make_parts(self, max_speed_um_per_s: float) -> None:
+        palette, selection = self._palette(), self._selection()
+        self.view = LiveView(palette, selection)
+        self.view.set_max_speed(max_speed_um_per_s)
+        self.legend = Legend(palette)
+        self.messages = MessageBar()
+        self.area = LiveArea(self.view, self.legend, self.messages)
+        self.control_panel = ControlPanel()
+        self.case_panel = CasePanel(palette)
+        self.curve = CurvePlot()
+        self.status = StatusLine()
+        self.tabs = QTabWidget()
+
+    def _lay_out(self) -> None:
+        self.tabs.addTab(_scrolled(self.control_panel), "Control  F2")
+        self.tabs.addTab(_scrolled(self.case_panel), "Case  F3")
+        self.tabs.setDocumentMode(True)
+        bar = self.tabs.tabBar()
+        if bar is not None:
+            bar.setDrawBase(False)
+        column = QWidget()
+        stack = QVBoxLayout(column)
+        stack.setContentsMargins(0, 0, 0, 0)
+        stack.setSpacing(0)
+        stack.addWidget(self.tabs, 1)
+        stack.addWidget(self.curve)
+        split = QSplitter(Qt.Orientation.Horizontal)
+        split.addWidget(self.area)
+        split.addWidget(column)
+        split.setStretchFactor(0, 1)
+        split.setStretchFactor(1, 0)
+        split.setChildrenCollapsible(False)
+        split.setHandleWidth(3)
+        column.setMinimumWidth(PANEL_WIDTH_PX)
+        middle = QWidget()
+        whole = QVBoxLayout(middle)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(0)
+        whole.addWidget(split, 1)
+        whole.addWidget(self.status)
+        self.setCentralWidget(middle)
+        self.setMinimumSize(MINIMUM_SIZE)
+        self._set_tab_order()
+
+    def _set_tab_order(self) -> None:
+        control, case = self.control_panel, self.case_panel
+        chain: list[QWidget] = [self.view, self.tabs]
+        chain += [control.expected, control.lot, control.read, control.reason, control.override]
+        chain += [case.fields, case.own_score, case.ish, case.remark, case.remove, case.enter, case.finish]
+        for first, second in zip(chain, chain[1:], strict=False):
+            QWidget.setTabOrder(first, second)
+
+    def _make_menus(self) -> None:
+        bar = self.menuBar()
+        if bar is None:
+            return
+        menus = fill_menus(bar, self.actions_by_id)
+        self._places_menu = QMenu("Go to place", menus[Menu.SLIDE])
+        menus[Menu.SLIDE].insertMenu(self.actions_by_id["stronger_objective"], self._places_menu)
+        self._places_menu.aboutToShow.connect(self._fill_places)
+
+    # ---- joining ---------------------------------------------------------------------------------------------------
+
+    def _connect_bridge(self) -> None:
+        self._bridge.frame_changed.connect(self._on_frame)
+        self._bridge.result_changed.connect(self._on_result)
+        self._bridge.case_changed.connect(self._on_case)
+        self._bridge.camera_changed.connect(self._on_camera)
+        self._bridge.figures_changed.connect(self.status.show_figures)
+        self._bridge.message_posted.connect(self.messages.post)
+
+    def _connect_panels(self) -> None:
+        self.view.overlay_changed.connect(self._show_overlay_state)
+        self.view.stage_drag_um.connect(self._navigator.move_by_um)
+        self.tabs.currentChanged.connect(lambda index: self._set_mode(_mode_of_tab(index)))
+        self.control_panel.read_asked.connect(self._commands.read_control)
+        self.control_panel.override_asked.connect(self._commands.override_control)
+        self.control_panel.expected.currentIndexChanged.connect(self._show_mode)
+        self.case_panel.remove_asked.connect(self._commands.remove_field)
+        self.case_panel.restore_asked.connect(self._commands.restore_field)
+        self.case_panel.reader_score_entered.connect(self._commands.enter_reader_score)
+        self.case_panel.ish_entered.connect(self._commands.enter_ish)
+        self.case_panel.finish_asked.connect(self._finish)
+
+    def _handlers(self) -> dict[str, Callable[[], None]]:
+        return {
+            **self._case_handlers(),
+            **self._slide_handlers(),
+            **self._view_handlers(),
+            "mode_control": lambda: self._set_mode(Mode.CONTROL),
+            "mode_reading": lambda: self._set_mode(Mode.READING),
+            "expected": lambda: self._go_to(Mode.CONTROL, self.control_panel.expected),
+            "lot": lambda: self._go_to(Mode.CONTROL, self.control_panel.lot),
+            "override": self._go_to_override,
+            "keys": lambda: KeysDialog(self).open(),
+            "messages": lambda: messages_dialog(tuple(self.messages.history), self).open(),
+            "dismiss": self._dismiss,
+            "next_pane": self._next_pane,
+        }
+
+    def _case_handlers(self) -> dict[str, Callable[[], None]]:
+        return {
+            "accept": self._accept,
+            "remove": self.case_panel.toggle_field,
+            "restore": self.case_panel.restore_field,
+            "previous_field": lambda: self.case_panel.fields.select_by(-1),
+            "next_field": lambda: self.case_panel.fields.select_by(1),
+            "own_score": lambda: self._go_to(Mode.READING, self.case_panel.own_score),
+            "ish": lambda: self._go_to(Mode.READING, self.case_panel.ish),
+            "finish": self._finish,
+            "new_case": self._new_case,
+            "quit": self._quit,
+        }
+
+    def _slide_handlers(self) -> dict[str, Callable[[], None]]:
+        steps = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
+        handlers: dict[str, Callable[[], None]] = {}
+        for name, (across, down) in steps.items():
+            handlers[f"stage_{name}"] = self._step(across * SMALL_STEP, down * SMALL_STEP)
+            handlers[f"stage_far_{name}"] = self._step(across * LARGE_STEP, down * LARGE_STEP)
+        return handlers | {
+            "next_place": lambda: self._arrive(self._navigator.next_place()),
+            "stronger_objective": lambda: self._navigator.turn_objective(1),
+            "weaker_objective": lambda: self._navigator.turn_objective(-1),
+            "previous_picture": lambda: self._navigator.step_picture(-1),
+            "next_picture": lambda: self._navigator.step_picture(1),
+            "reconnect": lambda: self._commands.reconnect(),
+        }
+
+    def _view_handlers(self) -> dict[str, Callable[[], None]]:
+        return {
+            **dict.fromkeys((*LAYERS, "hide_all", "palette", "legend"), self._style_chosen),
+            "fit": self.view.fit,
+            "zoom_in": lambda: self.view.zoom_by(ZOOM_STEP),
+            "zoom_out": lambda: self.view.zoom_by(1 / ZOOM_STEP),
+            "actual_pixels": self.view.show_actual_pixels,
+            "full_screen": self._toggle_full_screen,
+        }
+
+    def _step(self, across: float, down: float) -> Callable[[], None]:
+        return lambda: self._navigator.move_by_pictures(self.view.shown, across, down)
+
+    # ---- from the engine -------------------------------------------------------------------------------------------
+
+    def _on_frame(self, tracked: TrackedFrame) -> None:
+        self.view.show_frame(tracked)
+
+    def _on_result(self, live: LiveResult) -> None:
+        self.view.show_result(live)
+        self._follow_mode(live.mode)
+        self._show_figures_of_field()
+
+    def _on_case(self, view: CaseView) -> None:
+        self._case = view
+        self.setWindowTitle(f"{view.case_id}{' (finished)' if view.finished_utc else ''} \N{EN DASH} her2scope")
+        self.case_panel.show_case(view)
+        self.control_panel.show_case(view)
+        self.curve.show_control(view.control.result.curve if view.control is not None else ())
+        self.messages.keep(view.finished_utc is not None)
+        self._show_mode()
+        self._show_figures_of_field()
+
+    def _on_camera(self, status: CameraStatus) -> None:
+        self.status.show_camera(status)
+        words = {CameraPhase.LIVE: "", CameraPhase.STARTING: sentence(status.text)}
+        self.view.show_notice(words.get(status.phase, f"Not live: {status.text}"))
+
+    # ---- what is shown ---------------------------------------------------------------------------------------------
+
+    def _palette(self) -> Palette:
+        return PALETTES.get(self._preferences.palette, PALETTES["safe"])
+
+    def _selection(self) -> OverlaySelection:
+        shown = self._preferences
+        return OverlaySelection(shown.show_membranes, shown.show_cells, shown.show_outlines, shown.show_filled)
+
+    def _show_overlay_state(self) -> None:
+        why_off = self.view.state.why_off
+        if not why_off and not self._effective_selection().anything:
+            why_off = SWITCHED_OFF
+        self.status.show_overlay(why_off)
+        self._show_figures_of_field()
+
+    def _show_figures_of_field(self) -> None:
+        """Legend and curve: of the tissue on screen, or empty."""
+        live, why_off = self.view.live, self.view.state.why_off
+        standing = self._case.standing if self._case is not None else ControlStanding()
+        # An unusable picture has no figures, but a reason that belongs into the legend.
+        unusable = live is not None and not live.result.quality.usable and self.view.state.same_place
+        self.legend.show_text(legend_text(live, "" if unusable else why_off, standing))
+        self.curve.show_field(live.result.curve if live is not None and not why_off else ())
+
+    def _show_source(self) -> None:
+        offers = self._navigator.offers
+        for info in ACTIONS:
+            if info.needs is not None:
+                self.actions_by_id[info.id].setEnabled(info.needs in offers)
+        stage = self.actions_by_id["next_place"].isEnabled()
+        self.view.stage_draggable = stage
+        self._places_menu.setEnabled(stage)
+
+    def _show_preferences(self) -> None:
+        selection = self._selection()
+        for layer in LAYERS:
+            self.actions_by_id[layer].setChecked(getattr(selection, layer))
+        self.actions_by_id["palette"].setChecked(self._preferences.palette == "paper")
+        self.actions_by_id["legend"].setChecked(True)
+        width, height = self._preferences.window_wh
+        screen = QGuiApplication.primaryScreen()
+        room = screen.availableSize() if screen is not None else QSize(width, height)
+        self.resize(QSize(width, height).boundedTo(room))
+
+    def _style_chosen(self) -> None:
+        """Take the layers, the palette and the legend from the state of their actions."""
+        chosen = {layer: self.actions_by_id[layer].isChecked() for layer in LAYERS}
+        self._preferences = replace(
+            self._preferences,
+            show_membranes=chosen["membranes"],
+            show_cells=chosen["cells"],
+            show_outlines=chosen["outlines"],
+            show_filled=chosen["filled"],
+            palette="paper" if self.actions_by_id["palette"].isChecked() else "safe",
+        )
+        palette = self._palette()
+        self.view.set_style(self._effective_selection(), palette)
+        self.legend.set_palette(palette)
+        self.case_panel.set_palette(palette)
+        self.legend.setVisible(self.actions_by_id["legend"].isChecked())
+        self._show_overlay_state()
+
+    def _effective_selection(self) -> OverlaySelection:
+        return NOTHING if self.actions_by_id["hide_all"].isChecked() else self._selection()
+
+    # ---- what the reader does --------------------------------------------------------------------------------------
+
+    def _set_mode(self, mode: Mode) -> None:
+        if mode is not self._mode:
+            self._mode = mode
+            self._commands.set_mode(mode)
+        self._show_mode()
+
+    def _follow_mode(self, mode: Mode) -> None:
+        """Show a mode that the demo chose; analyses from before the reader's own choice do not count."""
+        changed, self._analysed_mode = mode is not self._analysed_mode, mode
+        if changed and mode is not self._mode:
+            self._mode = mode
+            self._show_mode()
+
+    def _show_mode(self) -> None:
+        control = self._mode is Mode.CONTROL
+        finished = self._case is not None and self._case.finished_utc is not None
+        self.actions_by_id["mode_control"].setChecked(control)
+        self.actions_by_id["mode_reading"].setChecked(not control)
+        self.tabs.setCurrentIndex(0 if control else 1)
+        self.area.chip.show_mode(self._mode, self.control_panel.expected.currentText(), finished=finished)
+
+    def _accept(self) -> None:
+        if self._mode is Mode.CONTROL:
+            self.control_panel.ask_reading()
+        else:
+            self._commands.accept_field()
+
+    def _arrive(self, place: str | None) -> None:
+        """A place named after a control level is expected to show that level; the mode stays the reader's choice."""
+        level = (place or "").removeprefix("control ")
+        if place and place.startswith("control ") and level in SCORES:
+            self.control_panel.expect(level)
+
+    def _fill_places(self) -> None:
+        self._places_menu.clear()
+        for place in self._navigator.places():
+            action = QAction(place, self._places_menu)
+            action.triggered.connect(lambda _checked, name=place: self._arrive(self._navigator.go_to(name)))
+            self._places_menu.addAction(action)
+
+    def _finish(self) -> None:
+        if self._case is None or self._case.finished_utc is not None:
+            self._tell("There is no open case to finish.", False)
+            return
+        question = finish_question(self._case, self)
+        question.accepted.connect(self._commands.finish)
+        question.open()
+
+    def _new_case(self) -> None:
+        if self._case is None or self._case.finished_utc is not None or not self._case.fields:
+            self._commands.new_case()
+            return
+        question = new_case_question(self._case, self)
+        question.accepted.connect(self._commands.new_case)
+        question.open()
+
+    def _go_to(self, mode: Mode, widget: QWidget) -> None:
+        self._set_mode(mode)
+        widget.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    def _go_to_override(self) -> None:
+        if self.control_panel.override_row.isHidden():
+            self._tell("Nothing to override: the control is not invalid.", False)
+        else:
+            self._go_to(Mode.CONTROL, self.control_panel.reason)
+
+    def _next_pane(self) -> None:
+        first = self.control_panel.expected if self._mode is Mode.CONTROL else self.case_panel.own_score
+        panes: list[QWidget] = [self.view, first]
+        if self._mode is Mode.READING:
+            panes.append(self.case_panel.fields)
+        focused = QApplication.focusWidget()
+        at = panes.index(focused) if focused in panes else -1
+        panes[(at + 1) % len(panes)].setFocus(Qt.FocusReason.TabFocusReason)
+
+    def _dismiss(self) -> None:
+        if self.messages.dismiss():
+            return
+        if self.isFullScreen() and self.view.hasFocus():
+            self.actions_by_id["full_screen"].trigger()
+        self.view.setFocus()
+
+    def _quit(self) -> None:
+        self.close()
+
+    def _toggle_full_screen(self) -> None:
+        if self.actions_by_id["full_screen"].isChecked():
+            self.showFullScreen()
+        else:
+            self.showNormal()
+
+    def _tell(self, text: str, is_error: bool) -> None:
+        self.messages.post(Message(Severity.ERROR if is_error else Severity.INFO, text))
+
+    # ---- Qt --------------------------------------------------------------------------------------------------------
+
+    def event(self, event: QEvent | None) -> bool:
+        if event is not None and is_shortcut_override(event) and isinstance(event, QKeyEvent):
+            if keeps_key(QApplication.focusWidget(), event):
+                event.accept()
+                return True
+        return super().event(event)
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:
+        # Nothing may still paint a frame after this; the engine is stopped by whoever started it.
+        self._bridge.close()
+        self.view.rest()
+        self.messages.rest()
+        if not self.isFullScreen() and not self.isMaximized():
+            self._preferences = replace(self._preferences, window_wh=(self.width(), self.height()))
+        if self._save_preferences is not None:
+            self._save_preferences(self._preferences)
+            self._save_preferences = None
+        super().closeEvent(event)
+        self.closed.emit()
+
+
+def _mode_of_tab(index: int) -> Mode:
+    return Mode.CONTROL if index == 0 else Mode.READING
+
+
+def _scrolled(panel: QWidget) -> QScrollArea:
+    """A panel on a low screen is scrolled rather than cut."""
+    area = QScrollArea()
+    area.setWidget(panel)
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    return area

@@ -1,0 +1,111 @@
+"""One line over the picture: what happened and what to do. Errors stay until they are dismissed."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from PyQt6.QtCore import Qt, QTimer, pyqtSignal
+from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
+
+from her2scope.pipeline.live import Message, Severity
+from her2scope.ui.theme import THEME
+from her2scope.ui.words import capitalised
+
+SHOWN_MS = {Severity.INFO: 4000, Severity.WARNING: 10000}
+PER_LETTER_MS = 40
+"""Added for reading."""
+REMEMBERED = 200
+_SYMBOLS = {
+    Severity.INFO: ("\N{INFORMATION SOURCE}", THEME.accent),
+    Severity.WARNING: ("!", THEME.warning),
+    Severity.ERROR: ("\N{MULTIPLICATION X}", THEME.bad),
+}
+
+
+class MessageBar(QFrame):
+    """Shows the newest message; an error that nobody has dismissed comes before anything newer that is no error."""
+
+    changed = pyqtSignal()
+    """It needs another size or went away."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("message_bar")
+        self.history: deque[Message] = deque(maxlen=REMEMBERED)
+        self._errors: deque[Message] = deque(maxlen=REMEMBERED)
+        self._keeps = False
+        self.symbol = QLabel()
+        self.label = QLabel()
+        self.label.setWordWrap(True)
+        self.label.setTextFormat(Qt.TextFormat.PlainText)
+        self.label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.label.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self.close_button = QPushButton("Dismiss (Esc)")
+        self.close_button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.close_button.clicked.connect(self.dismiss)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(12, 7, 8, 7)
+        row.setSpacing(10)
+        row.addWidget(self.symbol, 0, Qt.AlignmentFlag.AlignTop)
+        row.addWidget(self.label, 1)
+        row.addWidget(self.close_button, 0, Qt.AlignmentFlag.AlignTop)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._show_next)
+        self.hide()
+
+    def post(self, message: Message) -> None:
+        """Show a message, or keep it behind an error that still stands."""
+        self.history.append(message)
+        if message.severity is Severity.ERROR:
+            # The same error again (a camera that is tried every second) needs no second dismissal.
+            if message not in self._errors:
+                self._errors.append(message)
+            self._show(self._errors[-1])
+        elif not self._errors:
+            self._show(message)
+
+    def dismiss(self) -> bool:
+        """Take away what is shown; whether there was anything."""
+        if self.isHidden():
+            return False
+        if self._errors:
+            self._errors.pop()
+        self._show_next()
+        return True
+
+    def keep(self, keeps: bool) -> None:
+        """Let what is shown stay: where a finished case's report is should not vanish while the reader looks away."""
+        self._keeps = keeps
+        if keeps:
+            self._timer.stop()
+
+    def rest(self) -> None:
+        """Let nothing happen later on: the window goes away."""
+        self._timer.stop()
+
+    def _show_next(self) -> None:
+        if self._errors:
+            self._show(self._errors[-1])
+            return
+        self._timer.stop()
+        self.hide()
+        self.changed.emit()
+
+    def _show(self, message: Message) -> None:
+        symbol, colour = _SYMBOLS[message.severity]
+        more = len(self._errors) - 1
+        self.label.setText(capitalised(message.text) + (f"\n({more} more)" if more > 0 else ""))
+        self.symbol.setText(symbol)
+        self.setStyleSheet(
+            f"#message_bar {{ background: {THEME.panel}; border: 1px solid {THEME.line};"
+            f" border-left: 4px solid {colour}; }}"
+            f"#message_bar QLabel {{ color: {THEME.text}; }}"
+        )
+        self._timer.stop()
+        self.close_button.setVisible(message.severity is Severity.ERROR)
+        if message.severity in SHOWN_MS and not self._keeps:
+            self._timer.start(SHOWN_MS[message.severity] + PER_LETTER_MS * len(message.text))
+        self.show()
+        self.raise_()
+        self.changed.emit()

@@ -1,0 +1,88 @@
+"""The line at the bottom: camera, rates, delay, provider, replaced frames, and why the overlay is off."""
+
+from __future__ import annotations
+
+from PyQt6.QtCore import QSize, Qt
+from PyQt6.QtGui import QPainter, QPaintEvent
+from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
+
+from her2scope.pipeline.live import CameraPhase, CameraStatus, LiveFigures
+from her2scope.ui.theme import set_role
+from her2scope.ui.words import figures_text
+
+DISCLAIMER = "Research use only"
+_PHASES = {
+    CameraPhase.STARTING: ("\N{WHITE CIRCLE}", "warning"),
+    CameraPhase.LIVE: ("\N{BLACK CIRCLE}", "good"),
+    CameraPhase.STALLED: ("!", "warning"),
+    CameraPhase.LOST: ("\N{MULTIPLICATION X}", "bad"),
+}
+
+
+class ElidedLabel(QLabel):
+    """A label that shortens its text to its room; the whole of it is in the tool tip."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(text)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+
+    def setText(self, text: str | None) -> None:
+        super().setText(text)
+        self.setToolTip(text)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(60, super().minimumSizeHint().height())
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        painter = QPainter(self)
+        painter.setPen(self.palette().color(self.foregroundRole()))
+        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
+        painter.drawText(self.rect(), int(Qt.AlignmentFlag.AlignVCenter), text)
+
+
+class StatusLine(QWidget):
+    """Fixed places, so that the eye finds each figure where it was."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("status_line")
+        self.camera = QLabel("\N{WHITE CIRCLE} camera starting")
+        self.rates = QLabel("0.0 frames/s, 0.0 analysed/s")
+        self.latency = QLabel("delay \N{EN DASH}")
+        self.replaced = QLabel("replaced 0")
+        self.replaced.setToolTip(
+            "Frames that a newer one replaced before they were analysed: the picture is never late"
+        )
+        self.provider = QLabel("\N{EN DASH}")
+        self.provider.setToolTip("What runs the network")
+        self.overlay = ElidedLabel("overlay off: no picture yet")
+        self.disclaimer = QLabel(DISCLAIMER)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(10, 3, 10, 3)
+        row.setSpacing(18)
+        for label in (self.camera, self.rates, self.latency, self.replaced, self.provider):
+            row.addWidget(label)
+        row.addWidget(self.overlay, 1)
+        row.addWidget(self.disclaimer)
+        for label in (self.rates, self.latency, self.replaced, self.provider):
+            set_role(label, "dim")
+
+    def show_camera(self, status: CameraStatus) -> None:
+        """Show the camera's state."""
+        symbol, role = _PHASES[status.phase]
+        # The first sentence: the remedy in the rest is shown as a message and in the tool tip.
+        words = status.text.split(". ")[0]
+        self.camera.setText(f"{symbol} {words if len(words) <= 60 else words[:59] + '…'}")
+        self.camera.setToolTip(status.text)
+        set_role(self.camera, role)
+
+    def show_figures(self, figures: LiveFigures) -> None:
+        """Show the rates."""
+        texts = figures_text(figures)
+        for label, text in zip((self.rates, self.latency, self.replaced, self.provider), texts, strict=True):
+            label.setText(text)
+
+    def show_overlay(self, why_off: str) -> None:
+        """Say that the overlay is on, or why it is not."""
+        self.overlay.setText(f"overlay off: {why_off}" if why_off else "overlay on")
+        set_role(self.overlay, "warning" if why_off else "dim")

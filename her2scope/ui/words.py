@@ -1,0 +1,146 @@
+"""Figures and findings as the window words them. Pure functions, so that every line of it can be tested."""
+
+from __future__ import annotations
+
+from her2scope.domain.cells import CellClass
+from her2scope.domain.control import ControlVerdict
+from her2scope.domain.guideline import Category, Finding, Score
+from her2scope.domain.score import ControlStanding, ControlStatus, TooFewCells
+from her2scope.overlays.palette import LABELS
+from her2scope.pipeline.live import LiveFigures
+from her2scope.records import AcceptedField, CaseView, ControlReading, FieldResult
+
+SHORT_LABELS = {
+    CellClass.COMPLETE_INTENSE: "Complete, intense",
+    CellClass.COMPLETE_MODERATE: "Complete, moderate",
+    CellClass.INCOMPLETE_INTENSE: "Incomplete, intense",
+    CellClass.INCOMPLETE_FAINT: "Incomplete, faint",
+    CellClass.NONE: "No membrane stain",
+}
+"""Class names for narrow places; the full ones (`overlays.palette.LABELS`) stand in the tool tips."""
+
+STATUS_SYMBOLS = {
+    ControlStatus.VALID: "\N{CHECK MARK}",
+    ControlStatus.WARNING: "!",
+    ControlStatus.INVALID: "\N{MULTIPLICATION X}",
+    ControlStatus.ABSENT: "\N{EN DASH}",
+}
+STATUS_ROLES = {
+    ControlStatus.VALID: "good",
+    ControlStatus.WARNING: "warning",
+    ControlStatus.INVALID: "bad",
+    ControlStatus.ABSENT: "warning",
+}
+CATEGORY_WORDS = {
+    Category.NULL: "HER2 null",
+    Category.ULTRALOW: "HER2 ultralow",
+    Category.LOW: "HER2 low",
+    Category.EQUIVOCAL: "equivocal",
+    Category.POSITIVE: "HER2 positive",
+    Category.UNDETERMINED: "undetermined",
+}
+
+
+def percent_text(percent: float) -> str:
+    """Share with one decimal; `< 0.1 %` where rounding would say that there are none."""
+    if 0 < percent < 0.05:
+        return "< 0.1 %"
+    return f"{percent:.1f} %"
+
+
+def count_text(n: int, one: str, many: str) -> str:
+    """`1 cell`, `2 cells`."""
+    return f"{n} {one if n == 1 else many}"
+
+
+def capitalised(text: str) -> str:
+    """Text with a capital first letter, unless its first word is no word (a file name, `3+`)."""
+    first = text.split(" ", 1)[0].rstrip(":,;")
+    return text[:1].upper() + text[1:] if first.isalpha() else text
+
+
+def sentence(text: str) -> str:
+    """A reason as a line of its own: capital first letter, classes in words, no break between figure and sign."""
+    for name, words in LABELS.items():
+        if "_" in name.value:
+            text = text.replace(name.value, words[:1].lower() + words[1:])
+    text = text.replace("<= ", "\N{LESS-THAN OR EQUAL TO}\N{NO-BREAK SPACE}").replace("> ", ">\N{NO-BREAK SPACE}")
+    text = text.replace(" %", "\N{NO-BREAK SPACE}%").replace(" od10", "\N{NO-BREAK SPACE}od10")
+    return capitalised(text)
+
+
+def field_score_text(result: FieldResult) -> str:
+    """Reference score of one field, or why it has none."""
+    match result.finding:
+        case Finding(score=score):
+            return f"Reference score {score}"
+        case TooFewCells(n_tumour=n, needed=needed):
+            return f"No score: {n} of at least {needed} cells"
+        case _:
+            return "Not scored: " + ("; ".join(result.quality.reasons) or "unusable")
+
+
+def standing_text(standing: ControlStanding) -> str:
+    """What the legend says of the control; empty where there is nothing to say."""
+    if standing.status is ControlStatus.ABSENT:
+        return "No control: not reportable"
+    if standing.status is ControlStatus.INVALID:
+        return "Control invalid, overridden" if standing.overridden else "Control invalid: not reportable"
+    return "Control does not hold here" if standing.refusals else ""
+
+
+def field_caption(field: AcceptedField) -> str:
+    """First line of a field in the list."""
+    return f"Field {field.number}:  {field.result.score or 'no score'}"
+
+
+def field_detail(field: AcceptedField) -> str:
+    """Second line: how many cells count, and what of it was counted before."""
+    text = count_text(field.counts.n_tumour, "tumour cell", "tumour cells")
+    if not field.active:
+        return f"removed, {text}"
+    before = field.result.counts.n_tumour - field.counts.n_tumour
+    return f"{text}, {before} counted before" if before > 0 else text
+
+
+def verdict_title(verdict: ControlVerdict) -> str:
+    """Badge of a control: symbol and word."""
+    return f"{STATUS_SYMBOLS[verdict.status]}  {verdict.status.value.upper()}"
+
+
+def reading_text(reading: ControlReading) -> str:
+    """What was read from a control field, in one line."""
+    measures = reading.measures
+    cells = count_text(measures.n_tumour, "cell", "cells")
+    text = f"{reading.expected} control reads {measures.read or 'no score'}; {cells}"
+    if measures.intense_od10 is not None:
+        text += f"; intense cut {measures.intense_od10:.2f} od10"
+    return text
+
+
+def score_title(score: Score | None) -> str:
+    """The large score."""
+    return score or "\N{EN DASH}"
+
+
+def reportable_text(view: CaseView) -> tuple[str, str]:
+    """Whether the score may be reported, and the role (colour) of that line."""
+    if view.score.score is None:
+        return ("No score yet", "dim")
+    if not view.score.reportable:
+        return (f"{STATUS_SYMBOLS[ControlStatus.INVALID]} Not reportable", "bad")
+    if view.standing.status is ControlStatus.VALID and not view.score.borderline:
+        return (f"{STATUS_SYMBOLS[ControlStatus.VALID]} Reportable", "good")
+    return (f"{STATUS_SYMBOLS[ControlStatus.WARNING]} Reportable, with reservations", "warning")
+
+
+def figures_text(figures: LiveFigures) -> tuple[str, str, str, str]:
+    """Rates, delay, replaced frames and provider, each for its place in the status line."""
+    provider = figures.provider.removesuffix("ExecutionProvider").strip("- ") or "\N{EN DASH}"
+    latency = f"{figures.latency_ms:.0f} ms" if figures.latency_ms > 0 else "\N{EN DASH}"
+    return (
+        f"{figures.camera_fps:.1f} frames/s, {figures.analysed_fps:.1f} analysed/s",
+        f"delay {latency}",
+        f"replaced {figures.replaced_frames}",
+        provider,
+    )
