@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+
 from her2scope.domain.errors import SettingsError
 from her2scope.resources import resource_dir
 from her2scope.settings import (

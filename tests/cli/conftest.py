@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from her2scope.cli import main
 
 
@@ -13,6 +14,17 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folders `0`, `2+` and `3+` with two fields each, of one run."""
     root = tmp_path_factory.mktemp("phantoms")
     for score in ("0", "2+", "3+"):
-        arguments = ["--out", str(root / score), "--fields", "2", "--score", score, "--seed", "31", "--camera", "linear"]
+        arguments = [
+            "--out",
+            str(root / score),
+            "--fields",
+            "2",
+            "--score",
+            score,
+            "--seed",
+            "31",
+            "--camera",
+            "linear",
+        ]
         assert main(["phantom", "render", *arguments]) == 0
     return root

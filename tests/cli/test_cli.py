@@ -10,6 +10,7 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
+
 from her2scope.cli import main
 from her2scope.imaging.files import read_rgb, write_png
 from her2scope.imaging.opencv import cv2
@@ -200,7 +201,7 @@ def test_doctor_prints_a_page(capsys, tmp_path):
 
 
 def test_unknown_commands_are_one_line(capsys):
-    assert "invalid choice: 'scroe'" in refused(capsys, "scroe")
+    assert "invalid choice: 'nonsense'" in refused(capsys, "nonsense")
 
 
 def test_no_display_is_said_not_crashed(tmp_path):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from her2scope.domain.cells import CellClass, CellCounts, CellRule, MembraneMeasure, StainCuts, classify
-from her2scope.domain.errors import BadInputError
 from hypothesis import given
 from hypothesis import strategies as st
+
+from her2scope.domain.cells import CellClass, CellCounts, CellRule, MembraneMeasure, StainCuts, classify
+from her2scope.domain.errors import BadInputError
 
 CUTS, RULE = StainCuts(0.1, 0.25, 0.6), CellRule()
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from her2scope.domain.cells import StainCuts
 from her2scope.domain.control import (
     ControlCode,
@@ -15,8 +18,6 @@ from her2scope.domain.control import (
     judge_control,
 )
 from her2scope.domain.score import ControlStatus
-from hypothesis import given
-from hypothesis import strategies as st
 
 GOOD = ControlMeasures(
     n_tumour=300,

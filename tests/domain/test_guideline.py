@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from her2scope.domain.cells import CellClass, CellCounts
 from her2scope.domain.errors import NotAvailableError
 from her2scope.domain.false_cells import FalseRates
@@ -15,8 +18,6 @@ from her2scope.domain.score import (
     find_score,
     score_case,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 CLEAN = FalseRates({}, "a method without false cells")
 COVERED = ControlStanding(ControlStatus.VALID, low_end_covered=True, negative_read=True)
@@ -137,7 +138,12 @@ def test_coarse_scale_cannot_part_0_from_1():
         (ControlStanding(ControlStatus.INVALID, overridden=True), counts_of(none=1000), True, "overridden"),
         (ControlStanding(ControlStatus.VALID), counts_of(none=1000), True, "low end not covered by a control"),
         (ControlStanding(ControlStatus.WARNING), counts_of(complete_intense=500), True, "over-staining not excluded"),
-        (ControlStanding(ControlStatus.VALID, refusals=("another camera state",)), counts_of(none=1000), False, "state"),
+        (
+            ControlStanding(ControlStatus.VALID, refusals=("another camera state",)),
+            counts_of(none=1000),
+            False,
+            "state",
+        ),
     ],
 )
 def test_control_decides_what_may_be_reported(control, counts, reportable, says):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from her2scope.domain.false_cells import upper_false_cells
-from her2scope.domain.intervals import clopper_pearson, share_interval
 from hypothesis import given
 from hypothesis import strategies as st
+
+from her2scope.domain.false_cells import upper_false_cells
+from her2scope.domain.intervals import clopper_pearson, share_interval
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from her2scope.imaging.opencv import cv2
-from her2scope.imaging.outlines import covered_share, enclosed_regions, follow_membrane, outlines_of_labels
 from hypothesis import given
 from hypothesis import strategies as st
+
+from her2scope.imaging.opencv import cv2
+from her2scope.imaging.outlines import covered_share, enclosed_regions, follow_membrane, outlines_of_labels
 
 
 def ring(gap_degrees: float = 0.0, radius: int = 24, side: int = 100) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from her2scope.imaging.files import read_rgb
 from her2scope.imaging.opencv import cv2
 from her2scope.imaging.quality import check_quality

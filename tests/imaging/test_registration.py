@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from her2scope.imaging.registration import Relief, find_shift
 from her2scope.phantom.field import PhantomSpec, render_field
 from her2scope.records import Frame

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from her2scope.imaging.stains import estimate_white, linear_light, od10_table, unmix
-from her2scope.settings import Calibration
 from hypothesis import given
 from hypothesis import strategies as st
+
+from her2scope.imaging.stains import estimate_white, linear_light, od10_table, unmix
+from her2scope.settings import Calibration
 
 WHITE = (240.0, 236.0, 230.0)
 

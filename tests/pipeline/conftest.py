@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from her2scope.app.compose import DEFAULT_METHOD, make_analyser
 from her2scope.phantom.field import PhantomSpec, render_field
 from her2scope.pipeline.analyse import FieldAnalyser

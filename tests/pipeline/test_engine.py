@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from her2scope.domain.errors import CameraLost, CameraTimeout
 from her2scope.pipeline.clock import SystemClock
 from her2scope.pipeline.engine import LiveEngine

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from factories import control_reading
+
 from her2scope.domain.cells import CellCounts
 from her2scope.domain.errors import CaseDamagedError, CaseRuleError, DiskFullError
 from her2scope.domain.events import Event, EventKind
 from her2scope.domain.guideline import Ish
 from her2scope.domain.score import ControlStatus
-from factories import control_reading
 from her2scope.pipeline.control import standing
 from her2scope.pipeline.session import CaseSession, stored_settings
+from her2scope.ports import CaseFile
 from her2scope.records import CameraState, Frame, ReaderScore
 from her2scope.storage.memory import MemoryCaseStore
 
@@ -78,7 +81,9 @@ def test_a_valid_reading_after_an_invalid_one_is_a_warning(session, frames):
 
 def test_low_end_is_covered_by_a_1_and_a_negative_level():
     assert not standing([control_reading(expected="3+")], None, []).low_end_covered
-    both = standing([control_reading(expected="3+"), control_reading(expected="1+"), control_reading(expected="0")], None, [])
+    both = standing(
+        [control_reading(expected="3+"), control_reading(expected="1+"), control_reading(expected="0")], None, []
+    )
     assert both.low_end_covered and both.negative_read and both.status is ControlStatus.VALID
     failed = control_reading(expected="1+", status=ControlStatus.INVALID)
     one_failed = standing([control_reading(expected="3+"), failed, control_reading(expected="0")], None, [])
@@ -195,23 +200,36 @@ def test_the_stored_case_is_the_live_case(store, session, frames, analyser, cloc
         assert np.array_equal(ours.result.frame.rgb, theirs.result.frame.rgb)
         assert np.array_equal(ours.result.membrane, theirs.result.membrane)
         for a, b in zip(ours.result.cells, theirs.result.cells, strict=True):
-            assert (a.x_px, a.y_px, a.measure, a.cell_class, a.edge) == (b.x_px, b.y_px, b.measure, b.cell_class, b.edge)
+            assert (a.x_px, a.y_px, a.measure, a.cell_class) == (b.x_px, b.y_px, b.measure, b.cell_class)
+            assert a.edge == b.edge and np.array_equal(a.outline_xy_px.round(2), b.outline_xy_px)
     assert read.events[-1].kind is EventKind.RESUMED
 
 
-def test_what_cannot_be_written_has_not_happened(session, frames, monkeypatch):
+class FullDisk:
+    """A case file on a disk that can be full."""
+
+    def __init__(self, file: CaseFile) -> None:
+        self.file, self.is_full, self.case_id = file, False, file.case_id
+
+    def append(self, event: Event, images: Sequence[np.ndarray] = ()) -> None:
+        if self.is_full:
+            raise DiskFullError("the disk is full.")
+        self.file.append(event, images)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.file, name)
+
+
+def test_what_cannot_be_written_has_not_happened(store, frames, analyser, clock):
+    disk = FullDisk(store.create("case-1"))
+    session = CaseSession(disk, analyser, clock, "reader")
     session.accept(frames["2+"])
     before = session.view
-    file = session._file
-
-    def full(event: Event, images: object = ()) -> None:
-        raise DiskFullError("the disk is full.")
-
-    monkeypatch.setattr(file, "append", full)
+    disk.is_full = True
     for change in (lambda: session.accept(frames["2+ again"]), lambda: session.remove(1), session.finish):
         with pytest.raises(DiskFullError):
             change()
-    monkeypatch.undo()
+    disk.is_full = False
     assert session.view.score == before.score and session.view.events == before.events
     assert [item.number for item in session.view.fields] == [1]
     assert session.accept(frames["2+ again"]).number == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from her2scope.domain.cells import CellClass, CellCounts, StainCuts
 from her2scope.domain.false_cells import FalseRates
 from her2scope.imaging.stains import unmix
