@@ -59,10 +59,10 @@ class ClosedContoursSettings:
     """The paper's classes: a closed contour is complete; it is intense by its median."""
     working_um_per_px: float = 0.25
     """Finer images are reduced to this, so that a filter sees the same tissue at every camera."""
-    nucleus_smoothing_um: float = 1.4
+    nucleus_smoothing_um: float = 1.8
     nucleus_distance_um: float = 5.0
     """Least distance of two nuclei: the diameter of a lymphocyte's nucleus."""
-    min_nucleus_od10: float = 0.06
+    min_nucleus_od10: float = 0.04
     """Haematoxylin of a nucleus over its surroundings."""
     min_cell_um2: float = 10.0
     max_cell_um2: float = 450.0

@@ -68,6 +68,7 @@ class LiveEngine:
         self._provider = "-"
         self._figures_due_s = 0.0
         self._phase: CameraPhase | None = None
+        self._last_fault = ""
         self._threads = (
             Thread(target=self._run_camera, name="her2scope camera"),
             Thread(target=self._run_analyser, name="her2scope analyser"),
@@ -210,35 +211,43 @@ class LiveEngine:
 
     def _run_analyser(self) -> None:
         try:
-            case = self._case = self._case or self._open_case()
-            self._listener.on_case(case.view)
-            while not self._stop.is_set():
-                self._run_commands()
+            self._case = self._case or self._open_case()
+            self._listener.on_case(self._case.view)
+        except Her2ScopeError as error:
+            self._say(Severity.ERROR, str(error))
+        while not self._stop.is_set() and self._case is not None:
+            try:
+                self._run_commands(self._case)
                 tracked = self._frames.take(timeout_s=0.05)
                 if tracked is not None:
                     self._analyse(tracked)
-        except Her2ScopeError as error:
-            self._say(Severity.ERROR, str(error))
-        except Exception as error:  # noqa: BLE001 - top of a thread: nothing above could tell the reader
-            LOG.exception("analyser thread")
-            self._say(Severity.ERROR, f"the analysis stopped: {error}. What was accepted is saved; restart her2scope.")
-        finally:
-            if self._case is not None:
-                self._case.close()
+            except Exception as error:  # noqa: BLE001 - top of a thread: one bad frame must not end the case
+                self._say_fault(error)
+        if self._case is not None:
+            self._case.close()
 
-    def _run_commands(self) -> None:
-        while not self._stop.is_set() and self._case is not None:
+    def _run_commands(self, case: CaseSession) -> None:
+        while not self._stop.is_set():
             try:
                 command = self._commands.get_nowait()
             except queue.Empty:
                 return
             try:
-                command(self._case)
+                command(case)
             except CaseRuleError as error:
                 self._say(Severity.WARNING, str(error))
             except Her2ScopeError as error:
                 self._say(Severity.ERROR, str(error))
-            self._listener.on_case(self._case.view)
+            case = self._case or case  # a command may have started the next case
+            self._listener.on_case(case.view)
+
+    def _say_fault(self, error: Exception) -> None:
+        """Tell an unexpected fault once, not with every frame."""
+        text = f"something unexpected went wrong: {error!r}. What was accepted is saved."
+        if text != self._last_fault:
+            LOG.exception("analyser thread")
+            self._say(Severity.ERROR, text)
+        self._last_fault = text
 
     def _analyse(self, tracked: TrackedFrame) -> None:
         if self._case is None:
@@ -278,7 +287,14 @@ class LiveEngine:
         self._say(Severity.INFO, f"{expected} control {reading.verdict.status.value}{reasons}")
 
     def _do_finish(self, case: CaseSession) -> None:
-        files = self._write_report(case.finish())
+        """Finish, or where that was done, write the report once more: it may have failed."""
+        view = case.view if case.view.finished_utc is not None else case.finish()
+        try:
+            files = self._write_report(view)
+        except Her2ScopeError as error:
+            said = f"the case is finished and saved, but has no report: {error} Then press Ctrl+F again."
+            self._say(Severity.ERROR, said)
+            return
         where = files[0].parent if files else "nowhere"
         self._say(Severity.INFO, f"case {case.case_id} finished; report in {where} (Ctrl+N starts the next case)")
 

@@ -19,6 +19,9 @@ RADII_UM = np.arange(1.0, 7.01, 0.5)
 DAB_VEIL = 0.6
 """Share of the DAB taken off the haematoxylin: thick DAB is near black and leaks into it when unmixed."""
 
+BLUE_SHARE = 0.6
+"""Least haematoxylin of a nucleus as a share of the DAB there: haze veils nuclei, but a dark wall is no nucleus."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Nuclei:
@@ -50,7 +53,7 @@ def find_nuclei(haematoxylin: Plane, dab: Plane, um_per_px: float, settings: Clo
     size = odd_px(settings.nucleus_distance_um, um_per_px)
     window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
     peaks = (relief >= cv2.dilate(relief, window)) & (relief >= settings.min_nucleus_od10)
-    peaks &= (blue >= settings.min_nucleus_od10) & (blue >= brown)  # a pale lumen and a dark wall are no nuclei
+    peaks &= (blue >= settings.min_nucleus_od10) & (blue >= BLUE_SHARE * brown)
     n, _, _, centres = cv2.connectedComponentsWithStats(peaks.astype(np.uint8), connectivity=8)
     xy = centres[1:n].astype(np.float32)
     strength = relief[xy[:, 1].astype(np.intp), xy[:, 0].astype(np.intp)] if len(xy) else np.zeros(0, np.float32)

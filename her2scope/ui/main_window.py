@@ -375,8 +375,11 @@ class MainWindow(QMainWindow):
             self._places_menu.addAction(action)
 
     def _finish(self) -> None:
-        if self._case is None or self._case.finished_utc is not None:
-            self._tell("There is no open case to finish.", False)
+        if self._case is None:
+            self._tell("There is no case to finish yet.", False)
+            return
+        if self._case.finished_utc is not None:
+            self._commands.finish()  # writes the report once more: it may have failed
             return
         question = finish_question(self._case, self)
         question.accepted.connect(self._commands.finish)

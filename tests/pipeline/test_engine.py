@@ -6,11 +6,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from her2scope.domain.errors import CameraLost, CameraTimeout
+from her2scope.domain.errors import CameraLost, CameraTimeout, DiskFullError
 from her2scope.pipeline.clock import SystemClock
 from her2scope.pipeline.engine import LiveEngine
 from her2scope.pipeline.live import CameraPhase, Mode, Severity
@@ -159,6 +160,45 @@ def test_refusals_are_messages_not_faults(live):
     listener.wait_for("message", lambda item: "there is no field 4" in item.text)
     engine.override_control("x")
     listener.wait_for("message", lambda item: "only an invalid control" in item.text)
+
+
+def test_a_report_that_cannot_be_written_can_be_written_again(frames, analyser):
+    camera, listener, store, tries = FakeCamera(frames["2+"]), Listener(), MemoryCaseStore(), []
+
+    def write_report(view):
+        tries.append(view)
+        if len(tries) == 1:
+            raise DiskFullError("the disk is full.")
+        return [Path("there/report.pdf")]
+
+    def open_case() -> CaseSession:
+        return CaseSession(store.create("case-1"), analyser, SystemClock(), "reader")
+
+    engine = LiveEngine(camera, open_case, listener, write_report, SystemClock())
+    engine.start()
+    try:
+        engine.finish()
+        listener.wait_for("message", lambda item: "has no report: the disk is full." in item.text)
+        engine.finish()
+        listener.wait_for("message", lambda item: "report in there" in item.text)
+    finally:
+        engine.stop()
+    assert tries[0].events == tries[1].events
+
+
+def test_a_fault_is_said_once_and_the_case_goes_on(frames, analyser):
+    camera, listener, store = FakeCamera(frames["2+"]), Listener(), MemoryCaseStore()
+    session = CaseSession(store.create("case-1"), analyser, SystemClock(), "reader")
+    engine = LiveEngine(camera, lambda: session, listener, lambda view: 1 / 0, SystemClock(), session)
+    engine.start()
+    try:
+        listener.wait_for("result")
+        engine.finish()
+        listener.wait_for("message", lambda item: "something unexpected" in item.text)
+        engine.remove_field(8)
+        listener.wait_for("message", lambda item: "finished" in item.text)
+    finally:
+        engine.stop()
 
 
 def test_a_flood_of_commands_is_bounded_and_said(frames, analyser):

@@ -1,0 +1,101 @@
+"""The whole program in a window: real engine, phantom microscope, case on disk, report files."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PyQt6.QtCore import QTimer
+from PyQt6.QtWidgets import QApplication
+
+from her2scope.app.compose import case_store
+from her2scope.app.demo import DemoRequest
+from her2scope.app.window import LiveRequest, run_live
+from her2scope.cli import main
+from her2scope.settings import home_dir
+from her2scope.ui.main_window import MainWindow
+
+PATIENCE_MS = 90_000
+
+
+def windows() -> list[MainWindow]:
+    return [widget for widget in QApplication.topLevelWidgets() if isinstance(widget, MainWindow)]
+
+
+class CloseWhen:
+    """Closes the window once a condition holds, or after a time that no run should need."""
+
+    def __init__(self, done) -> None:
+        self.done, self.waited_ms, self.seen = done, 0, False
+        self.timer = QTimer()
+        self.timer.setInterval(100)
+        self.timer.timeout.connect(self.look)
+        self.timer.start()
+
+    def look(self) -> None:
+        self.waited_ms += 100
+        open_windows = [window for window in windows() if window.isVisible()]
+        self.seen = self.seen or bool(open_windows and self.done(open_windows[0]))
+        if open_windows and (self.seen or self.waited_ms > PATIENCE_MS):
+            self.timer.stop()
+            open_windows[0].close()
+
+
+@pytest.mark.timeout(180)
+def test_the_demo_does_the_whole_job_in_its_window(qapp, tmp_path):
+    out = tmp_path / "report"
+    closer = CloseWhen(lambda window: (out / "report.json").exists())
+    request = LiveRequest(source="phantom:3+?seed=1", demo=DemoRequest(False, out, "3+", 1, 2))
+    assert run_live(request) == 0
+    assert closer.seen
+    found = json.loads((out / "report.json").read_text())
+    assert found["case"]["score"] == "3+" and found["case"]["reportable"]
+    assert [case.finished for case in case_store().cases()] == [True]
+    assert (home_dir() / "preferences.yaml").exists()
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [("camera:93", "camera"), ("images:{empty}", "no image in this folder"), ("video:{empty}/none.avi", "none.avi")],
+)
+def test_a_source_that_is_not_there_is_said_in_the_window(qapp, tmp_path, source, says):
+    (tmp_path / "empty").mkdir()
+    texts: list[str] = []
+
+    def said(window: MainWindow) -> bool:
+        texts[:] = [message.text for message in window.messages.history]
+        return any(says in text for text in texts)
+
+    closer = CloseWhen(said)
+    assert run_live(LiveRequest(source=source.format(empty=tmp_path / "empty"), um_per_px=0.25)) == 0
+    assert closer.seen, texts
+    assert not any("Traceback" in text for text in texts)
+
+
+HOLD = """
+import sys
+from her2scope.app.compose import case_store
+held = case_store().create("slide-7")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_case_that_is_open_elsewhere_is_one_clear_line(qapp, capsys):
+    other = subprocess.Popen([sys.executable, "-c", HOLD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    with other:
+        assert other.stdout.readline() == "held\n"
+        assert main(["--case", "slide-7"]) == 2
+        other.stdin.close()
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1 and "open in another her2scope" in line and "slide-7" in line
+
+
+def test_a_case_id_that_is_no_name_is_refused(qapp, capsys):
+    assert main(["--case", "../elsewhere"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (Path(home_dir()) / "elsewhere").exists()
