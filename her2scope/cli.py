@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
+import io
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, TextIO, cast
 
 from her2scope import __version__
 from her2scope.domain.errors import BadInputError, Her2ScopeError
@@ -15,17 +20,31 @@ DONE, NEGATIVE, WRONG_USE = 0, 1, 2
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; every expected error is one line on stderr."""
-    arguments = _parser().parse_args(argv)
+    out, err = cast(TextIO, _Steady(sys.stdout)), cast(TextIO, _Steady(sys.stderr))
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            return _run(_parse(sys.argv[1:] if argv is None else argv))
+        finally:  # not at exit, where Python itself would complain of a reader that is gone
+            out.flush()
+            err.flush()
+
+
+def _run(arguments: argparse.Namespace) -> int:
     try:
-        return int(arguments.run(arguments))
+        code = int(arguments.run(arguments))
+        sys.stdout.flush()  # a full disk behind it is one line too
+        return code
     except Her2ScopeError as error:
-        print(f"her2scope: {error}", file=sys.stderr)
-        return WRONG_USE
+        return _refuse(str(error))
     except KeyboardInterrupt:
-        print("her2scope: stopped by the user; what was accepted is saved.", file=sys.stderr)
-        return WRONG_USE
+        return _refuse("stopped by the user; what was accepted is saved.")
     except Exception as error:  # noqa: BLE001 - the last place that can turn a fault into a line
         return _unexpected(error)
+
+
+def _refuse(why: str) -> int:
+    print(f"her2scope: {_one_line(why)}", file=sys.stderr)
+    return WRONG_USE
 
 
 def _unexpected(error: Exception) -> int:
@@ -37,12 +56,55 @@ def _unexpected(error: Exception) -> int:
     where = home_dir() / "last-error.txt"
     try:
         where.parent.mkdir(parents=True, exist_ok=True)
-        where.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+        where.write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="backslashreplace")
         kept = f"Details are in {where}."
     except OSError:
         kept = "Details could not be written."
-    print(f"her2scope: something unexpected went wrong: {error!r}. {kept}", file=sys.stderr)
-    return WRONG_USE
+    return _refuse(f"something unexpected went wrong: {error!r}. {kept}")
+
+
+# ---- printing -----------------------------------------------------------------------------------------------------
+
+
+class _Steady:
+    """A stream that prints any name, and goes quiet once its reader is gone (`| head`): the work itself goes on."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+        self._stream = stream or io.StringIO()  # none: started without a console
+
+    def write(self, text: str) -> int:
+        """Write, or drop what nobody reads."""
+        try:
+            return self._stream.write(text)
+        except OSError as error:
+            self._go_quiet(error)
+            return len(text)
+
+    def flush(self) -> None:
+        """Hand on what was written."""
+        try:
+            self._stream.flush()
+        except OSError as error:
+            self._go_quiet(error)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def _go_quiet(self, error: OSError) -> None:
+        """Send what follows, and what still waits in the buffer, to nowhere; raise what is no closed pipe."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
+        # Windows calls a closed pipe an invalid argument
+        if not (isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)):
+            raise error
+
+
+def _one_line(text: str) -> str:
+    """Text with line breaks, and whatever else does not show, escaped: a file's name may hold anything."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 # ---- commands -----------------------------------------------------------------------------------------------------
@@ -69,7 +131,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 def _score(arguments: argparse.Namespace) -> int:
     from her2scope.app.scoring import ScoreRequest, score_images
 
-    lines = score_images(
+    answer = score_images(
         ScoreRequest(
             images=arguments.images, um_per_px=arguments.um_per_px, controls=arguments.control,
             control_um_per_px=arguments.control_um_per_px, calibration=arguments.calibration,
@@ -77,7 +139,7 @@ def _score(arguments: argparse.Namespace) -> int:
             json_path=arguments.json, overlay_dir=arguments.overlay_dir, mask_dir=arguments.mask_dir,
         )
     )  # fmt: skip
-    return _print(lines)
+    return _print(answer.lines, NEGATIVE if answer.control_invalid else DONE)
 
 
 def _control_check(arguments: argparse.Namespace) -> int:
@@ -101,19 +163,20 @@ def _phantom_render(arguments: argparse.Namespace) -> int:
         size_wh=arguments.size, um_per_px=arguments.um_per_px, difficulty=arguments.difficulty,
         stainer=arguments.stainer, camera=arguments.camera, damage=arguments.damage,
     )  # fmt: skip
-    print(f"{len(written)} fields written to {arguments.out}")
-    return DONE
+    return _print([f"{len(written)} fields written to {arguments.out}"])
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
     from her2scope.app.doctor import examine
+    from her2scope.app.scoring import check_outputs
 
+    check_outputs([arguments.json] if arguments.json else [], [])
     healthy, lines = examine(arguments.json)
     return _print(lines, DONE if healthy else NEGATIVE)
 
 
 def _print(lines: Sequence[str], exit_code: int = DONE) -> int:
-    print("\n".join(lines))
+    print("\n".join(map(_one_line, lines)))
     return exit_code
 
 
@@ -149,7 +212,16 @@ class _OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> None:  # type: ignore[override]
         """Say what is wrong and where help is."""
-        self.exit(WRONG_USE, f"her2scope: {message} (see '{self.prog} --help')\n")
+        self.exit(WRONG_USE, f"her2scope: {_one_line(message)} (see '{self.prog} --help')\n")
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.command and argv[0] != arguments.command:
+        # they would be the window's, and the command would not see them
+        parser.error(f"options stand after the command: her2scope {arguments.command} {argv[0]} ...")
+    return arguments
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -159,7 +231,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"her2scope {__version__}")
     _add_live(parser)
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_OneLineParser)
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", parser_class=_OneLineParser)
     _add_demo(commands)
     _add_score(commands)
     _add_control(commands)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from her2scope.domain.cells import StainCuts
 from her2scope.domain.events import Event
 from her2scope.domain.false_cells import FalseRates
-from her2scope.records import Frame, ReportContent, Segmentation, StainImage
+from her2scope.records import Frame, ReportContent, Segmentation, StainImage, StainSummary
 
 
 class CameraSource(Protocol):
@@ -83,6 +83,9 @@ class Segmenter(Protocol):
 
     def control_cut(self, cells: Segmentation, cuts: StainCuts) -> float | None:
         """Intense cut (od10) that a 3+ control so segmented gives; None where it has too few complete cells."""
+
+    def doubts(self, staining: StainSummary) -> tuple[str, ...]:
+        """Why this method cannot be trusted on a field so stained, in words; empty where it can."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,7 +173,15 @@ class FieldResult:
     white_rgb: tuple[float, float, float]
     white_estimated: bool
     program: ProgramInfo
+    doubts: tuple[str, ...] = ()
+    """Why a case with this field is not reportable, though the field is scored and shown."""
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """All that must be said with this field: quality, doubts, too few cells."""
+        too_few = (str(self.finding),) if isinstance(self.finding, TooFewCells) else ()
+        return (*self.quality.reasons, *self.doubts, *too_few)
 
     @property
     def score(self) -> Score | None:

@@ -10,6 +10,7 @@ import dataclasses
 import difflib
 import math
 import os
+import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -31,6 +32,62 @@ T = TypeVar("T")
 Vector = tuple[float, float, float]
 
 
+# ---- what can be set at all ---------------------------------------------------------------------------------------
+
+_RANGES: Mapping[str, tuple[float, float]] = {
+    "min_case_cells": (1, 100_000),
+    "min_field_cells": (1, 100_000),
+    "min_tumour": (1, 100_000),
+    "min_side_px": (16, 20_000),
+    "min_focus": (0, 10),
+    "max_speed_um_per_s": (0.1, 100_000),
+    "max_white_drift": (0, 1),
+    "max_dark_white": (0, 250),
+    "working_um_per_px": (0.05, 1),
+    "nucleus_smoothing_um": (0.1, 10),
+    "nucleus_distance_um": (0.5, 50),
+    "min_nucleus_od10": (0.001, 2),
+    "min_cell_um2": (0, 10_000),
+    "max_cell_um2": (1, 100_000),
+    "min_empty_ring_um2": (0, 10_000),
+    "min_membrane_um2": (0, 1_000),
+    "n_levels": (1, 50),
+    "highest_level_od10": (0.01, 5),
+    "closing_um": (0, 5),
+    "dilation_um": (0, 20),
+    "reach_um": (0.5, 50),
+    "cut_least_of_median": (0, 1),
+    "cut_low_percentile": (0, 100),
+    "cut_high_percentile": (0, 100),
+}
+"""Least and greatest value of each scoring number: far wider than is sensible, so that only a slip is refused."""
+_RANGES_BY_UNIT: Mapping[str, tuple[float, float]] = {"_od10": (0, 5), "_share": (0, 1)}
+"""The same for names that end so and stand not above: 5 od10 lets 0.001 % of the light through."""
+MIN_CUT_SPAN_PERCENT = 5.0
+"""Least distance of the cut's percentiles: over the 25 cells that may be left, a narrower range can hold none."""
+
+
+def check_ranges(settings: Any, where: str = "") -> None:
+    """SettingsError for the first number of a dataclass that lies outside what is possible; NaN is outside."""
+    for item in dataclasses.fields(settings):
+        by_unit = (span for unit, span in _RANGES_BY_UNIT.items() if item.name.endswith(unit))
+        low, high = _RANGES.get(item.name) or next(by_unit, (-math.inf, math.inf))
+        value = getattr(settings, item.name)
+        if isinstance(value, int | float) and not low <= value <= high:
+            raise SettingsError(f"{where}{item.name} must be from {low:g} to {high:g}, not {value}. Correct it.")
+
+
+def check_rising(settings: Any, lower: str, higher: str, where: str = "", by: float = 0.0) -> None:
+    """SettingsError unless the number named `higher` is at least `by` above the one named `lower`."""
+    low, high = getattr(settings, lower), getattr(settings, higher)
+    if high - low < by:
+        least = f"at least {by:g} above" if by else "at least"
+        raise SettingsError(f"{where}{higher} must be {least} {lower} ({low:g}), not {high:g}. Correct one of them.")
+
+
+# ---- settings -----------------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True)
 class QualitySettings:
     """Limits of the quality gate. Start values from the real camera fields and tiles at hand."""
@@ -47,8 +104,14 @@ class QualitySettings:
     min_tissue_share: float = 0.05
     max_speed_um_per_s: float = 60.0
     """Faster than this and a 1/100 s exposure smears more than a faint membrane's width."""
+    max_white_drift: float = 0.10
+    """Change of the white against the calibrated one, per channel, from which lamp or camera have drifted."""
     max_dark_white: float = 70.0
     """A white below this grey level means the lamp is off or the shutter closed."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        check_rising(self, "max_clipped_share", "unusable_clipped_share")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +151,12 @@ class ClosedContoursSettings:
     cut_high_percentile: float = 15.0
     """The control's minimum DAB: mean of this range of the complete cells' membranes, not one pixel."""
 
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        check_rising(self.rule, "present_share", "complete_share", "rule: ")
+        check_rising(self, "min_cell_um2", "max_cell_um2")
+        check_rising(self, "cut_low_percentile", "cut_high_percentile", by=MIN_CUT_SPAN_PERCENT)
+
 
 @dataclass(frozen=True, slots=True)
 class ScoringSettings:
@@ -100,6 +169,15 @@ class ScoringSettings:
     quality: QualitySettings = QualitySettings()
     control: ControlLimits = ControlLimits()
     closed_contours: ClosedContoursSettings = ClosedContoursSettings()
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        check_ranges(self.cuts, "cuts: ")
+        check_ranges(self.control, "control: ")
+        check_rising(self.control, "min_intense_od10", "max_intense_od10", "control: ")
+        check_rising(self.control, "min_cut_od10", "max_cut_od10", "control: ")
+        check_rising(self.control, "max_background_od10", "invalid_background_od10", "control: ")
+        check_rising(self.control, "max_clipped_share", "invalid_clipped_share", "control: ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +324,8 @@ def _read_yaml(path: Path) -> Any:
         where = getattr(error, "problem_mark", None)
         line = f" in line {where.line + 1}" if where else ""
         raise SettingsError(f"{path}: not valid YAML{line}. Correct it, or start from calibration/.") from error
+    except (ValueError, RecursionError) as error:  # a date or number that cannot be, lists in lists without end
+        raise SettingsError(f"{path}: not valid YAML ({error}). Correct it, or start from calibration/.") from error
     return {} if data is None else data
 
 
@@ -269,7 +349,7 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
 
 
 def _convert_plain(kind: Any, value: Any, where: str) -> Any:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
     if kind is float and is_number:
         return float(value)
     if kind is int and is_number and float(value).is_integer():

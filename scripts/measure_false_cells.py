@@ -32,7 +32,17 @@ def main() -> None:
             per_field = [100 * counts[name] / counts.n_tumour for counts in fields if counts.n_tumour]
             spread = f"per field {np.median(per_field):.1f} % (median), {max(per_field):.1f} % (worst)"
             print(f"  {name.value}: {total[name] / total.n_tumour:.4f}  # {spread}")
+    print(f"false_rates_icc: {_icc(fields):.3f}")
     print(f"# {total.n_tumour} cells of {len(fields)} negative phantom fields, difficulty usual, seeds {seeds}")
+
+
+def _icc(fields: list[CellCounts]) -> float:
+    """Intra-field correlation of stained cells: variance between fields over that of single cells."""
+    shares = np.array([1 - counts.none / counts.n_tumour for counts in fields if counts.n_tumour])
+    mean_cells = np.mean([counts.n_tumour for counts in fields])
+    p = shares.mean()
+    between = max(0.0, shares.var(ddof=1) - p * (1 - p) / mean_cells)
+    return float(between / (p * (1 - p))) if 0 < p < 1 else 0.0
 
 
 def _counts(analyser, seed: int) -> CellCounts:  # type: ignore[no-untyped-def]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from her2scope.domain.errors import SettingsError
+from her2scope.domain.errors import BadInputError, SettingsError
 from her2scope.resources import resource_dir
 from her2scope.settings import (
     Calibration,
@@ -73,3 +76,61 @@ def test_preferences_repair_themselves_and_say_so(tmp_path):
     path.write_text("{")
     assert load_preferences(path)[0] == Preferences()
     assert load_preferences(tmp_path / "none.yaml") == (Preferences(), ())
+
+
+# ---- impossible values --------------------------------------------------------------------------------------------
+
+
+def numbers(settings: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Path of every number in nested settings."""
+    for item in dataclasses.fields(settings):
+        value = getattr(settings, item.name)
+        if dataclasses.is_dataclass(value):
+            yield from numbers(value, (*above, item.name))
+        elif isinstance(value, int | float):
+            yield (*above, item.name)
+
+
+def changed(settings: Any, path: tuple[str, ...], value: float) -> Any:
+    """The settings with one number replaced."""
+    name, *rest = path
+    inner = changed(getattr(settings, name), tuple(rest), value) if rest else value
+    return dataclasses.replace(settings, **{name: inner})
+
+
+@pytest.mark.parametrize("path", [*numbers(ScoringSettings())], ids=".".join)
+def test_no_scoring_number_can_be_impossible(path):
+    for value in (math.nan, math.inf, -math.inf, -1, 1e9):
+        with pytest.raises(BadInputError) as refusal:
+            changed(ScoringSettings(), path, value)
+        # the cuts' own rule names them without their unit
+        assert path[-1].removesuffix("_od10") in str(refusal.value)
+        assert f"{value:g}" in str(refusal.value).replace("1000000000.0", "1e+09")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("min_case_cells: 0", "min_case_cells must be from 1 to 100000, not 0"),
+        (f"min_case_cells: 1{'0' * 400}", "min_case_cells: expected a whole number"),
+        ("cuts: {intense_od10: 7}", "cuts: intense_od10 must be from 0 to 5, not 7"),
+        ("control: {min_tumour: 0}", "control: min_tumour must be from 1"),
+        ("control: {min_intense_od10: 1.7}", "control: max_intense_od10 must be at least min_intense_od10 (1.7)"),
+        ("quality: {unusable_clipped_share: 5}", "quality: unusable_clipped_share must be from 0 to 1, not 5"),
+        ("quality: {unusable_clipped_share: 0.01}", "must be at least max_clipped_share (0.05), not 0.01"),
+        ("closed_contours: {working_um_per_px: 0}", "closed_contours: working_um_per_px must be from 0.05 to 1"),
+        ("closed_contours: {n_levels: 0}", "n_levels must be from 1"),
+        ("closed_contours: {nucleus_smoothing_um: 0}", "nucleus_smoothing_um must be from 0.1"),
+        ("closed_contours: {cut_low_percentile: 80}", "cut_high_percentile must be at least 5 above"),
+        ("closed_contours: {max_cell_um2: 5}", "max_cell_um2 must be at least min_cell_um2 (10), not 5"),
+        ("closed_contours: {rule: {present_share: 0.9, complete_share: 0.5}}", "rule: complete_share must be at least"),
+        ("guideline: 2026-13-45", "not valid YAML (month must be in 1..12)"),
+        ("[" * 5000, "not valid YAML"),
+    ],
+)
+def test_an_impossible_value_is_named_with_its_range(tmp_path, text, says):
+    path = tmp_path / "settings.yaml"
+    path.write_text(text)
+    with pytest.raises(SettingsError) as refusal:
+        load_scoring(path)
+    assert says in str(refusal.value) and "settings.yaml: " in str(refusal.value)

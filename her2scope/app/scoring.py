@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from her2scope.app.compose import DEFAULT_METHOD, open_session, read_calibration, read_settings, user_name
 from her2scope.domain.errors import BadInputError
 from her2scope.domain.guideline import Score
 from her2scope.domain.score import ControlStatus
-from her2scope.imaging.files import read_rgb, write_mask, write_png
+from her2scope.imaging.files import encode_png, read_rgb
 from her2scope.overlays.model import OverlaySelection
 from her2scope.overlays.palette import palette
 from her2scope.overlays.raster import cell_labels, draw_overlay
 from her2scope.pipeline.session import CaseSession
 from her2scope.records import AcceptedField, CameraState, CaseView, ControlReading, Frame
 from her2scope.reporting.content import control_json, score_json
-from her2scope.reporting.json_report import write_json
+from her2scope.reporting.json_report import json_bytes
 from her2scope.settings import Calibration, ScoringSettings
 from her2scope.storage.memory import MemoryCaseStore
 
 ANCHOR_LEVEL: Score = "3+"
 """What `--control` images are: the level that anchors the intensity scale."""
+_Picture = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +64,18 @@ class ControlRequest:
     json_path: Path | None = None
 
 
-def score_images(request: ScoreRequest) -> list[str]:
-    """Score images as the fields of one case and write what was asked for; the result in lines of text."""
+@dataclass(frozen=True, slots=True)
+class ScoreAnswer:
+    """What `her2scope score` found."""
+
+    lines: Sequence[str]
+    control_invalid: bool
+
+
+def score_images(request: ScoreRequest) -> ScoreAnswer:
+    """Score images as the fields of one case and write what was asked for."""
     _check_stems(request)
+    check_outputs(_output_paths(request), _input_paths(request))
     settings = read_settings(request.settings)
     if request.guideline:
         settings = replace(settings, guideline=request.guideline)
@@ -73,8 +90,8 @@ def score_images(request: ScoreRequest) -> list[str]:
     for frame in frames:
         session.accept(frame, keep_unusable=True)
     view = session.view
-    _write(request, view)
-    return _summary(view)
+    write_all(_encoded(request, view))
+    return ScoreAnswer(_summary(view), view.standing.status is ControlStatus.INVALID)
 
 
 def check_control(request: ControlRequest) -> tuple[bool, list[str]]:
@@ -87,13 +104,14 @@ def check_control(request: ControlRequest) -> tuple[bool, list[str]]:
     list of str
         A line per field.
     """
+    outputs = [request.json_path] if request.json_path else []
+    check_outputs(outputs, _input_paths(request))
     calibration = read_calibration(request.calibration)
     session = _session(request.method, read_settings(request.settings), calibration)
     frames = [_frame(path, place, request.um_per_px, calibration) for place, path in enumerate(request.images)]
     readings = [session.read_control(frame, request.expected, request.lot) for frame in frames]
     worst = max(readings, key=lambda reading: list(ControlStatus).index(reading.verdict.status))
-    if request.json_path:
-        write_json(control_json(worst), request.json_path)
+    write_all({path: json_bytes(control_json(worst)) for path in outputs})
     lines = [f"{reading.result.frame.name}: {_verdict(reading)}" for reading in readings]
     return worst.verdict.status is not ControlStatus.INVALID, lines
 
@@ -118,17 +136,48 @@ def _check_stems(request: ScoreRequest) -> None:
         )
 
 
-def _write(request: ScoreRequest, view: CaseView) -> None:
-    for item in view.fields:
-        stem = Path(item.result.frame.name).stem
-        if request.overlay_dir:
-            drawn = draw_overlay(item.result.frame.rgb, item.result, palette("safe"), OverlaySelection())
-            write_png(request.overlay_dir / f"{stem}_overlay.png", drawn)
-        if request.mask_dir:
-            write_mask(request.mask_dir / f"{stem}_membrane.png", item.result.membrane)
-            write_mask(request.mask_dir / f"{stem}_cells.png", cell_labels(item.result))
-    if request.json_path:
-        write_json(score_json(view), request.json_path)
+def _input_paths(request: ScoreRequest | ControlRequest) -> list[Path]:
+    """Every file that a command reads."""
+    controls = request.controls if isinstance(request, ScoreRequest) else ()
+    settings = [path for path in (request.calibration, request.settings) if path]
+    return [*request.images, *controls, *settings]
+
+
+def _pictures(request: ScoreRequest) -> list[tuple[Path, str, Callable[[AcceptedField], _Picture]]]:
+    """What is drawn of each field: folder, end of the name, and how."""
+    overlay, mask = request.overlay_dir, request.mask_dir
+    return [
+        *([(overlay, "_overlay.png", _overlay)] if overlay else []),
+        *([(mask, "_membrane.png", _membrane), (mask, "_cells.png", _cells)] if mask else []),
+    ]
+
+
+def _output_paths(request: ScoreRequest) -> list[Path]:
+    """Every file that the request asks for; known before anything is scored."""
+    paths = [folder / (image.stem + end) for folder, end, _ in _pictures(request) for image in request.images]
+    return [*paths, *([request.json_path] if request.json_path else [])]
+
+
+def _encoded(request: ScoreRequest, view: CaseView) -> dict[Path, bytes]:
+    """The files of `_output_paths` and what stands in them."""
+    files = {
+        folder / (Path(item.result.frame.name).stem + end): encode_png(draw(item))
+        for folder, end, draw in _pictures(request)
+        for item in view.fields
+    }
+    return files | ({request.json_path: json_bytes(score_json(view))} if request.json_path else {})
+
+
+def _overlay(item: AcceptedField) -> _Picture:
+    return draw_overlay(item.result.frame.rgb, item.result, palette("safe"), OverlaySelection())
+
+
+def _membrane(item: AcceptedField) -> _Picture:
+    return item.result.membrane
+
+
+def _cells(item: AcceptedField) -> _Picture:
+    return cell_labels(item.result)
 
 
 def _summary(view: CaseView) -> list[str]:
@@ -154,3 +203,108 @@ def _field(item: AcceptedField) -> str:
 def _verdict(reading: ControlReading) -> str:
     reasons = f": {'; '.join(reading.verdict.reasons)}" if reading.verdict.reasons else ""
     return f"{reading.expected} control {reading.verdict.status.value}{reasons}"
+
+
+# ---- output files: all of them or none ----------------------------------------------------------------------------
+
+
+def check_outputs(outputs: Sequence[Path], inputs: Sequence[Path]) -> None:
+    """BadInputError for the first output that would replace an input or cannot be written; writes nothing itself."""
+    taken = {_identity(path) for path in inputs} | _printed_to()
+    folders = {parent for path in outputs for parent in _real(path).parents}
+    for path in outputs:
+        identity = _identity(path)
+        if path.is_dir() or _real(path) in folders:
+            raise BadInputError(f"{path}: this is a folder. Give the name of a file.")
+        if path.exists() and not path.is_file():
+            raise BadInputError(f"{path}: this is a device, not a file. Give the name of a file.")
+        if identity in taken:
+            raise BadInputError(f"{path}: this command reads or writes this file already. Give another name.")
+        taken.add(identity)
+    for path in {_real(path).parent: path for path in outputs}.values():
+        _check_folder(path)
+
+
+def _real(path: Path) -> Path:
+    """Path with its links followed, as far as it is there; `Path.resolve` fails for links in a circle."""
+    return Path(os.path.realpath(path))
+
+
+def _identity(path: Path) -> object:
+    """The same for two names of one file, however they are written."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return os.path.normcase(_real(path))
+    except OSError as error:  # too long a name, links in a circle, a folder that may not be entered
+        raise BadInputError(
+            f"{path}: cannot be used ({error.strerror}). Check the name and its permissions."
+        ) from error
+    return found.st_dev, found.st_ino
+
+
+def _printed_to() -> set[object]:
+    """Identities of the files that the command's lines go to: `--json /dev/stdout >> log` would replace the log."""
+    found: set[object] = set()
+    for descriptor in (1, 2):
+        with contextlib.suppress(OSError):
+            status = os.fstat(descriptor)
+            found.add((status.st_dev, status.st_ino))
+    return found
+
+
+def _check_folder(path: Path) -> None:
+    """Open a nameless file where the output, or the first of its folders to be made, will stand."""
+    there = next(parent for parent in _real(path).parents if parent.exists())
+    try:
+        tempfile.TemporaryFile(dir=there).close()
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def write_all(files: Mapping[Path, bytes]) -> None:
+    """Write every file aside, then rename all; BadInputError where one cannot be, and then none is left."""
+    with contextlib.ExitStack() as undo:
+        asides = {path: _write_aside(path, data, undo) for path, data in files.items()}
+        for path, aside in asides.items():
+            try:
+                os.replace(aside, _real(path))
+            except OSError as error:
+                raise _cannot_write(path, error) from error
+            undo.callback(_forget, _real(path))
+        undo.pop_all()  # all is written: nothing to undo
+
+
+def _write_aside(path: Path, data: bytes, undo: contextlib.ExitStack) -> Path:
+    """Write `data` where `path` will stand, under a short name that nothing else has."""
+    folder = _real(path).parent
+    aside = folder / f".her2scope-{secrets.token_hex(8)}.part"
+    try:
+        _make_folder(folder, undo)
+        undo.callback(_forget, aside)
+        with aside.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    return aside
+
+
+def _make_folder(folder: Path, undo: contextlib.ExitStack) -> None:
+    for missing in reversed([item for item in (folder, *folder.parents) if not item.exists()]):
+        missing.mkdir(exist_ok=True)
+        undo.callback(_forget, missing)
+
+
+def _forget(path: Path) -> None:
+    """Remove a file or an empty folder, if it is there and that is possible."""
+    with contextlib.suppress(OSError):
+        path.rmdir() if path.is_dir() else path.unlink()
+
+
+def _cannot_write(path: Path, error: OSError) -> BadInputError:
+    return BadInputError(
+        f"{path}: cannot be written ({error.strerror}). This command keeps none of its files; check the folder, its "
+        "permissions and the free space."
+    )

@@ -38,10 +38,13 @@ class ControlLimits:
     """A 3+ control whose membranes are weaker than this has faded."""
     max_intense_od10: float = 1.60
     """Above it the wall lets under 3 % of the light through: stain or exposure is wrong."""
-    max_background_od10: float = 0.20
-    """DAB in tissue away from membranes (median) above this hides faint staining."""
+    min_cut_od10: float = 0.45
+    max_cut_od10: float = 1.40
+    """Intense cuts that a lab's sufficient 3+ controls give; one outside is a warning and is not used."""
+    max_background_od10: float = 0.15
+    """DAB of the cytoplasm (median over cells) above this hides faint staining; clean controls have 0.06 to 0.11."""
     invalid_background_od10: float = 0.40
-    max_nuclear_od10: float = 0.30
+    max_nuclear_od10: float = 0.10
     """DAB inside nuclei (median), over what the cytoplasm beside them carries, above this is nuclear staining."""
     min_counterstain_od10: float = 0.08
     """Haematoxylin of nuclei over their surroundings below this cannot be seen."""
@@ -106,7 +109,9 @@ def _picture(measures: ControlMeasures, limits: ControlLimits) -> Iterator[_Doub
 
 
 def _stain(measures: ControlMeasures, expected: Score, limits: ControlLimits) -> Iterator[_Doubt]:
-    """What is wrong with the stain itself."""
+    """What is wrong with the stain itself; nothing can be said without cells."""
+    if measures.n_tumour == 0:
+        return
     if expected == "3+" and 0 < measures.membrane_od10 < limits.min_intense_od10:
         why = f"DAB too weak (median {measures.membrane_od10:.2f}, limit {limits.min_intense_od10:.2f} od10)"
         yield ControlStatus.INVALID, ControlCode.FADED, f"{why}; check antibody, incubation, retrieval"
@@ -134,9 +139,8 @@ def _stain(measures: ControlMeasures, expected: Score, limits: ControlLimits) ->
 
 def _level(measures: ControlMeasures, expected: Score, limits: ControlLimits) -> Iterator[_Doubt]:
     """Whether the control reads as the score it is known to have."""
-    if expected == "3+" and measures.intense_od10 is None and measures.read == expected:
-        why = "too few complete membranes to take the intense cut from: the default cuts stay in force"
-        yield ControlStatus.WARNING, ControlCode.TOO_FEW, why
+    if expected == "3+" and measures.read == expected:
+        yield from _cut(measures, limits)
     if measures.n_tumour < limits.min_tumour or measures.read == expected:
         return
     reads = measures.read or "no score"
@@ -151,6 +155,24 @@ def _level(measures: ControlMeasures, expected: Score, limits: ControlLimits) ->
         else (ControlCode.OVER_STAINED, "DAB too strong for its level; check antibody dilution and DAB time")
     )
     yield ControlStatus.INVALID, code, remedy
+
+
+def _cut(measures: ControlMeasures, limits: ControlLimits) -> Iterator[_Doubt]:
+    """Whether the cut that the control gives may be used."""
+    unused = "the default cuts stay in force and the score is not reportable"
+    cut = measures.intense_od10
+    if cut is None:
+        why = f"too few complete membranes to take the intense cut from: {unused}"
+        yield ControlStatus.WARNING, ControlCode.TOO_FEW, why
+    elif not cut_in_range(cut, limits):
+        code = ControlCode.FADED if cut < limits.min_cut_od10 else ControlCode.OVER_STAINED
+        span = f"{limits.min_cut_od10:.2f} to {limits.max_cut_od10:.2f}"
+        yield ControlStatus.WARNING, code, f"intense cut {cut:.2f} od10 outside the lab's range ({span}): {unused}"
+
+
+def cut_in_range(cut_od10: float, limits: ControlLimits) -> bool:
+    """Whether an intense cut lies in the lab's own range."""
+    return limits.min_cut_od10 <= cut_od10 <= limits.max_cut_od10
 
 
 def after_earlier(verdict: ControlVerdict, earlier: Sequence[ControlStatus]) -> ControlVerdict:

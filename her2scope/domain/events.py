@@ -15,8 +15,6 @@ class EventKind(StrEnum):
     CONTROL_READ = "control_read"
     CONTROL_OVERRIDDEN = "control_overridden"
     FIELD_ACCEPTED = "field_accepted"
-    FIELD_MEASURED = "field_measured"
-    """Measured again because a control changed the cuts."""
     FIELD_REMOVED = "field_removed"
     FIELD_RESTORED = "field_restored"
     READER_SCORED = "reader_scored"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -22,6 +22,10 @@ class FalseRates:
     rates: Mapping[CellClass, float] = field(default_factory=dict)
     source: str = "not measured"
     """Where the rates come from (model card), printed with the score."""
+    icc: float = 0.0
+    """Intra-field correlation of false cells: haze and background make them come in fields."""
+    design_effect: float = 1.0
+    """Set by `over` for the fields at hand."""
 
     def __post_init__(self) -> None:
         if any(not 0 <= rate <= 1 for rate in self.rates.values()):
@@ -39,7 +43,15 @@ class FalseRates:
         rates: dict[CellClass, float] = {
             name: max(negatives[name] / negatives.n_tumour, self.rates.get(name, 0.0)) for name in stained
         }
-        return FalseRates(rates, f"{self.source}; this case's {negatives.n_tumour} negative cells")
+        source = f"{self.source}; this case's {negatives.n_tumour} negative cells"
+        return replace(self, rates=rates, source=source)
+
+    def over(self, fields: Sequence[CellCounts]) -> FalseRates:
+        """These rates for cells that come in `fields`: alike within a field, they count for fewer (Kish, 1965)."""
+        totals = [counts.n_tumour for counts in fields]
+        n = sum(totals)
+        mean_cells = sum(total * total for total in totals) / n if n else 0.0
+        return replace(self, design_effect=1 + max(0.0, mean_cells - 1) * self.icc)
 
 
 def upper_false_cells(n: int, rate: float, confidence: float = CONFIDENCE) -> int:
@@ -54,6 +66,7 @@ def upper_false_cells(n: int, rate: float, confidence: float = CONFIDENCE) -> in
     return int(np.searchsorted(np.cumsum(np.exp(log_pmf)), confidence))
 
 
-def are_real(count: int, n: int, rate: float) -> bool:
+def are_real(count: int, n: int, rate: float, design_effect: float = 1.0) -> bool:
     """Whether `count` cells among `n` are more than noise: above the 99 % bound of false cells, and at least 5."""
-    return count >= MIN_CELLS and count > upper_false_cells(n, rate)
+    bound_share = upper_false_cells(round(n / design_effect), rate) / max(1, round(n / design_effect))
+    return count >= MIN_CELLS and count > bound_share * n

@@ -37,7 +37,6 @@ class Ish(StrEnum):
 STAINED = tuple(name for name in CellClass if name is not CellClass.NONE)
 MODERATE_OR_MORE = (CellClass.COMPLETE_INTENSE, CellClass.COMPLETE_MODERATE, CellClass.INCOMPLETE_INTENSE)
 COMPLETE = (CellClass.COMPLETE_INTENSE, CellClass.COMPLETE_MODERATE)
-BELOW_INTENSE = (CellClass.COMPLETE_MODERATE, CellClass.INCOMPLETE_INTENSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ def _find_breast(table: Guideline, counts: CellCounts, false: FalseRates) -> Fin
         return Finding("3+", Category.POSITIVE, (why,))
 
     def real(names: tuple[CellClass, ...]) -> bool:
-        return are_real(counts.sum_of(names), counts.n_tumour, false.of(names))
+        return are_real(counts.sum_of(names), counts.n_tumour, false.of(names), false.design_effect)
 
     if table.exceeds(counts, MODERATE_OR_MORE):
         share = _percent(counts, MODERATE_OR_MORE)
@@ -96,15 +95,19 @@ def _find_breast(table: Guideline, counts: CellCounts, false: FalseRates) -> Fin
         return Finding("2+", Category.EQUIVOCAL, (why,))
     if table.exceeds(counts, STAINED):
         why = f"faint or incomplete membrane in {_percent(counts, STAINED)} of tumour cells (> {limit})"
-        return Finding("1+", Category.LOW, (why,))
-    if real(BELOW_INTENSE):
+        if real(STAINED):
+            return Finding("1+", Category.LOW, (why,))
+        doubt = "no more than this method calls stained by mistake: second reader"
+        return Finding("1+", Category.UNDETERMINED, (why, doubt))
+    if real(MODERATE_OR_MORE):
         why = (
-            f"complete or moderate membrane in {_percent(counts, BELOW_INTENSE)} of tumour cells (<= {limit}): "
+            f"complete or moderate membrane in {_percent(counts, MODERATE_OR_MORE)} of tumour cells (<= {limit}): "
             "pattern not defined by the guideline: second reader"
         )
         return Finding("0", Category.UNDETERMINED, (why,))
     if real(STAINED):
-        why = f"faint incomplete membrane in {_percent(counts, STAINED)} of tumour cells (<= {limit})"
+        faint = (CellClass.INCOMPLETE_FAINT,)
+        why = f"faint incomplete membrane in {_percent(counts, faint)} of tumour cells (<= {limit})"
         return Finding("0", Category.ULTRALOW, (why,))
     n_stained = counts.sum_of(STAINED)
     why = "no membrane staining"

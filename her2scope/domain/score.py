@@ -9,7 +9,6 @@ from enum import StrEnum
 from her2scope.domain.cells import SHARE_ORDER, CellClass, CellCounts
 from her2scope.domain.false_cells import FalseRates
 from her2scope.domain.guideline import (
-    BELOW_INTENSE,
     MODERATE_OR_MORE,
     STAINED,
     Category,
@@ -28,6 +27,9 @@ MAX_LOW_END_UM_PER_PX = 0.35
 """Above it a 0.64 um wide faint membrane (PMC5848460) is under two pixels: 0 and 1+ are not separable."""
 MAX_SCORED_UM_PER_PX = 0.60
 """Above it nothing is scored."""
+
+LOW_END_NOT_COVERED = "low end not covered by a control"
+NEGATIVE_NOT_READ = "over-staining not excluded"
 
 
 class ControlStatus(StrEnum):
@@ -109,7 +111,7 @@ def score_case(
     um_per_px : the coarsest scale among the fields
     """
     counts = CellCounts.total(fields)
-    finding = find_score(counts, table, false, um_per_px, min_cells)
+    finding = find_score(counts, table, false.over(fields), um_per_px, min_cells)
     if isinstance(finding, TooFewCells):
         return CaseScore(
             None,
@@ -144,7 +146,7 @@ _DECIDING: Mapping[Score, tuple[tuple[CellClass, ...], ...]] = {
     "3+": ((CellClass.COMPLETE_INTENSE,),),
     "2+": ((CellClass.COMPLETE_INTENSE,), MODERATE_OR_MORE),
     "1+": (MODERATE_OR_MORE, STAINED),
-    "0": (BELOW_INTENSE, STAINED),
+    "0": (MODERATE_OR_MORE, STAINED),
 }
 """The patterns whose share, on the other side of the cut, would change each score."""
 
@@ -182,7 +184,7 @@ def _reportable(score: Score, control: ControlStanding) -> tuple[bool, tuple[str
         reportable = reportable and control.overridden
         reasons.append("invalid control overridden by the reader" if control.overridden else "the control is invalid")
     if score in ("0", "1+") and not control.low_end_covered:
-        reasons.append("low end not covered by a control")
+        reasons.append(LOW_END_NOT_COVERED)
     if score == "3+" and not control.negative_read:
-        reasons.append("over-staining not excluded")
+        reasons.append(NEGATIVE_NOT_READ)
     return reportable, tuple(reasons)

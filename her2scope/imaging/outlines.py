@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 from her2scope.imaging.opencv import cv2
 from her2scope.records import Mask, Plane
 
+FALLBACK_SHARE = 0.4
+"""Of the reach, beyond the nucleus: where an outline is drawn when no membrane is seen (3 um of cytoplasm)."""
+MAX_REMAP_ROWS = 32_000
+"""cv2.remap takes maps of under 32767 rows."""
 N_ANGLES = 36
 """Places along a ray outline: 10 degrees, about 1 um on a cell of 12 um."""
 
@@ -72,10 +76,19 @@ def sample_rays(
     x = xy_px[:, 0, None, None] + np.cos(angles)[None, :, None] * radii_px[None, None, :]
     y = xy_px[:, 1, None, None] + np.sin(angles)[None, :, None] * radii_px[None, None, :]
     n, _, r = x.shape
-    # cv2.remap takes maps of at most 32767 rows: one row per centre
-    flat = cv2.remap(
-        plane, x.reshape(n, -1), y.reshape(n, -1), cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0
-    )
+    x, y = x.reshape(n, -1), y.reshape(n, -1)
+    parts = [
+        cv2.remap(
+            plane,
+            x[start : start + MAX_REMAP_ROWS],
+            y[start : start + MAX_REMAP_ROWS],
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=0,
+        )
+        for start in range(0, n, MAX_REMAP_ROWS)
+    ]
+    flat = np.concatenate(parts) if parts else np.zeros((0, n_angles * r), np.float32)
     return flat.reshape(n, n_angles, r)
 
 
@@ -102,7 +115,7 @@ def follow_membrane(
     best = values.argmax(axis=2)
     strongest = np.take_along_axis(values, best[:, :, None], axis=2)[:, :, 0]
     hit = strongest >= stained_od10
-    fallback = np.minimum(nucleus_px + 0.25 * reach_px, reach_px)[:, None]
+    fallback = np.minimum(nucleus_px + FALLBACK_SHARE * reach_px, reach_px)[:, None]
     radius = np.where(hit, radii_px[best], fallback).astype(np.float32)
     return RayOutlines(radius, np.maximum(strongest, 0).astype(np.float32), hit)
 

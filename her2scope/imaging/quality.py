@@ -9,14 +9,19 @@ from numpy.typing import NDArray
 
 from her2scope.domain.score import MAX_SCORED_UM_PER_PX
 from her2scope.imaging.opencv import cv2
+from her2scope.imaging.stains import estimate_white, reduced
 from her2scope.records import Mask, Plane, QualityReport, RgbImage
-from her2scope.settings import QualitySettings
+from her2scope.settings import QualitySettings, Vector
 
 GATE_UM_PER_PX = 0.5
 """Scale at which focus is measured: details of 0.5 to 4 um, whatever the camera."""
 TISSUE_OD10 = 0.06
 """Green od10 over the clearest part of the picture from which a place is tissue."""
 CLIPPED_HIGH, CLIPPED_LOW = 254, 2
+CLEAR_REDUCTION = 4
+CLEAR_OF_WHITE = 0.97
+MIN_CLEAR_SHARE = 0.01
+"""A clear area: flat at 97 % of the picture's own white or more, over at least 1 % of the picture."""
 FINE_RATIO_AT_LIMIT, MIDDLE_RATIO_AT_LIMIT = 0.20, 0.50
 """Ratios of detail at 0.5-1 um and 1-2 um to detail at 2-4 um that sharp real fields keep (lowest: 0.32 and 0.62)
 and that a further blur of about 1 um (sigma) takes away (0.15 to 0.26 and 0.45 to 0.64)."""
@@ -127,3 +132,17 @@ def _green_od10(rgb: RgbImage, um_per_px: float) -> Plane:
     table = -np.log10(np.maximum(np.arange(256), 1) / 255.0).astype(np.float32)
     found: NDArray[np.float32] = cv2.LUT(green, table)
     return found
+
+
+def white_drift(rgb: RgbImage, white_rgb: Vector) -> float | None:
+    """Largest relative change of a channel's white in the picture's clear areas against the calibrated white.
+
+    None where the picture shows no clear area: then a drift of lamp or camera cannot be seen.
+    """
+    small = reduced(rgb, CLEAR_REDUCTION)
+    found = np.array(estimate_white(rgb))
+    clear = (small >= CLEAR_OF_WHITE * found).all(axis=2).astype(np.uint8)
+    clear = cv2.erode(clear, np.ones((3, 3), np.uint8))  # bright specks of tissue are not clear areas
+    if clear.mean() < MIN_CLEAR_SHARE:
+        return None
+    return float(np.max(np.abs(found / np.array(white_rgb) - 1)))

@@ -14,6 +14,8 @@ SATURATION_LEVELS = tuple(round(0.1 * step, 1) for step in range(1, 9))
 """Levels of the characteristic curve (arXiv 2110.12900): 0.1 to 0.8."""
 CURVE_REDUCTION = 2
 SMOOTHING_UM = 0.6
+CYTOPLASM_AT = 0.8
+"""Where cytoplasm is looked for, from a nucleus' centre to the cell's outline: past the nucleus, before the wall."""
 MAX_SUMMARISED_CELLS = 120
 """Medians over more cells than this do not change, only cost time."""
 
@@ -39,7 +41,7 @@ def summarise_staining(stains: StainImage, cells: Sequence[Cell]) -> StainSummar
     membrane, cytoplasm, nuclear, counterstain = [], [], [], []
     for cell in cells[:: -(-len(cells) // MAX_SUMMARISED_CELLS)]:
         centre = np.array([cell.x_px, cell.y_px])
-        between = centre + 0.65 * (cell.outline_xy_px - centre)
+        between = centre + CYTOPLASM_AT * (cell.outline_xy_px - centre)
         columns = np.clip(np.rint(between[:, 0]).astype(int), 0, width - 1)
         rows = np.clip(np.rint(between[:, 1]).astype(int), 0, height - 1)
         x, y = int(np.clip(round(cell.x_px), 0, width - 1)), int(np.clip(round(cell.y_px), 0, height - 1))

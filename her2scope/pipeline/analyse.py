@@ -12,9 +12,9 @@ from her2scope import __version__
 from her2scope.domain.cells import CellCounts, StainCuts
 from her2scope.domain.guideline import guideline
 from her2scope.domain.score import find_score
-from her2scope.imaging.quality import check_quality
+from her2scope.imaging.quality import check_quality, white_drift
 from her2scope.imaging.staining import SATURATION_LEVELS, characteristic_curve, summarise_staining
-from her2scope.imaging.stains import unmix
+from her2scope.imaging.stains import estimate_white, unmix
 from her2scope.ports import Segmenter
 from her2scope.records import FieldResult, Frame, ProgramInfo, QualityReport, Segmentation, StainImage, StainSummary
 from her2scope.settings import Calibration, ScoringSettings
@@ -35,9 +35,8 @@ class FieldAnalyser:
         with _timed(timings_ms, "stains"):
             stains = unmix(frame.rgb, frame.um_per_px, self.calibration)
         with _timed(timings_ms, "quality"):
-            quality = check_quality(
-                frame.rgb, frame.um_per_px, min(stains.white_rgb), self.settings.quality, speed_um_per_s
-            )
+            own_white = min(estimate_white(frame.rgb))  # a calibrated white would hide a dark picture
+            quality = check_quality(frame.rgb, frame.um_per_px, own_white, self.settings.quality, speed_um_per_s)
         if not quality.usable:
             return self._unusable(frame, quality, stains, cuts, timings_ms)
         with _timed(timings_ms, "cells"):
@@ -70,8 +69,17 @@ class FieldAnalyser:
         return FieldResult(
             frame=frame, quality=quality, cells=found.cells, membrane=found.membrane, cuts=cuts, counts=counts,
             finding=finding, stain=summary, curve=curve, white_rgb=stains.white_rgb,
-            white_estimated=stains.white_estimated, program=self.program(found.provider), timings_ms=timings_ms,
+            white_estimated=stains.white_estimated, program=self.program(found.provider),
+            doubts=(*self.segmenter.doubts(summary), *self._drift(frame)), timings_ms=timings_ms,
         )  # fmt: skip
+
+    def _drift(self, frame: Frame) -> tuple[str, ...]:
+        """Whether the picture's clear areas are another white than the calibrated one."""
+        white_rgb = self.calibration.white_rgb
+        drift = white_drift(frame.rgb, white_rgb) if white_rgb is not None else None
+        if drift is None or drift <= self.settings.quality.max_white_drift:
+            return ()
+        return (f"drift: the white differs by {100 * drift:.0f} % from the calibrated one; check lamp and exposure",)
 
     def _unusable(
         self, frame: Frame, quality: QualityReport, stains: StainImage, cuts: StainCuts, timings_ms: dict[str, float]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ from her2scope.pipeline.field_data import field_from_data
 from her2scope.records import AcceptedField, ControlReading, FieldResult, Overlap, ReaderScore
 
 Image = NDArray[np.uint8]
+Results = Mapping[int, FieldResult]
+CONTROL = 0
+"""Where a control's own analysis stands among an event's results; fields count from 1."""
 
 
 @dataclass(slots=True)
@@ -53,12 +57,11 @@ class CaseState:
         self.override_reason: str | None = None
         self.ish: Ish | None = None
         self.reader_score: ReaderScore | None = None
-        self._handlers: Mapping[EventKind, Callable[[Event, FieldResult | None], None]] = {
+        self._handlers: Mapping[EventKind, Callable[[Event, Results], None]] = {
             EventKind.OPENED: self._on_opened,
             EventKind.CONTROL_READ: self._on_control_read,
             EventKind.CONTROL_OVERRIDDEN: self._on_control_overridden,
             EventKind.FIELD_ACCEPTED: self._on_field_accepted,
-            EventKind.FIELD_MEASURED: self._on_field_measured,
             EventKind.FIELD_REMOVED: self._on_field_removed,
             EventKind.FIELD_RESTORED: self._on_field_restored,
             EventKind.READER_SCORED: self._on_reader_scored,
@@ -67,10 +70,10 @@ class CaseState:
             EventKind.FINISHED: self._on_finished,
         }
 
-    def take(self, event: Event, result: FieldResult | None = None) -> None:
-        """Let an event count; its analysis is read back from the case where `result` is not given."""
+    def take(self, event: Event, results: Mapping[int, FieldResult] | None = None) -> None:
+        """Let an event count; analyses that are not in `results` (by field number) are read back from the case."""
         try:
-            self._handlers[event.kind](event, result)
+            self._handlers[event.kind](event, results or {})
         except (KeyError, TypeError, ValueError) as error:
             why = f"event {event.number} ({event.kind.value}) of case {self.case_id} cannot be read: {error!r}"
             raise CaseDamagedError(f"{why}. Keep the folder as it is and restore it from a backup.") from error
@@ -99,16 +102,15 @@ class CaseState:
             )
         return tuple(accepted)
 
-    def _result_of(self, event: Event, result: FieldResult | None) -> FieldResult:
-        data = event.data["result"]
-        if result is not None:
-            return result
+    def _result_of(self, data: Mapping[str, Any], results: Results, number: int) -> FieldResult:
+        if number in results:
+            return results[number]
         return field_from_data(data, self._image(data["image"]), self._image(data["membrane"]))
 
-    def _on_opened(self, event: Event, _: FieldResult | None) -> None:
+    def _on_opened(self, event: Event, _: Results) -> None:
         self.opened_utc, self.who = event.at_utc, event.who
 
-    def _on_control_read(self, event: Event, result: FieldResult | None) -> None:
+    def _on_control_read(self, event: Event, results: Results) -> None:
         data = event.data
         measures = {**data["measures"], "quality_codes": tuple(data["measures"]["quality_codes"])}
         verdict = ControlVerdict(
@@ -118,37 +120,37 @@ class CaseState:
         )
         reading = ControlReading(
             len(self.controls) + 1, event.at_utc, data["expected"], data["lot"],
-            ControlMeasures(**measures), verdict, self._result_of(event, result),
+            ControlMeasures(**measures), verdict, self._result_of(data["result"], results, CONTROL),
         )  # fmt: skip
         self.controls.append(reading)
+        for item in data["fields"]:
+            number = item["field"]
+            self.field(number).result = self._result_of(item["result"], results, number)
         self.override_reason = None  # an override holds for the readings it was written for
 
-    def _on_control_overridden(self, event: Event, _: FieldResult | None) -> None:
+    def _on_control_overridden(self, event: Event, _: Results) -> None:
         self.override_reason = event.data["reason"]
 
-    def _on_field_accepted(self, event: Event, result: FieldResult | None) -> None:
-        found = self._result_of(event, result)
-        overlaps = tuple(Overlap(**item) for item in event.data["overlaps"])
+    def _on_field_accepted(self, event: Event, results: Results) -> None:
         number = event.data["field"]
+        found = self._result_of(event.data["result"], results, number)
+        overlaps = tuple(Overlap(**item) for item in event.data["overlaps"])
         self.fields[number] = CaseField(number, event.at_utc, found, overlaps, Relief.of(found.frame))
 
-    def _on_field_measured(self, event: Event, result: FieldResult | None) -> None:
-        self.field(event.data["field"]).result = self._result_of(event, result)
-
-    def _on_field_removed(self, event: Event, _: FieldResult | None) -> None:
+    def _on_field_removed(self, event: Event, _: Results) -> None:
         self.field(event.data["field"]).active = False
 
-    def _on_field_restored(self, event: Event, _: FieldResult | None) -> None:
+    def _on_field_restored(self, event: Event, _: Results) -> None:
         self.field(event.data["field"]).active = True
 
-    def _on_reader_scored(self, event: Event, _: FieldResult | None) -> None:
+    def _on_reader_scored(self, event: Event, _: Results) -> None:
         self.reader_score = ReaderScore(**event.data)
 
-    def _on_ish_entered(self, event: Event, _: FieldResult | None) -> None:
+    def _on_ish_entered(self, event: Event, _: Results) -> None:
         self.ish = None if event.data["ish"] is None else Ish(event.data["ish"])
 
-    def _on_finished(self, event: Event, _: FieldResult | None) -> None:
+    def _on_finished(self, event: Event, _: Results) -> None:
         self.finished_utc = event.at_utc
 
-    def _on_resumed(self, event: Event, _: FieldResult | None) -> None:
+    def _on_resumed(self, event: Event, _: Results) -> None:
         """A note for the record: nothing changes."""

@@ -2,35 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from her2scope.domain.cells import StainCuts
-from her2scope.domain.control import ControlMeasures, ControlVerdict, after_earlier, anchored_cuts, judge_control
-from her2scope.domain.guideline import Score
-from her2scope.domain.score import ControlStanding, ControlStatus
-from her2scope.pipeline.analyse import FieldAnalyser
-from her2scope.records import CameraState, ControlReading, FieldResult, Frame, Segmentation
+import numpy as np
 
+from her2scope.domain.cells import CellCounts, StainCuts
+from her2scope.domain.control import (
+    ControlLimits,
+    ControlMeasures,
+    ControlVerdict,
+    after_earlier,
+    anchored_cuts,
+    cut_in_range,
+    judge_control,
+)
+from her2scope.domain.guideline import SCORES, Finding, Score
+from her2scope.domain.score import ControlStanding, ControlStatus, find_score
+from her2scope.pipeline.analyse import NO_PROVIDER, FieldAnalyser
+from her2scope.records import AcceptedField, ControlReading, FieldResult, Frame, Segmentation
+
+ANCHOR_LEVEL: Score = "3+"
+"""The level that anchors the intensity scale."""
+SAME_SCALE = 0.02
+"""Relative difference of um per px up to which two pictures count as taken at one scale."""
 SEVERITY = (ControlStatus.VALID, ControlStatus.WARNING, ControlStatus.INVALID)
 
 
-def read_control(analyser: FieldAnalyser, frame: Frame) -> tuple[FieldResult, ControlMeasures]:
-    """Read a control field with the default cuts: a control is never judged by a scale taken from itself."""
-    cuts = analyser.settings.cuts
-    result = analyser.analyse(frame, cuts)
-    found = Segmentation(result.cells, result.membrane, result.program.provider)
-    measures = ControlMeasures(
-        n_tumour=result.counts.n_tumour,
-        read=result.score,
-        membrane_od10=result.stain.membrane_od10,
-        intense_od10=analyser.segmenter.control_cut(found, cuts),
-        background_od10=result.stain.background_od10,
-        nuclear_od10=result.stain.nuclear_od10,
-        counterstain_od10=result.stain.counterstain_od10,
-        clipped_share=result.quality.clipped_share,
-        quality_codes=() if result.quality.usable else result.quality.codes,
+def read_control(
+    analyser: FieldAnalyser, frames: Sequence[Frame], speed_um_per_s: float = 0.0
+) -> tuple[list[FieldResult], ControlMeasures]:
+    """Read the fields of one control with the default cuts: a control is never judged by a scale taken from itself."""
+    results = [analyser.analyse(frame, analyser.settings.cuts, speed_um_per_s) for frame in frames]
+    return results, measure_control(analyser, results)
+
+
+def measure_control(analyser: FieldAnalyser, results: Sequence[FieldResult]) -> ControlMeasures:
+    """What a control reads over its fields: cells pooled, medians weighted by their cells, the worst picture."""
+    usable = [result for result in results if result.quality.usable]
+    counts = CellCounts.total(result.counts for result in usable)
+    finding = find_score(
+        counts,
+        analyser.guideline,
+        analyser.segmenter.false_rates.over([result.counts for result in usable]),
+        max((result.frame.um_per_px for result in usable), default=0.0),
+        analyser.settings.min_field_cells,
     )
-    return result, measures
+    pooled = tuple(cell for result in usable for cell in result.cells)
+    found = Segmentation(pooled, np.zeros((0, 0), np.uint8), NO_PROVIDER)
+
+    def mean(name: str) -> float:
+        weights = [max(1, result.counts.n_tumour) for result in usable]
+        return float(np.average([getattr(result.stain, name) for result in usable], weights=weights)) if usable else 0.0
+
+    return ControlMeasures(
+        n_tumour=counts.n_tumour,
+        read=finding.score if isinstance(finding, Finding) else None,
+        membrane_od10=mean("membrane_od10"),
+        intense_od10=analyser.segmenter.control_cut(found, analyser.settings.cuts),
+        background_od10=mean("background_od10"),
+        nuclear_od10=mean("nuclear_od10"),
+        counterstain_od10=mean("counterstain_od10"),
+        clipped_share=max(result.quality.clipped_share for result in results),
+        quality_codes=() if usable else results[-1].quality.codes,
+    )
 
 
 def judge(
@@ -46,26 +80,67 @@ def latest_of(controls: Sequence[ControlReading], level: Score) -> ControlReadin
     return next((reading for reading in reversed(controls) if reading.expected == level), None)
 
 
-def cuts_in_force(default: StainCuts, controls: Sequence[ControlReading]) -> tuple[StainCuts, bool]:
-    """Cuts for the case, and whether a control gave them; an invalid control gives none."""
-    anchor = latest_of(controls, "3+")
-    if anchor is None or anchor.measures.intense_od10 is None or anchor.verdict.status is ControlStatus.INVALID:
+def cuts_in_force(
+    default: StainCuts, controls: Sequence[ControlReading], limits: ControlLimits
+) -> tuple[StainCuts, bool]:
+    """Cuts for the case, and whether a control gave them.
+
+    The cut is the mean over all readings of the 3+ level that are like the latest one (`_like`), sufficient, and in
+    the lab's range: it does not depend on their order, and what is out of range is never used.
+    """
+    anchor = latest_of(controls, ANCHOR_LEVEL)
+    if anchor is None or anchor.verdict.status is ControlStatus.INVALID:
         return default, False
-    return anchored_cuts(default, anchor.measures.intense_od10), True
+    readings = [item for item in controls if item.expected == ANCHOR_LEVEL and _like(item, anchor)]
+    cuts = [
+        item.measures.intense_od10
+        for item in readings
+        if item.measures.intense_od10 is not None
+        and item.verdict.status is not ControlStatus.INVALID
+        and cut_in_range(item.measures.intense_od10, limits)
+    ]
+    if not cuts:
+        return default, False
+    return anchored_cuts(default, float(np.mean(cuts))), True
+
+
+def _like(reading: ControlReading, anchor: ControlReading) -> bool:
+    """Whether two readings belong together: same run's lot, same camera state, same scale."""
+    same_lot = not reading.lot or not anchor.lot or reading.lot == anchor.lot
+    return same_lot and _same_camera(reading.result.frame, anchor.result.frame)
+
+
+def _same_camera(first: Frame, second: Frame) -> bool:
+    same_scale = abs(first.um_per_px / second.um_per_px - 1) <= SAME_SCALE
+    return first.camera == second.camera and same_scale
 
 
 def standing(
-    controls: Sequence[ControlReading], override_reason: str | None, cameras: Sequence[CameraState]
+    controls: Sequence[ControlReading],
+    override_reason: str | None,
+    fields: Sequence[AcceptedField],
+    cuts_from_control: bool = True,
 ) -> ControlStanding:
-    """What the run's controls say of a case taken with `cameras` (one state per active field)."""
-    anchor = latest_of(controls, "3+")
-    assumed = ("the pixel size is assumed, not given",) if any(camera.scale_assumed for camera in cameras) else ()
+    """What the run's controls say of a case with these active fields, and what in the fields forbids a report."""
+    refusals = list(_field_refusals(fields))
+    anchor = latest_of(controls, ANCHOR_LEVEL)
     if anchor is None:
-        return ControlStanding(refusals=assumed)
-    in_force = [reading for level in ("0", "1+", "2+", "3+") if (reading := latest_of(controls, level)) is not None]
+        return ControlStanding(refusals=tuple(refusals))
+    like = [reading for reading in controls if _like(reading, anchor)]
+    in_force = [reading for level in SCORES if (reading := latest_of(like, level)) is not None]
     worst = max((reading.verdict.status for reading in in_force), key=SEVERITY.index)
     read = {reading.expected for reading in in_force if reading.verdict.status is not ControlStatus.INVALID}
-    refusals: tuple[str, ...] = assumed
-    if any(camera != anchor.result.frame.camera for camera in cameras):
-        refusals += ("the control was read in another camera state (objective, exposure or white balance)",)
-    return ControlStanding(worst, override_reason is not None, {"0", "1+"} <= read, "0" in read, refusals)
+    if not cuts_from_control and anchor.verdict.status is not ControlStatus.INVALID:
+        refusals.append("the control gave no intense cut that may be used: default cuts")
+    if any(not _same_camera(item.result.frame, anchor.result.frame) for item in fields if item.result.quality.usable):
+        refusals.append("the control was read in another camera state (objective, scale, exposure or white balance)")
+    return ControlStanding(worst, override_reason is not None, {"0", "1+"} <= read, "0" in read, tuple(refusals))
+
+
+def _field_refusals(fields: Sequence[AcceptedField]) -> Iterator[str]:
+    """What in the fields themselves forbids a report."""
+    if any(item.result.frame.camera.scale_assumed for item in fields):
+        yield "the pixel size is assumed, not given"
+    for item in fields:
+        for doubt in item.result.doubts:
+            yield f"field {item.number}: {doubt}"

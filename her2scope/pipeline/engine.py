@@ -70,7 +70,8 @@ class LiveEngine:
         self._phase: CameraPhase | None = None
         self._last_fault = ""
         self._threads = (
-            Thread(target=self._run_camera, name="her2scope camera"),
+            # daemon: a driver that blocks in open must not keep the program alive; the case is the analyser's
+            Thread(target=self._run_camera, name="her2scope camera", daemon=True),
             Thread(target=self._run_analyser, name="her2scope analyser"),
         )
 
@@ -97,7 +98,12 @@ class LiveEngine:
 
     def read_control(self, expected: Score, lot: str) -> None:
         """Read the newest frame as a control field of a known score."""
-        self._ask(lambda case: self._do_read_control(case, expected, lot))
+        try:
+            tracked = self._live_frame()
+        except CaseRuleError as error:
+            self._say(Severity.WARNING, str(error))
+        else:
+            self._ask(lambda case: self._do_read_control(case, tracked, expected, lot))
 
     def override_control(self, reason: str) -> None:
         """Score in spite of an invalid control, for a written reason."""
@@ -105,7 +111,12 @@ class LiveEngine:
 
     def accept_field(self) -> None:
         """Add the newest frame to the case; refused with a message where it cannot be scored."""
-        self._ask(self._do_accept)
+        try:
+            tracked = self._live_frame()  # the picture that the reader saw, not the newest when its turn comes
+        except CaseRuleError as error:
+            self._say(Severity.WARNING, str(error))
+        else:
+            self._ask(lambda case: self._do_accept(case, tracked))
 
     def remove_field(self, number: int) -> None:
         """Take a field out of the case."""
@@ -153,16 +164,21 @@ class LiveEngine:
             try:
                 self._watch_camera()
             except CameraError as error:
-                self._camera_phase(CameraPhase.LOST, str(error))
-                self._say(Severity.ERROR, str(error))
+                self._lose_camera(str(error))
             except Exception as error:  # noqa: BLE001 - top of a thread: nothing above could tell the reader
                 LOG.exception("camera thread")
-                self._camera_phase(CameraPhase.LOST, f"camera failed: {error}")
-                self._say(Severity.ERROR, f"{self._source.name} failed: {error}. Press Reconnect (F5).")
+                self._lose_camera(f"{self._source.name} failed: {error}. Press Reconnect (F5).")
+            with self._newest_lock:
+                self._newest = None  # what was seen before the source closed is not live
             self._source.close()
-            if not self._stop.is_set():
-                self._reconnect.wait()
-                self._reconnect.clear()
+            self._reconnect.clear()
+
+    def _lose_camera(self, text: str) -> None:
+        """Say that the camera is lost, and wait until the reader wants it back."""
+        self._camera_phase(CameraPhase.LOST, text)
+        self._say(Severity.ERROR, text)
+        self._source.close()
+        self._reconnect.wait()
 
     def _watch_camera(self) -> None:
         """Read frames until told to stop or to reconnect; CameraError where the source fails for good."""
@@ -187,7 +203,6 @@ class LiveEngine:
             self._listener.on_frame(tracked)
             self._frames.put(tracked)
             self._tell_figures(last_frame_s)
-        self._reconnect.clear()
 
     def _camera_phase(self, phase: CameraPhase, text: str) -> None:
         """Tell a change of state; a stall is told again as it grows."""
@@ -260,7 +275,8 @@ class LiveEngine:
         self._provider = result.program.provider
         self._listener.on_result(LiveResult(tracked, result, self._mode))
 
-    def _newest_frame(self) -> TrackedFrame:
+    def _live_frame(self) -> TrackedFrame:
+        """The newest frame, as long as it is live; CaseRuleError else."""
         with self._newest_lock:
             newest = self._newest
         if newest is None or self._phase is not CameraPhase.LIVE:
@@ -274,15 +290,14 @@ class LiveEngine:
             return last
         return case.analyser.analyse(tracked.frame, case.cuts, tracked.speed_um_per_s)
 
-    def _do_accept(self, case: CaseSession) -> None:
-        tracked = self._newest_frame()
+    def _do_accept(self, case: CaseSession, tracked: TrackedFrame) -> None:
         accepted = case.accept(tracked.frame, self._result_for(tracked, case))
         n_seen = sum(1 for cell in accepted.result.cells if not cell.edge) - accepted.counts.n_tumour
         again = f", {n_seen} seen before" if n_seen > 0 else ""
         self._say(Severity.INFO, f"field {accepted.number} added: {accepted.counts.n_tumour} tumour cells{again}")
 
-    def _do_read_control(self, case: CaseSession, expected: Score, lot: str) -> None:
-        reading = case.read_control(self._newest_frame().frame, expected, lot)
+    def _do_read_control(self, case: CaseSession, tracked: TrackedFrame, expected: Score, lot: str) -> None:
+        reading = case.read_control(tracked.frame, expected, lot, tracked.speed_um_per_s)
         reasons = f": {'; '.join(reading.verdict.reasons)}" if reading.verdict.reasons else ""
         self._say(Severity.INFO, f"{expected} control {reading.verdict.status.value}{reasons}")
 

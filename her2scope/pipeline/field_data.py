@@ -48,6 +48,7 @@ def field_to_data(result: FieldResult) -> dict[str, Any]:
         "white_rgb": list(result.white_rgb),
         "white_estimated": result.white_estimated,
         "program": asdict(result.program),
+        "doubts": list(result.doubts),
     }
 
 
@@ -72,7 +73,7 @@ def field_from_data(data: Mapping[str, Any], rgb: RgbImage, membrane: NDArray[np
         counts=CellCounts.of(cell.cell_class for cell in cells if not cell.edge),
         finding=_finding_from_data(data["finding"]), stain=StainSummary(**data["stain"]),
         curve=tuple(data["curve"]), white_rgb=(red, green, blue), white_estimated=data["white_estimated"],
-        program=ProgramInfo(**data["program"]),
+        program=ProgramInfo(**data["program"]), doubts=tuple(data["doubts"]),
     )  # fmt: skip
 
 

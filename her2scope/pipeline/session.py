@@ -56,7 +56,7 @@ class CaseSession:
     @property
     def cuts(self) -> StainCuts:
         """Cuts in force: the control's where one was read, else the settings'."""
-        return cuts_in_force(self._analyser.settings.cuts, self._state.controls)[0]
+        return self._cuts_of(self._state.controls)[0]
 
     def close(self) -> None:
         """Let go of the case; it can be opened again."""
@@ -64,21 +64,28 @@ class CaseSession:
 
     # ---- what the reader does -------------------------------------------------------------------------------------
 
-    def read_control(self, frame: Frame, expected: Score, lot: str) -> ControlReading:
-        """Read a control field of a known score; a new 3+ cut is applied to the fields accepted so far."""
+    def read_control(self, frame: Frame, expected: Score, lot: str, speed_um_per_s: float = 0.0) -> ControlReading:
+        """Read a control field of a known score.
+
+        Where it changes the cuts, the fields accepted so far are measured again, in the same event: a case never
+        holds fields measured with two scales.
+        """
         self._must_be_open()
         if expected not in SCORES:
             raise CaseRuleError(f"a control has a score of {', '.join(SCORES)}, not '{expected}'.")
-        before = self.cuts
-        result, measures = read_control(self._analyser, frame)
+        (result,), measures = read_control(self._analyser, [frame], speed_um_per_s)
         verdict = judge(self._analyser, measures, expected, self._state.controls)
+        reading = ControlReading(0, "", expected, lot, measures, verdict, result)
+        again = self._measured_again([*self._state.controls, reading])
         data = {
-            "expected": expected, "lot": lot, "measures": asdict(measures), "verdict": asdict(verdict),
+            "expected": expected,
+            "lot": lot,
+            "measures": asdict(measures),
+            "verdict": asdict(verdict),
             "result": field_to_data(result),
-        }  # fmt: skip
-        self._record(EventKind.CONTROL_READ, data, result)
-        if self.cuts != before:
-            self._measure_again()
+            "fields": [{"field": number, "result": field_to_data(field)} for number, field in again.items()],
+        }
+        self._record(EventKind.CONTROL_READ, data, {0: result, **again})
         return self._state.controls[-1]
 
     def override_control(self, reason: str) -> None:
@@ -110,7 +117,7 @@ class CaseSession:
             "overlaps": [overlap_to_data(overlap) for overlap in overlaps],
             "result": field_to_data(result),
         }
-        self._record(EventKind.FIELD_ACCEPTED, data, result)
+        self._record(EventKind.FIELD_ACCEPTED, data, {number: result})
         return next(item for item in self.view.fields if item.number == number)
 
     def remove(self, number: int) -> None:
@@ -154,13 +161,14 @@ class CaseSession:
         fields = state.accepted()
         active = [item for item in fields if item.active]
         scales = [item.result.frame.um_per_px for item in active if item.result.quality.usable]
-        cuts, from_control = cuts_in_force(settings.cuts, state.controls)
-        held = standing(state.controls, state.override_reason, [item.result.frame.camera for item in active])
+        usable = [item for item in active if item.result.quality.usable]
+        cuts, from_control = self._cuts_of(state.controls)
+        held = standing(state.controls, state.override_reason, active, from_control)
         score = score_case(
             [item.counts for item in active], self._analyser.guideline, self._analyser.segmenter.false_rates,
             max(scales, default=0.0), held, state.ish, settings.min_case_cells,
         )  # fmt: skip
-        program = active[-1].result.program if active else self._analyser.program()
+        program = usable[-1].result.program if usable else self._analyser.program()
         return CaseView(
             case_id=self.case_id, opened_utc=state.opened_utc, finished_utc=state.finished_utc, who=state.who,
             guideline=self._analyser.guideline.name, guideline_source=self._analyser.guideline.source,
@@ -172,20 +180,32 @@ class CaseSession:
 
     # ---- events ---------------------------------------------------------------------------------------------------
 
-    def _record(self, kind: EventKind, data: Mapping[str, Any], result: FieldResult | None = None) -> None:
-        """Write an event, then let it count: what fails to be written has not happened."""
+    def _record(
+        self, kind: EventKind, data: Mapping[str, Any], results: Mapping[int, FieldResult] | None = None
+    ) -> None:
+        """Write an event, then let it count: what fails to be written has not happened.
+
+        `results` are the analyses that the event names, by field number (0: the control's).
+        """
+        results = results or {}
         event = Event(len(self._state.events) + 1, kind, self._clock.now_utc(), self._who, data)
-        images: Sequence[Image] = () if result is None else (result.frame.rgb, result.membrane)
+        images: list[Image] = []
+        for result in results.values():
+            images += [result.frame.rgb, result.membrane]
         self._file.append(event, images)
-        self._state.take(event, result)
+        self._state.take(event, results)
 
     # ---- helpers --------------------------------------------------------------------------------------------------
 
-    def _measure_again(self) -> None:
-        """Analyse all fields with the new cuts; the first measures stay in the case's events."""
-        for item in self._state.fields.values():
-            result = self._analyser.analyse(item.result.frame, self.cuts)
-            self._record(EventKind.FIELD_MEASURED, {"field": item.number, "result": field_to_data(result)}, result)
+    def _measured_again(self, controls: Sequence[ControlReading]) -> dict[int, FieldResult]:
+        """The fields analysed with the cuts that `controls` give, where those differ from the fields' own."""
+        cuts, _ = self._cuts_of(controls)
+        stale = {number: item for number, item in self._state.fields.items() if item.result.cuts != cuts}
+        return {number: self._analyser.analyse(item.result.frame, cuts) for number, item in stale.items()}
+
+    def _cuts_of(self, controls: Sequence[ControlReading]) -> tuple[StainCuts, bool]:
+        settings = self._analyser.settings
+        return cuts_in_force(settings.cuts, controls, settings.control)
 
     def _must_be_open(self) -> None:
         if self._state.finished_utc is not None:

@@ -9,6 +9,8 @@ from importlib import resources
 from typing import Any
 
 from her2scope.domain.cells import SHARE_ORDER, CellClass
+from her2scope.domain.control import ControlCode
+from her2scope.domain.score import LOW_END_NOT_COVERED, NEGATIVE_NOT_READ
 from her2scope.overlays.palette import LABELS
 from her2scope.ports import JsonObject
 from her2scope.records import AcceptedField, CaseView, Cell, ControlReading, ProgramInfo
@@ -156,14 +158,23 @@ def _program_json(program: ProgramInfo) -> JsonObject:
     }
 
 
+OPEN_ENDS = {
+    LOW_END_NOT_COVERED: ControlCode.LOW_END_NOT_COVERED,
+    NEGATIVE_NOT_READ: ControlCode.NEGATIVE_NOT_READ,
+}
+"""What a sufficient control leaves open for the score at hand."""
+
+
 def _control_of_case_json(view: CaseView) -> JsonObject:
     """Standing of the control: its own reasons, and why it may not hold for this case."""
     readings = words.latest_readings(view)
     intense_od10 = view.control.measures.intense_od10 if view.control else None
+    codes = [code for reading in readings for code in reading.verdict.codes]
+    codes += [code for reason, code in OPEN_ENDS.items() if reason in view.score.reasons]
     return {
         "status": view.standing.status.value,
-        "reasons": list(words.control_doubts(view)),
-        "codes": list(dict.fromkeys(code.value for reading in readings for code in reading.verdict.codes)),
+        "reasons": [*words.control_doubts(view), *(end for end in OPEN_ENDS if end in view.score.reasons)],
+        "codes": list(dict.fromkeys([code.value for code in codes])),
         "intense_od10": _rounded(intense_od10, MEASURE_DIGITS),
     }
 
@@ -176,7 +187,7 @@ def _field_json(item: AcceptedField) -> JsonObject:
         "image": result.frame.name,
         "um_per_px": result.frame.um_per_px,
         "usable": usable,
-        "reasons": list(result.quality.reasons),
+        "reasons": list(result.remarks),
         "n_tumour": result.counts.n_tumour,
         "n_other": result.counts.n_other,
         "shares_percent": _shares_json(result.counts.shares_percent()) if usable else None,
@@ -208,7 +219,7 @@ def _case_json(view: CaseView) -> JsonObject:
         "shares_percent": _shares_json(score.shares_percent),
         "interval95_percent": _intervals_json(score.interval95_percent),
         "borderline": score.borderline,
-        "reasons": list(score.reasons),
+        "reasons": [*score.reasons, *words.caveats(view)],
     }
 
 

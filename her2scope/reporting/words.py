@@ -55,7 +55,6 @@ _EVENTS = {
     EventKind.CONTROL_READ: "Control read",
     EventKind.CONTROL_OVERRIDDEN: "Invalid control overridden",
     EventKind.FIELD_ACCEPTED: "Field accepted",
-    EventKind.FIELD_MEASURED: "Field measured again with the control's cuts",
     EventKind.FIELD_REMOVED: "Field removed",
     EventKind.FIELD_RESTORED: "Field restored",
     EventKind.READER_SCORED: "Pathologist's score entered",
@@ -311,7 +310,7 @@ def n_seen_before(item: AcceptedField) -> int:
 
 def field_note(item: AcceptedField) -> str:
     """What to know about one field."""
-    notes = [sentence(text) for text in item.result.quality.reasons]
+    notes = [sentence(text) for text in item.result.remarks]
     if n_seen_before(item):
         earlier = ", ".join(str(overlap.field) for overlap in item.overlaps)
         notes.append(f"{n_seen_before(item)} counted in field {earlier} already.")
@@ -327,7 +326,12 @@ def field_facts(item: AcceptedField) -> str:
 
 
 def limits(view: CaseView) -> tuple[str, ...]:
-    """What the method cannot do, and what was not calibrated."""
+    """What the method cannot do, what was not calibrated, and what no program can tell."""
+    return (*caveats(view), *LIMITS)
+
+
+def caveats(view: CaseView) -> tuple[str, ...]:
+    """What must be said with any score of this case: limits of its method and of its calibration."""
     found = [METHOD_LIMITS[view.program.method]] if view.program.method in METHOD_LIMITS else []
     results = [item.result for item in view.active_fields]
     if any(result.frame.camera.response == "unknown" for result in results):
@@ -338,7 +342,7 @@ def limits(view: CaseView) -> tuple[str, ...]:
     if estimated:
         whose = "every field" if len(estimated) == len(results) else f"field {', '.join(estimated)}"
         found.append(f"No white reference was given: the white was estimated from the picture in {whose}.")
-    return (*found, *LIMITS)
+    return tuple(found)
 
 
 def method_text(view: CaseView) -> str:

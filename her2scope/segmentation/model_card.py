@@ -19,7 +19,7 @@ def false_rates(name: str) -> FalseRates:
     try:
         card: Mapping[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
         rates = {CellClass(key): float(value) for key, value in card["false_rates"].items()}
-        source = str(card["false_rates_source"])
+        source, icc = str(card["false_rates_source"]), float(card["false_rates_icc"])
     except (OSError, yaml.YAMLError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise SettingsError(f"{path}: no readable model card ({error}). Install her2scope again.") from error
-    return FalseRates(rates, source)
+    return FalseRates(rates, source, icc)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,9 @@ import jsonschema
 import numpy as np
 import pytest
 
+from her2scope.app.scoring import check_outputs, write_all
 from her2scope.cli import main
+from her2scope.domain.errors import BadInputError
 from her2scope.imaging.files import read_rgb, write_png
 from her2scope.imaging.opencv import cv2
 from her2scope.reporting.content import schema
@@ -206,8 +209,6 @@ def test_unknown_commands_are_one_line(capsys):
 
 def test_no_display_is_said_not_crashed(tmp_path):
     """In a process of its own: a QApplication of another test would count as a display."""
-    import os
-
     environment = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")}
     environment.pop("QT_QPA_PLATFORM", None)
     done = subprocess.run(  # noqa: S603
@@ -229,3 +230,218 @@ def test_help_is_quick_to_load():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
     assert done.stdout.strip().endswith("[]")
+
+
+def test_help_lists_the_window_and_the_commands(capsys):
+    code, out, _ = run(capsys, "--help")
+    assert code == 0 and all(word in out for word in ("--source", "score", "control", "phantom", "demo", "doctor"))
+    for command in (["score"], ["control"], ["control", "check"], ["phantom", "render"], ["demo"], ["doctor"]):
+        code, out, _ = run(capsys, *command, "--help")
+        assert code == 0 and " ".join(command) in out
+
+
+@pytest.mark.parametrize("before", [["--settings", "bad.yaml"], ["--settings=bad.yaml"], ["--um-per-px", 0.25]])
+def test_an_option_before_the_command_is_refused_not_dropped(capsys, rendered, before):
+    line = refused(capsys, *before, "score", rendered / "2+" / "field_000.png", "--um-per-px", 0.25)
+    assert "options stand after the command: her2scope score --" in line
+
+
+def test_an_invalid_control_ends_in_1(capsys, tmp_path, rendered):
+    path = tmp_path / "out.json"
+    score = ["score", rendered / "2+" / "field_000.png", "--um-per-px", 0.25, "--json", path]
+    code, out, _ = run(capsys, *score, "--control", rendered / "0" / "field_000.png")
+    found = json.loads(path.read_text())
+    assert code == 1 and found["control"]["status"] == "invalid" and not found["case"]["reportable"]
+    assert "research use only" in out
+
+
+# ---- files given and files written --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tiny(tmp_path) -> Path:
+    """A picture that is quick to score: too small to be usable."""
+    path = tmp_path / "in" / "tiny.png"
+    write_png(path, np.random.default_rng(0).integers(0, 255, (20, 20, 3), dtype=np.uint8))
+    return path
+
+
+def tree(folder: Path) -> dict[str, bytes | None]:
+    """All that lies in a folder, with the files' bytes."""
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--json", "in/tiny.png"], "reads or writes this file already"),
+        (["--json", "in/../in/tiny.png"], "reads or writes this file already"),
+        (["--json", "link.json"], "reads or writes this file already"),
+        (["--json", "settings.yaml", "--settings", "settings.yaml"], "reads or writes this file already"),
+        (["--json", "in/tiny.png", "--control", "in/tiny.png"], "reads or writes this file already"),
+        (["--json", "new/tiny_overlay.png", "--overlay-dir", "new"], "reads or writes this file already"),
+        (["--json", "in"], "this is a folder"),
+        (["--json", "new", "--mask-dir", "new"], "this is a folder"),
+        (["--json", "in/tiny.png/out.json"], "cannot be used"),
+        (["--overlay-dir", "in/tiny.png"], "cannot be used"),
+        (["--json", "circle.json"], "cannot be used"),
+        (["--json", f"{'n' * 300}.json"], "cannot be used"),
+        (["--json", os.devnull], "this is a device"),
+        (["--json", "/proc/x/y.json", "--mask-dir", "new", "--overlay-dir", "new"], "cannot be written"),
+    ],
+)
+def test_outputs_that_cannot_be_are_refused_before_anything_is_written(
+    capsys, tmp_path, tiny, monkeypatch, options, says
+):
+    if "/proc/x/y.json" in options and not sys.platform.startswith("linux"):
+        pytest.skip("no /proc")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "settings.yaml").write_text("{}")
+    (tmp_path / "link.json").symlink_to(tiny)
+    (tmp_path / "circle.json").symlink_to("circle.json")
+    before = tree(tmp_path)
+    assert says in refused(capsys, "score", tiny, "--um-per-px", 0.25, *options)
+    assert tree(tmp_path) == before
+
+
+def test_a_control_check_does_not_replace_its_image(capsys, tmp_path, tiny):
+    before = tree(tmp_path)
+    check = ["control", "check", tiny, "--um-per-px", 0.25, "--expect", "3+", "--json"]
+    assert "reads or writes this file already" in refused(capsys, *check, tiny)
+    assert "this is a folder" in refused(capsys, *check, tmp_path)
+    assert "this is a folder" in refused(capsys, "doctor", "--json", tmp_path)
+    assert tree(tmp_path) == before
+
+
+def test_an_image_never_replaces_another(capsys, tmp_path, tiny):
+    """The overlay of `tiny.png` has the name of the second image."""
+    second = tiny.with_name("tiny_overlay.png")
+    second.write_bytes(tiny.read_bytes())
+    before = tree(tmp_path)
+    assert "already" in refused(capsys, "score", tiny, second, "--um-per-px", 0.25, "--overlay-dir", tiny.parent)
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+@pytest.mark.parametrize("fails_at", [1, 2, 3])
+def test_a_write_that_fails_midway_leaves_nothing(tmp_path, monkeypatch, step, fails_at):
+    files = {tmp_path / "a" / "b" / "1": b"1", tmp_path / "a" / "2": b"2", tmp_path / "3": b"3"}
+    real, calls = getattr(os, step), []
+
+    def failing(*arguments):
+        calls.append(arguments)
+        if len(calls) == fails_at:
+            raise OSError(28, "No space left on device")
+        return real(*arguments)
+
+    monkeypatch.setattr(os, step, failing)
+    with pytest.raises(BadInputError, match=r"No space left on device.*keeps none of its files"):
+        write_all(files)
+    assert tree(tmp_path) == {}
+    write_all(files)
+    assert {path: path.read_bytes() for path in files} == files
+    assert len(tree(tmp_path)) == len(files) + 2
+
+
+def test_the_file_that_lines_go_to_is_not_replaced(tmp_path, tiny):
+    log = tmp_path / "log.txt"
+    log.write_text("earlier\n")
+    with log.open("ab") as out:
+        done = subprocess.run(
+            [sys.executable, "-m", "her2scope", "score", str(tiny), "--um-per-px", "0.25", "--json", str(log)],
+            stdout=out, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert done.returncode == 2 and "reads or writes this file already" in done.stderr
+    assert log.read_text() == "earlier\n"
+
+
+def test_an_output_is_written_where_its_link_leads(tmp_path):
+    (tmp_path / "kept").mkdir()
+    link = tmp_path / "out.json"
+    link.symlink_to(tmp_path / "kept" / "real.json")
+    check_outputs([link], [])
+    write_all({link: b"{}"})
+    assert link.is_symlink() and (tmp_path / "kept" / "real.json").read_bytes() == b"{}"
+
+
+def test_an_image_behind_links_is_read(capsys, tmp_path, tiny):
+    (tmp_path / "folder").symlink_to(tiny.parent, target_is_directory=True)
+    (tmp_path / "image.png").symlink_to(tmp_path / "folder" / "tiny.png")
+    found = score_json(capsys, tmp_path, tmp_path / "folder" / "tiny.png", tmp_path / "image.png", "--um-per-px", 0.25)
+    assert len(found["fields"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("in", "this is a folder"),
+        ("in/tiny.png/more.png", "Not a directory"),
+        ("circle.png", "Too many levels of symbolic links"),
+        ("gone.png", "no such file"),
+        ("n" * 300 + ".png", "File name too long"),
+        ("two\nlines.png", r"two\nlines.png: no such file"),
+        ("bell\a \u202etxt.png", r"bell\x07 \u202etxt.png: no such file"),
+    ],
+)
+@pytest.mark.skipif(os.name == "nt", reason="the words are those of POSIX systems")
+def test_an_odd_image_is_one_line(capsys, tmp_path, tiny, name, says):
+    (tmp_path / "circle.png").symlink_to("circle.png")
+    (tmp_path / "gone.png").symlink_to("nowhere")
+    assert says in refused(capsys, "score", tmp_path / name, "--um-per-px", 0.25)
+    assert says in refused(capsys, "control", "check", tmp_path / name, "--um-per-px", 0.25, "--expect", "3+")
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root and Windows may read and write it")
+def test_what_may_not_be_read_or_written_is_one_line(capsys, tmp_path, tiny):
+    tiny.chmod(0)
+    tiny.parent.chmod(0o500)
+    assert "Permission denied" in refused(capsys, "score", tiny, "--um-per-px", 0.25)
+    out = tiny.parent / "new" / "out.json"
+    assert "Permission denied" in refused(capsys, "score", tiny, "--um-per-px", 0.25, "--json", out)
+    tiny.parent.chmod(0o700)
+
+
+# ---- printing -----------------------------------------------------------------------------------------------------
+
+
+def program(*arguments: object, **environment: str) -> subprocess.Popen[bytes]:
+    """The command in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "her2scope", *map(str, arguments)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+def test_a_name_that_the_terminal_lacks_is_escaped(tmp_path, tiny):
+    image = tiny.rename(tiny.with_name("Grün.png"))
+    out, err = program("score", image, "--um-per-px", 0.25, PYTHONIOENCODING="ascii").communicate(timeout=60)
+    assert rb"field Gr\xfcn.png" in out and b"research use only" in out and not err
+
+
+def test_a_name_of_two_lines_is_printed_on_one(capsys, tiny):
+    image = tiny.rename(tiny.with_name("two\nlines.png"))
+    code, out, _ = run(capsys, "score", image, "--um-per-px", 0.25)
+    assert code == 0 and r"field two\nlines.png: unusable" in out
+
+
+@pytest.mark.parametrize("arguments", [["score", "--um-per-px", 0.25], ["--help"]])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_is_gone_changes_nothing(tmp_path, tiny, arguments, unbuffered):
+    path = tmp_path / "out.json"
+    options = [tiny, "--json", path] if "score" in arguments else []
+    with program(*arguments, *options, PYTHONUNBUFFERED=unbuffered) as running:
+        running.stdout.close()
+        err = running.stderr.read()
+        assert (running.wait(60), err) == (0, b"")
+    assert path.exists() == bool(options)
+
+
+def test_a_full_disk_behind_the_output_is_one_line(tiny):
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full")
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "her2scope", "score", str(tiny), "--um-per-px", "0.25"],
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert done.returncode == 2 and "No space left" in done.stderr and done.stderr.count("\n") == 1

@@ -100,6 +100,27 @@ def test_false_cells_of_the_method_are_not_some():
     assert case(counts_of(incomplete_faint=60, none=2940), false=noisy).category is Category.ULTRALOW
 
 
+def test_false_cells_that_come_in_fields_need_more_to_be_some():
+    alike = FalseRates({CellClass.INCOMPLETE_FAINT: 0.05}, "card", icc=0.0)
+    clustered = FalseRates({CellClass.INCOMPLETE_FAINT: 0.05}, "card", icc=0.03)
+    fields = [counts_of(incomplete_faint=21, none=279)] * 4
+    assert case(counts_of(), fields=fields, false=alike).category is Category.ULTRALOW
+    assert case(counts_of(), fields=fields, false=clustered).category is Category.NULL
+
+
+def test_1_within_the_false_cells_is_undetermined():
+    noisy = FalseRates({CellClass.INCOMPLETE_FAINT: 0.09}, "card")
+    found = case(counts_of(incomplete_faint=11, none=89), false=noisy)
+    assert (found.score, found.category) == ("1+", Category.UNDETERMINED)
+    assert any("second reader" in reason for reason in found.reasons)
+
+
+@pytest.mark.parametrize("intense", [0, 1, 4])
+def test_a_higher_class_never_turns_undetermined_into_null(intense):
+    counts = counts_of(complete_intense=intense, complete_moderate=5 - intense, none=295)
+    assert case(counts).category is Category.UNDETERMINED
+
+
 def test_the_cases_own_negatives_raise_the_false_rate():
     own = CLEAN.with_own_negatives(counts_of(incomplete_faint=10, none=90))
     assert own.of([CellClass.INCOMPLETE_FAINT]) == pytest.approx(0.1)

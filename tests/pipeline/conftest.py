@@ -45,6 +45,7 @@ def frames() -> dict[str, Frame]:
     """Fields of one run: two of a 2+ tissue, controls of three levels, a failed one and an empty place."""
     wanted = {"2+": ("2+", 0), "2+ again": ("2+", 1), "3+": ("3+", 0), "1+": ("1+", 0), "0": ("0", 0)}
     found = {name: phantom_frame(score, number) for name, (score, number) in wanted.items()}
+    found["hazy 0"] = phantom_frame("0", damage="background")
     found["faded 3+"] = phantom_frame("3+", damage="faded")
     found["blurred"] = phantom_frame("2+", damage="blurred")
     return found

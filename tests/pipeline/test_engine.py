@@ -145,6 +145,25 @@ def test_a_lost_camera_is_said_and_can_be_reconnected(live):
         time.sleep(0.01)
 
 
+def test_reconnecting_a_live_camera_opens_it_again(live):
+    engine, camera, listener, _ = live
+    listener.wait_for("frame")
+    engine.reconnect()
+    deadline = time.monotonic() + PATIENCE_S
+    while [item.phase for item in listener.told["camera"]].count(CameraPhase.LIVE) < 2:
+        assert time.monotonic() < deadline, listener.told["camera"]
+        time.sleep(0.01)
+
+
+def test_the_field_that_is_added_is_the_one_that_was_seen(live, frames):
+    engine, camera, listener, _ = live
+    listener.wait_for("result", lambda item: item.result.frame.name == "2+_0.png")
+    engine.accept_field()
+    camera.frame = frames["0"]  # the slide moves on while the command waits its turn
+    view = listener.wait_for("case", lambda view: view.fields)
+    assert view.fields[0].result.frame.name == "2+_0.png"
+
+
 def test_a_stalled_camera_is_not_live(live):
     _, camera, listener, _ = live
     listener.wait_for("frame")
@@ -205,7 +224,7 @@ def test_a_flood_of_commands_is_bounded_and_said(frames, analyser):
     listener = Listener()
     engine = LiveEngine(FakeCamera(frames["2+"]), lambda: None, listener, lambda view: (), SystemClock())
     for _ in range(40):  # nothing takes them: the engine was never started
-        engine.accept_field()
+        engine.remove_field(1)
     assert sum("was not taken" in item.text for item in listener.told["message"]) == 40 - 32
 
 

@@ -9,15 +9,19 @@ import numpy as np
 import pytest
 from factories import control_reading
 
-from her2scope.domain.cells import CellCounts
+from her2scope.app.compose import make_analyser
+from her2scope.domain.cells import CellCounts, StainCuts
+from her2scope.domain.control import ControlLimits
 from her2scope.domain.errors import CaseDamagedError, CaseRuleError, DiskFullError
 from her2scope.domain.events import Event, EventKind
 from her2scope.domain.guideline import Ish
 from her2scope.domain.score import ControlStatus
-from her2scope.pipeline.control import standing
+from her2scope.imaging.stains import estimate_white
+from her2scope.pipeline.control import cuts_in_force, standing
 from her2scope.pipeline.session import CaseSession, stored_settings
 from her2scope.ports import CaseFile
 from her2scope.records import CameraState, Frame, ReaderScore
+from her2scope.settings import Calibration, ScoringSettings
 from her2scope.storage.memory import MemoryCaseStore
 
 
@@ -90,6 +94,63 @@ def test_low_end_is_covered_by_a_1_and_a_negative_level():
     assert not one_failed.low_end_covered and one_failed.status is ControlStatus.INVALID
 
 
+def test_levels_of_another_lot_camera_or_scale_do_not_vouch():
+    anchor = control_reading(expected="3+", lot="A")
+    other_lot = control_reading(expected="0", lot="B")
+    other_scale = control_reading(expected="0", lot="A")
+    frame = replace(other_scale.result.frame, um_per_px=2 * other_scale.result.frame.um_per_px)
+    other_scale = replace(other_scale, result=replace(other_scale.result, frame=frame))
+    assert standing([anchor, control_reading(expected="0", lot="A")], None, []).negative_read
+    assert not standing([anchor, other_lot], None, []).negative_read
+    assert not standing([anchor, other_scale], None, []).negative_read
+
+
+def test_the_cut_is_the_mean_of_like_readings_whatever_their_order(analyser):
+    def reading(cut: float | None, lot: str = "A", status: ControlStatus = ControlStatus.VALID):
+        found = control_reading(status=status, lot=lot)
+        return replace(found, measures=replace(found.measures, intense_od10=cut))
+
+    default, limits = StainCuts(), analyser.settings.control
+    many = [reading(0.6), reading(0.8), reading(None), reading(0.2), reading(2.0), reading(0.9, "B")]
+    many += [reading(1.2, status=ControlStatus.INVALID), reading(0.7)]
+    for order in (many, [*many[:-1][::-1], many[-1]]):
+        cuts, from_control = cuts_in_force(default, order, limits)
+        assert from_control and cuts.intense_od10 == pytest.approx(0.7)
+    assert cuts_in_force(default, [reading(0.2)], limits) == (default, False)
+    assert cuts_in_force(default, [reading(0.7, status=ControlStatus.INVALID)], limits) == (default, False)
+
+
+def test_a_cut_outside_the_labs_range_is_a_warning_and_not_used(store, clock, frames):
+    settings = ScoringSettings(control=ControlLimits(min_cut_od10=1.2, max_cut_od10=1.3))
+    session = CaseSession(
+        store.create("range"), make_analyser("closed-contours", settings, Calibration()), clock, "reader"
+    )
+    verdict = session.read_control(frames["3+"], "3+", "").verdict
+    assert verdict.status is ControlStatus.WARNING and "outside the lab's range" in verdict.reasons[0]
+    session.accept(frames["2+"])
+    assert session.cuts == settings.cuts and not session.view.cuts_from_control
+    assert not session.view.score.reportable
+
+
+def test_haze_that_thresholds_take_for_membrane_is_not_reportable(session, frames):
+    session.read_control(frames["3+"], "3+", "")
+    session.accept(frames["hazy 0"])
+    assert not session.view.score.reportable
+    assert any("nearly as brown as membrane" in reason for reason in session.view.score.reasons)
+
+
+def test_a_darker_lamp_is_drift_and_not_reportable(store, clock, frames):
+    white = estimate_white(frames["3+"].rgb)
+    calibrated = make_analyser("closed-contours", ScoringSettings(), Calibration(response="linear", white_rgb=white))
+    session = CaseSession(store.create("lamp"), calibrated, clock, "reader")
+    session.read_control(frames["3+"], "3+", "")
+    assert not session.accept(frames["0"]).result.doubts
+    dimmed = (frames["2+"].rgb * 0.8).astype(np.uint8)
+    doubts = session.accept(replace(frames["2+"], rgb=dimmed)).result.doubts
+    assert any(doubt.startswith("drift: the white differs by") for doubt in doubts)
+    assert not session.view.score.reportable
+
+
 def test_control_in_another_camera_state_does_not_hold(session, frames):
     session.read_control(frames["3+"], "3+", "")
     session.accept(replace(frames["2+"], camera=CameraState(exposure_ms=20.0)))
@@ -111,8 +172,8 @@ def test_a_control_read_late_measures_the_fields_again(session, frames):
     session.read_control(frames["3+"], "3+", "")
     after = session.view.fields[0].result
     assert before.cuts != after.cuts == session.cuts
-    kinds = [event.kind for event in session.view.events]
-    assert kinds.count(EventKind.FIELD_ACCEPTED) == kinds.count(EventKind.FIELD_MEASURED) == 1
+    last = session.view.events[-1]  # one event: a case never holds fields measured with two scales
+    assert last.kind is EventKind.CONTROL_READ and [item["field"] for item in last.data["fields"]] == [1]
 
 
 def test_fields_are_removed_and_restored(session, frames):
