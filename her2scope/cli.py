@@ -168,7 +168,7 @@ def _phantom_render(arguments: argparse.Namespace) -> int:
 
 def _doctor(arguments: argparse.Namespace) -> int:
     from her2scope.app.doctor import examine
-    from her2scope.app.scoring import check_outputs
+    from her2scope.app.outputs import check_outputs
 
     check_outputs([arguments.json] if arguments.json else [], [])
     healthy, lines = examine(arguments.json)

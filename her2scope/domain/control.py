@@ -67,6 +67,8 @@ class ControlMeasures:
     nuclear_od10: float
     counterstain_od10: float
     clipped_share: float
+    low_end_open: bool = False
+    """It reads 1+, but with no more faint cells than the method calls stained by mistake (or at too coarse a scale)."""
     quality_codes: tuple[str, ...] = ()
     """Codes of the quality gate that make the field unusable."""
 
@@ -141,7 +143,15 @@ def _level(measures: ControlMeasures, expected: Score, limits: ControlLimits) ->
     """Whether the control reads as the score it is known to have."""
     if expected == "3+" and measures.read == expected:
         yield from _cut(measures, limits)
-    if measures.n_tumour < limits.min_tumour or measures.read == expected:
+    if measures.n_tumour < limits.min_tumour:
+        return
+    if measures.low_end_open and expected in ("0", "1+"):
+        why = (
+            f"{expected} control: faint staining no more than this method's false cells, 0 and 1+ cannot be told apart"
+        )
+        yield ControlStatus.WARNING, ControlCode.LOW_END_NOT_COVERED, why
+        return
+    if measures.read == expected:
         return
     reads = measures.read or "no score"
     why = f"{expected} control reads {reads}: membrane DAB median {measures.membrane_od10:.2f} od10"

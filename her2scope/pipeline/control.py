@@ -16,7 +16,7 @@ from her2scope.domain.control import (
     cut_in_range,
     judge_control,
 )
-from her2scope.domain.guideline import SCORES, Finding, Score
+from her2scope.domain.guideline import SCORES, Category, Finding, Score
 from her2scope.domain.score import ControlStanding, ControlStatus, find_score
 from her2scope.pipeline.analyse import NO_PROVIDER, FieldAnalyser
 from her2scope.records import AcceptedField, ControlReading, FieldResult, Frame, Segmentation
@@ -62,6 +62,8 @@ def measure_control(analyser: FieldAnalyser, results: Sequence[FieldResult]) -> 
         background_od10=mean("background_od10"),
         nuclear_od10=mean("nuclear_od10"),
         counterstain_od10=mean("counterstain_od10"),
+        low_end_open=isinstance(finding, Finding)
+        and (finding.score, finding.category) == ("1+", Category.UNDETERMINED),
         clipped_share=max(result.quality.clipped_share for result in results),
         quality_codes=() if usable else results[-1].quality.codes,
     )
@@ -129,7 +131,11 @@ def standing(
     like = [reading for reading in controls if _like(reading, anchor)]
     in_force = [reading for level in SCORES if (reading := latest_of(like, level)) is not None]
     worst = max((reading.verdict.status for reading in in_force), key=SEVERITY.index)
-    read = {reading.expected for reading in in_force if reading.verdict.status is not ControlStatus.INVALID}
+    read = {
+        reading.expected
+        for reading in in_force
+        if reading.verdict.status is not ControlStatus.INVALID and not reading.measures.low_end_open
+    }
     if not cuts_from_control and anchor.verdict.status is not ControlStatus.INVALID:
         refusals.append("the control gave no intense cut that may be used: default cuts")
     if any(not _same_camera(item.result.frame, anchor.result.frame) for item in fields if item.result.quality.usable):

@@ -12,7 +12,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from her2scope.app.scoring import check_outputs, write_all
+from her2scope.app.outputs import check_outputs, write_all
 from her2scope.cli import main
 from her2scope.domain.errors import BadInputError
 from her2scope.imaging.files import read_rgb, write_png

@@ -69,6 +69,12 @@ def test_a_negative_control_that_stains_is_over_stained():
     assert {ControlCode.WRONG_LEVEL, ControlCode.OVER_STAINED} <= set(verdict.codes)
 
 
+@pytest.mark.parametrize("expected", ["0", "1+"])
+def test_faint_staining_within_the_false_cells_vouches_for_no_low_end(expected):
+    verdict = judge_control(replace(GOOD, read="1+", membrane_od10=0.2, low_end_open=True), expected, ControlLimits())
+    assert (verdict.status, verdict.codes) == (ControlStatus.WARNING, (ControlCode.LOW_END_NOT_COVERED,))
+
+
 def test_valid_after_invalid_is_at_best_a_warning():
     valid = judge_control(GOOD, "3+", ControlLimits())
     assert after_earlier(valid, [ControlStatus.VALID]).status is ControlStatus.VALID
