@@ -2,7 +2,7 @@
 
 Two ways to the same answer. `find_shift` is for frames that follow each other, quick and for large overlaps.
 `find_place` is for fields of a case: it tries every shift, however small the overlap, and pictures of another size or
-scale. Neither handles rotation: drawn fields turned by 1 degree are found, by 2 degrees most are other tissue.
+scale. Neither handles rotation: drawn fields turned by half a degree are found, by 2 degrees they are other tissue.
 """
 
 from __future__ import annotations
@@ -19,22 +19,24 @@ from her2scope.records import Frame, Plane
 
 RELIEF_SIDE_PX, MIN_SIDE_PX = 480, 8
 """Of a relief's longer side at most, of its shorter side at least (for a place to be looked for)."""
-RELIEF_UM_PER_PX = 0.6
+RELIEF_UM_PER_PX = 0.5
 """Finer detail tells tissue no better apart, and camera noise lies in it."""
-RELIEF_SIGMA_UM = 8.0
-"""Changes slower than this (lamp, vignette, a fold's shadow) are taken off."""
+RELIEF_SIGMA_UM = 5.0
+"""Changes slower than this (lamp, vignette) are taken off; a tissue's border against the glass weighs less, too."""
 MIN_RELIEF_GREY = 2.0
-"""Standard deviation that tissue exceeds by far (24 to 41 in drawn fields), and a camera's noise does not."""
-MIN_SAME_CORRELATION, SMALL_OVERLAP_CORRELATION = 0.40, 22.0
+"""Standard deviation that tissue exceeds by far (22 to 39 in drawn fields), and a camera's noise does not."""
+MIN_SAME_CORRELATION, SMALL_OVERLAP_CORRELATION = 0.40, 32.0
 """Two pictures show the same tissue where their relief correlates by at least a + b / sqrt(relief pixels in common).
 
-A full picture of 480 x 270 has to reach 0.46, a tenth of it 0.59, 4 % 0.71. Measured on drawn fields of all scores and of
-stroma, at 1280 x 720 and 0.25 um/px: different tissue (780 pairs, best of all shifts) has at most 0.23 with over 70 %
-in common, 0.34 with 15 to 20 %, 0.44 with 6 to 8 %, 0.52 with 4 to 5 %, and 0.84 below 4 %. The same tissue has at least
-0.93 with noise of 8 grey levels, 10 % of brightness and 0.5 um of blur, at least 0.83 with 1.25 um of blur.
+A full picture of 480 x 270 has to reach 0.49, a tenth of it 0.68, 6 % 0.76. Measured on drawn fields of all scores and
+of stroma, best of all shifts: different tissue at 1280 x 720 and 0.25 um/px (780 pairs) has at most 0.24 with over 70 %
+in common, 0.35 with 15 to 20 %, 0.44 with 6 to 8 %, 0.52 with 4 to 6 %; at 640 x 480 (3160 pairs) once 0.74 where 0.80
+is asked for, at a border against the glass. The same tissue (overlaps of 6 to 100 %) has at least 0.93 with noise of
+8 grey levels, or with 0.5 um of blur and 10 % of brightness, and at least 0.83 with 1.25 um of blur.
 """
-MIN_OVERLAP_SHARE = 0.04
-"""Of the smaller picture. Less in common cannot be told from chance, and hardly holds a whole cell."""
+MIN_OVERLAP_PX = 4000
+"""Relief pixels: 3 % of a picture at 1280 x 720, and 42 x 42 um at 0.25 um/px. Less in common cannot be told from
+chance (two borders against the glass may look the same), and hardly holds a whole cell."""
 MAX_SCALE_RATIO = 3.0
 """Of two pictures' um/px: between 40x and 20x, or 20x and 10x, with room for the cameras."""
 SEARCH_PLACES = 130_000
@@ -89,8 +91,7 @@ def _slow_changes(plane: Plane, sigma_px: float) -> Plane:
 
 def required_correlation(overlap_px: Plane) -> Plane:
     """Least correlation of the same tissue, by the relief pixels in common."""
-    required: Plane = np.float32(MIN_SAME_CORRELATION) + np.float32(SMALL_OVERLAP_CORRELATION) / np.sqrt(overlap_px)
-    return required
+    return (MIN_SAME_CORRELATION + SMALL_OVERLAP_CORRELATION / np.sqrt(overlap_px)).astype(np.float32)
 
 
 # ---- frames that follow each other --------------------------------------------------------------------------------
@@ -187,7 +188,7 @@ def _candidates(pair: _Pair, expected: tuple[float, float] | None, tolerance_px:
     first, second = _reduced(pair.first, factor), _reduced(pair.second, factor)
     correlation, overlap_px = correlation_map(first, second)
     margin = correlation - required_correlation(overlap_px * np.float32(factor**2))
-    margin[overlap_px < MIN_OVERLAP_SHARE * min(first.size, second.size)] = -1.0
+    margin[overlap_px * factor**2 < MIN_OVERLAP_PX] = -1.0
     origin_y, origin_x = second.shape[0] - 1, second.shape[1] - 1
 
     def best_in(top: int, bottom: int, left: int, right: int) -> Iterator[tuple[int, int]]:
@@ -303,7 +304,7 @@ class _Pair:
         (high, wide), (high2, wide2) = self.first.shape, self.second.shape
         left, top, right, bottom = max(0, x), max(0, y), min(wide, x + wide2), min(high, y + high2)
         overlap_px = max(0, right - left) * max(0, bottom - top)
-        if overlap_px < MIN_OVERLAP_SHARE * min(self.first.size, self.second.size):
+        if overlap_px < MIN_OVERLAP_PX:
             return -1.0, -1.0
         mine = self.first[top:bottom, left:right]
         theirs = self.second[top - y : bottom - y, left - x : right - x]

@@ -33,7 +33,7 @@ def find_overlaps(relief: Relief, um_per_px: float, earlier: Mapping[int, tuple[
 
 
 def counted_cells(
-    result: FieldResult, overlaps: Sequence[Overlap], earlier: Mapping[int, tuple[FieldResult, tuple[bool, ...]]]
+    result: FieldResult, overlaps: Sequence[Overlap], earlier: Mapping[int, FieldResult]
 ) -> tuple[bool, ...]:
     """Which cells of a field the case counts: inside the image, and not seen whole in an earlier active field.
 
@@ -43,13 +43,13 @@ def counted_cells(
 
     Parameters
     ----------
-    earlier : earlier active fields by number, with their own counted cells
+    earlier : earlier active fields by number
     """
     counted = [not cell.edge for cell in result.cells]
     for overlap in overlaps:
         if overlap.field not in earlier:
             continue
-        other, _ = earlier[overlap.field]
+        other = earlier[overlap.field]
         theirs = _centres([cell for cell in other.cells if not cell.edge])
         mine = _centres_in(other, result, overlap)
         for place in _pairs(mine, theirs, SAME_CELL_UM / other.frame.um_per_px):
@@ -62,7 +62,8 @@ def _centres(cells: Sequence[Cell]) -> NDArray[np.float64]:
 
 
 def _centres_in(other: FieldResult, result: FieldResult, overlap: Overlap) -> NDArray[np.float64]:
-    """Centres of a field's cells in another field's pixels. Whole numbers are the middles of pixels, hence the halves."""
+    """Centres of a field's cells in another field's pixels."""
+    # whole numbers are the middles of pixels, an overlap is between corners: hence the halves
     scale = result.frame.um_per_px / other.frame.um_per_px
     return (_centres(result.cells) + 0.5) * scale - 0.5 + (overlap.dx_px, overlap.dy_px)
 

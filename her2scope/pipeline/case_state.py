@@ -88,12 +88,12 @@ class CaseState:
 
     def accepted(self) -> tuple[AcceptedField, ...]:
         """All fields in order; each active one counts the cells that no earlier active one has counted."""
-        earlier: dict[int, tuple[FieldResult, tuple[bool, ...]]] = {}
+        earlier: dict[int, FieldResult] = {}
         accepted = []
         for number, item in self.fields.items():
             counted = counted_cells(item.result, item.overlaps, earlier)
             if item.active:
-                earlier[number] = item.result, counted
+                earlier[number] = item.result
             counts = CellCounts.of(
                 cell.cell_class for cell, is_counted in zip(item.result.cells, counted, strict=True) if is_counted
             )
