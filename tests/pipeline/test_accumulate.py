@@ -116,7 +116,7 @@ def test_a_crop_adds_nothing(seamless, analyser, chain):
 def test_what_an_earlier_field_holds_whole_is_in_the_case_though_not_counted_there():
     field = field_result([cell(x_px=30.0), cell(x_px=60.0)])
     overlap = Overlap(1, 0.0, 0.0)
-    assert counted_cells(field, [overlap], {1: (field, (False, False))}) == (False, False)
+    assert counted_cells(field, [overlap], {1: field}) == (False, False)
     assert counted_cells(field, [overlap], {}) == (True, True)  # the earlier field was removed
 
 
@@ -136,7 +136,7 @@ def test_scales_are_brought_together():
     coarse = field_result([cell(x_px=30.0, y_px=40.0)], um_per_px=0.5)
     # the middle of pixel 30 is 30.5 pixels from the corner: 61 fine ones, which end at the middle of pixel 60.5
     fine = field_result([cell(x_px=60.5 - 24.0, y_px=80.5 - 48.0), cell(x_px=100.0)], um_per_px=0.25)
-    found = counted_cells(fine, [Overlap(1, 12.0, 24.0)], {1: (coarse, (True,))})
+    found = counted_cells(fine, [Overlap(1, 12.0, 24.0)], {1: coarse})
     assert found == (False, True)
 
 
