@@ -68,6 +68,15 @@ class FrameSequence(Protocol):
         """Show the picture `places` further on, wrapping round at both ends."""
 
 
+@runtime_checkable
+class PartlyReadable(Protocol):
+    """A source that can open although part of it cannot be read (a folder with a damaged picture)."""
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What was left out so far, and why, in words; it grows as the source is read."""
+
+
 class Segmenter(Protocol):
     """A method that finds cells and measures their membranes."""
 

@@ -72,10 +72,10 @@ def run_live(request: LiveRequest) -> int:
     app = _application()
     catcher = ExceptionCatcher(lambda message: bridge.on_message(message))
     bridge = LiveBridge()
-    cases = _Cases(request.method or DEFAULT_METHOD, settings, calibration)
+    preferences, repairs = load_preferences(_preferences_path())
+    cases = _Cases(request.method or DEFAULT_METHOD, settings, calibration, preferences.reader or user_name())
     session = cases.first(request)
     engine = LiveEngine(source, cases.new, bridge, _report_writer(request), SystemClock(), session)
-    preferences, repairs = load_preferences(_preferences_path())
     window = MainWindow(
         engine,
         bridge,
@@ -104,8 +104,8 @@ def run_live(request: LiveRequest) -> int:
 class _Cases:
     """Which case the window starts with, and the next ones."""
 
-    def __init__(self, method: str, settings: ScoringSettings, calibration: Calibration) -> None:
-        self._how = method, settings, calibration
+    def __init__(self, method: str, settings: ScoringSettings, calibration: Calibration, who: str) -> None:
+        self._how = method, settings, calibration, who
         self._store: CaseStore = case_store()
 
     def first(self, request: LiveRequest) -> CaseSession:
@@ -130,7 +130,7 @@ class _Cases:
             return self._store.create(case_id)
 
     def _session(self, file: CaseFile) -> CaseSession:
-        return open_session(file, *self._how, who=user_name())
+        return open_session(file, *self._how)
 
 
 def _open_source(request: LiveRequest, calibration: Calibration) -> tuple[CameraSource, list[str]]:

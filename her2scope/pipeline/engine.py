@@ -25,7 +25,7 @@ from her2scope.pipeline.live import (
 from her2scope.pipeline.mailbox import Latest
 from her2scope.pipeline.session import CaseSession
 from her2scope.pipeline.tracker import Tracker
-from her2scope.ports import CameraSource, Clock
+from her2scope.ports import CameraSource, Clock, PartlyReadable
 from her2scope.records import CaseView, FieldResult, ReaderScore, TrackedFrame
 
 LOG = logging.getLogger(__name__)
@@ -185,6 +185,7 @@ class LiveEngine:
         tracker = Tracker()
         self._camera_phase(CameraPhase.STARTING, f"opening {self._source.name}")
         self._source.open()
+        told: set[str] = set()
         last_frame_s = self._clock.monotonic_s()
         while not self._stop.is_set() and not self._reconnect.is_set():
             try:
@@ -194,6 +195,7 @@ class LiveEngine:
                 if waited_s > STALLED_AFTER_S:
                     self._camera_phase(CameraPhase.STALLED, f"no frame for {waited_s:.0f} s: this picture is not live")
                 continue
+            self._tell_problems(told)
             last_frame_s = self._clock.monotonic_s()
             tracked = tracker.place(frame)
             with self._newest_lock:
@@ -203,6 +205,14 @@ class LiveEngine:
             self._listener.on_frame(tracked)
             self._frames.put(tracked)
             self._tell_figures(last_frame_s)
+
+    def _tell_problems(self, told: set[str]) -> None:
+        """Say what the source had to leave out since it was opened, each thing once."""
+        problems = self._source.problems if isinstance(self._source, PartlyReadable) else ()
+        for problem in problems:
+            if problem not in told:
+                told.add(problem)
+                self._say(Severity.WARNING, f"left out: {problem}")
 
     def _camera_phase(self, phase: CameraPhase, text: str) -> None:
         """Tell a change of state; a stall is told again as it grows."""

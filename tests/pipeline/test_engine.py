@@ -11,14 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from her2scope.cameras.images import ImageFolderSource
 from her2scope.domain.errors import CameraLost, CameraTimeout, DiskFullError
+from her2scope.imaging.files import write_png
 from her2scope.pipeline.clock import SystemClock
 from her2scope.pipeline.engine import LiveEngine
 from her2scope.pipeline.live import CameraPhase, Mode, Severity
 from her2scope.pipeline.mailbox import Latest
 from her2scope.pipeline.session import CaseSession
 from her2scope.pipeline.tracker import Tracker
-from her2scope.records import Frame
+from her2scope.records import CameraState, Frame
 from her2scope.storage.memory import MemoryCaseStore
 
 PATIENCE_S = 20.0
@@ -125,6 +127,22 @@ def test_results_tell_the_mode_and_the_figures_the_rate(live):
     listener.wait_for("result", lambda item: item.mode is Mode.CONTROL)
     figures = listener.wait_for("figures", lambda item: item.camera_fps > 1)
     assert figures.replaced_frames >= 0
+
+
+def test_a_picture_that_cannot_be_read_is_said_and_left_out(tmp_path, frames, analyser):
+    write_png(tmp_path / "a.png", frames["2+"].rgb)
+    (tmp_path / "b.png").write_text("no picture")
+    listener, store = Listener(), MemoryCaseStore()
+    source = ImageFolderSource(tmp_path, 0.25, CameraState())
+    session = CaseSession(store.create("case-1"), analyser, SystemClock(), "reader")
+    engine = LiveEngine(source, lambda: session, listener, lambda view: (), SystemClock(), session)
+    engine.start()
+    try:
+        source.step(1)  # there is only one picture to turn to
+        listener.wait_for("message", lambda item: item.text.startswith("left out: ") and "b.png" in item.text)
+        listener.wait_for("result")
+    finally:
+        engine.stop()
 
 
 def test_a_lost_camera_is_said_and_can_be_reconnected(live):
