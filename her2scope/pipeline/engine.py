@@ -61,6 +61,7 @@ class LiveEngine:
         self._newest: TrackedFrame | None = None
         self._last_result: FieldResult | None = None
         self._mode = Mode.READING
+        self._tracker = Tracker()
         self._stop, self._reconnect = Event(), Event()
         self._camera_ticks: deque[float] = deque(maxlen=120)
         self._analysed_ticks: deque[float] = deque(maxlen=120)
@@ -182,7 +183,7 @@ class LiveEngine:
 
     def _watch_camera(self) -> None:
         """Read frames until told to stop or to reconnect; CameraError where the source fails for good."""
-        tracker = Tracker()
+        self._tracker.forget()
         self._camera_phase(CameraPhase.STARTING, f"opening {self._source.name}")
         self._source.open()
         told: set[str] = set()
@@ -197,7 +198,7 @@ class LiveEngine:
                 continue
             self._tell_problems(told)
             last_frame_s = self._clock.monotonic_s()
-            tracked = tracker.place(frame)
+            tracked = self._tracker.place(frame)
             with self._newest_lock:
                 self._newest = tracked
             self._camera_ticks.append(last_frame_s)

@@ -12,6 +12,12 @@ class Tracker:
     def __init__(self) -> None:
         self._last: TrackedFrame | None = None
         self._relief: Relief | None = None
+        self._island = 0
+
+    def forget(self) -> None:
+        """The source was opened again: what comes may show another slide, and no island is ever used twice."""
+        self._last = self._relief = None
+        self._island += 1
 
     def place(self, frame: Frame) -> TrackedFrame:
         """Where the frame lies: in the island of the last one, or at the start of a new island after a jump."""
@@ -23,13 +29,14 @@ class Tracker:
 
     def _placed(self, frame: Frame, relief: Relief, last: TrackedFrame | None, before: Relief | None) -> TrackedFrame:
         if last is None or before is None:
-            return TrackedFrame(frame)
+            return TrackedFrame(frame, island=self._island)
         if last.frame.rgb is frame.rgb:  # a folder's still picture, shown again
             return TrackedFrame(frame, last.x_px, last.y_px, last.island)
         same_scale = last.frame.um_per_px == frame.um_per_px and last.frame.camera == frame.camera
         shift = find_shift(before, relief) if same_scale else None
         if shift is None:
-            return TrackedFrame(frame, island=last.island + 1)
+            self._island += 1
+            return TrackedFrame(frame, island=self._island)
         elapsed_s = max(1e-3, frame.captured_s - last.frame.captured_s)
         way_um = (shift.dx_px**2 + shift.dy_px**2) ** 0.5 * frame.um_per_px
         x_px, y_px = last.x_px + shift.dx_px, last.y_px + shift.dy_px

@@ -168,7 +168,8 @@ OPEN_ENDS = {
 def _control_of_case_json(view: CaseView) -> JsonObject:
     """Standing of the control: its own reasons, and why it may not hold for this case."""
     readings = words.latest_readings(view)
-    intense_od10 = view.control.measures.intense_od10 if view.control else None
+    own_cut = view.control.measures.intense_od10 if view.control else None
+    intense_od10 = view.cuts.intense_od10 if view.cuts_from_control else own_cut
     codes = [code for reading in readings for code in reading.verdict.codes]
     codes += [code for reason, code in OPEN_ENDS.items() if reason in view.score.reasons]
     return {

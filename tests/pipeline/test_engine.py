@@ -266,3 +266,5 @@ def test_the_tracker_follows_the_tissue_and_starts_anew_after_a_jump(frames):
     elsewhere = tracker.place(Frame(np.ascontiguousarray(frames["3+"].rgb[:480, :640]), 3, 0.3, 0.25))
     assert elsewhere.island == tracked[-1].island + 1
     assert (elsewhere.x_px, elsewhere.y_px) == (0.0, 0.0)
+    tracker.forget()  # the camera was opened again: an old overlay must not be taken for one of the new picture
+    assert tracker.place(Frame(views[0], 4, 0.4, 0.25)).island > elsewhere.island
