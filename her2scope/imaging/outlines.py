@@ -41,11 +41,11 @@ def enclosed_regions(mask: Mask, min_area_px: float, max_area_px: float) -> tupl
     fits : (n,) bool
         Per label: closed (it does not touch the picture's border) and of an area within the limits.
     """
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(1 - mask, connectivity=4)
-    height, width = mask.shape
-    left, top, wide, high, area = stats.T
-    fits = (left > 0) & (top > 0) & (left + wide < width) & (top + high < height)
-    fits &= (area >= min_area_px) & (area <= max_area_px)
+    _, labels = cv2.connectedComponents(1 - mask, connectivity=4)  # statistics would take twice the time
+    area_px = np.bincount(labels.reshape(-1))
+    fits = (area_px >= min_area_px) & (area_px <= max_area_px)
+    for border in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        fits[border] = False
     fits[0] = False
     return labels, fits
 
