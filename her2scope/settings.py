@@ -92,7 +92,7 @@ def check_rising(settings: Any, lower: str, higher: str, where: str = "", by: fl
 class QualitySettings:
     """Limits of the quality gate. Start values from the real camera fields and tiles at hand."""
 
-    min_side_px: int = 64
+    min_side_px: int = 128
     """A picture smaller than this cannot hold a cell and its surroundings."""
     min_focus: float = 1.0
     """Least sharpness; 1 is the limit set by `imaging.quality`, real sharp fields have 1.2 to 2.5."""

@@ -121,7 +121,12 @@ def check_control(request: ControlRequest) -> tuple[bool, list[str]]:
     now_utc = SystemClock().now_utc()
     reading = ControlReading(1, now_utc, request.expected, request.lot, measures, verdict, results[0])
     write_all({path: json_bytes(control_json(reading)) for path in outputs})
-    lines = [_verdict(reading), f"{measures.n_tumour} tumour cells in {len(results)} field(s), reads {measures.read}"]
+    n_usable = sum(result.quality.usable for result in results)
+    fields = f"{n_usable} of {len(results)} field(s)"
+    lines = [_verdict(reading), f"{measures.n_tumour} tumour cells in {fields}, reads {measures.read or 'no score'}"]
+    for result in results:
+        if not result.quality.usable:
+            lines.append(f"{result.frame.name} was left out: {'; '.join(result.quality.reasons)}")
     return verdict.status is not ControlStatus.INVALID, lines
 
 

@@ -75,7 +75,7 @@ def run_live(request: LiveRequest) -> int:
     preferences, repairs = load_preferences(_preferences_path())
     cases = _Cases(request.method or DEFAULT_METHOD, settings, calibration, preferences.reader or user_name())
     session = cases.first(request)
-    engine = LiveEngine(source, cases.new, bridge, _report_writer(request), SystemClock(), session)
+    engine = LiveEngine(source, cases.new, bridge, _report_writer(request, session.case_id), SystemClock(), session)
     window = MainWindow(
         engine,
         bridge,
@@ -153,9 +153,11 @@ def _open_source(request: LiveRequest, calibration: Calibration) -> tuple[Camera
     return open_source(request.source, options), notes
 
 
-def _report_writer(request: LiveRequest) -> Callable[[CaseView], Sequence[Path]]:
+def _report_writer(request: LiveRequest, first_case_id: str) -> Callable[[CaseView], Sequence[Path]]:
+    """Writes a case's report where it was asked for; only the first case may go to the demo's own folder."""
+
     def write(view: CaseView) -> Sequence[Path]:
-        asked = request.demo.out if request.demo is not None else None
+        asked = request.demo.out if request.demo is not None and view.case_id == first_case_id else None
         return write_case_report(view, asked or report_dir(view.case_id))
 
     return write

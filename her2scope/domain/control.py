@@ -97,17 +97,25 @@ def judge_control(measures: ControlMeasures, expected: Score, limits: ControlLim
 
 def _picture(measures: ControlMeasures, limits: ControlLimits) -> Iterator[_Doubt]:
     """What is wrong with the picture, before any stain is judged."""
-    if "blurred" in measures.quality_codes:
-        yield ControlStatus.INVALID, ControlCode.BLURRED, "the control field is out of focus: refocus and read it again"
+    without_it = "" if measures.n_tumour < limits.min_tumour else "; the verdict is that of the other fields"
+    severity = ControlStatus.WARNING if without_it else ControlStatus.INVALID
+    codes = measures.quality_codes
+    if "blurred" in codes:
+        why = f"a control field is out of focus: refocus and read it again{without_it}"
+        yield severity, ControlCode.BLURRED, why
     share = f"{100 * measures.clipped_share:.0f} % of the tissue's pixels are clipped"
     if measures.clipped_share > limits.invalid_clipped_share:
         yield ControlStatus.INVALID, ControlCode.OVER_EXPOSED, f"{share}: lower the exposure and read it again"
     elif measures.clipped_share > limits.max_clipped_share:
         yield ControlStatus.WARNING, ControlCode.OVER_EXPOSED, f"{share} (limit {100 * limits.max_clipped_share:.0f} %)"
-    other = [code for code in measures.quality_codes if code not in ("blurred", "over_exposed")]
+    elif "over_exposed" in codes:
+        yield severity, ControlCode.OVER_EXPOSED, f"a control field is over-exposed: lower the exposure{without_it}"
+    other = ", ".join(code for code in codes if code not in ("blurred", "over_exposed"))
     if measures.n_tumour < limits.min_tumour:
         why = f"{measures.n_tumour} cells found, at least {limits.min_tumour} are needed"
-        yield ControlStatus.INVALID, ControlCode.TOO_FEW, why + (f" ({', '.join(other)})" if other else "")
+        yield ControlStatus.INVALID, ControlCode.TOO_FEW, why + (f" ({other})" if other else "")
+    elif other:
+        yield ControlStatus.WARNING, ControlCode.TOO_FEW, f"a control field cannot be used ({other}){without_it}"
 
 
 def _stain(measures: ControlMeasures, expected: Score, limits: ControlLimits) -> Iterator[_Doubt]:

@@ -105,8 +105,11 @@ def _find_breast(table: Guideline, counts: CellCounts, false: FalseRates) -> Fin
             "pattern not defined by the guideline: second reader"
         )
         return Finding("0", Category.UNDETERMINED, (why,))
-    if real(STAINED):
-        faint = (CellClass.INCOMPLETE_FAINT,)
+    faint = (CellClass.INCOMPLETE_FAINT,)
+    if real(STAINED) and not real(faint):
+        why = f"{counts.sum_of(STAINED)} stained cells, too few of each class: second reader"
+        return Finding("0", Category.UNDETERMINED, (why,))
+    if real(faint):
         why = f"faint incomplete membrane in {_percent(counts, faint)} of tumour cells (<= {limit})"
         return Finding("0", Category.ULTRALOW, (why,))
     n_stained = counts.sum_of(STAINED)

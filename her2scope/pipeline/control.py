@@ -39,6 +39,7 @@ def read_control(
 def measure_control(analyser: FieldAnalyser, results: Sequence[FieldResult]) -> ControlMeasures:
     """What a control reads over its fields: cells pooled, medians weighted by their cells, the worst picture."""
     usable = [result for result in results if result.quality.usable]
+    unusable = [result for result in results if not result.quality.usable]
     counts = CellCounts.total(result.counts for result in usable)
     finding = find_score(
         counts,
@@ -64,8 +65,8 @@ def measure_control(analyser: FieldAnalyser, results: Sequence[FieldResult]) -> 
         counterstain_od10=mean("counterstain_od10"),
         low_end_open=isinstance(finding, Finding)
         and (finding.score, finding.category) == ("1+", Category.UNDETERMINED),
-        clipped_share=max(result.quality.clipped_share for result in results),
-        quality_codes=() if usable else results[-1].quality.codes,
+        clipped_share=max(result.quality.clipped_share for result in usable or results),
+        quality_codes=tuple(dict.fromkeys(code for result in unusable for code in result.quality.codes)),
     )
 
 
@@ -88,22 +89,21 @@ def cuts_in_force(
     """Cuts for the case, and whether a control gave them.
 
     The cut is the mean over all readings of the 3+ level that are like the latest one (`_like`), sufficient, and in
-    the lab's range: it does not depend on their order, and what is out of range is never used.
+    the lab's range. The latest itself has to give one: an older cut must not stand in for a reading that has none.
     """
     anchor = latest_of(controls, ANCHOR_LEVEL)
-    if anchor is None or anchor.verdict.status is ControlStatus.INVALID:
+    if anchor is None or _usable_cut(anchor, limits) is None:
         return default, False
     readings = [item for item in controls if item.expected == ANCHOR_LEVEL and _like(item, anchor)]
-    cuts = [
-        item.measures.intense_od10
-        for item in readings
-        if item.measures.intense_od10 is not None
-        and item.verdict.status is not ControlStatus.INVALID
-        and cut_in_range(item.measures.intense_od10, limits)
-    ]
-    if not cuts:
-        return default, False
+    cuts = [cut for item in readings if (cut := _usable_cut(item, limits)) is not None]
     return anchored_cuts(default, float(np.mean(cuts))), True
+
+
+def _usable_cut(reading: ControlReading, limits: ControlLimits) -> float | None:
+    """The intense cut of a reading, where it is sufficient and the cut in the lab's range."""
+    cut = reading.measures.intense_od10
+    sufficient = reading.verdict.status is not ControlStatus.INVALID
+    return cut if sufficient and cut is not None and cut_in_range(cut, limits) else None
 
 
 def _like(reading: ControlReading, anchor: ControlReading) -> bool:

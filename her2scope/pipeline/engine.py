@@ -35,6 +35,7 @@ STALLED_AFTER_S = 1.0
 STOP_TIMEOUT_S = 5.0
 MAX_WAITING_COMMANDS = 32
 FIGURES_EVERY_S = 1.0
+FAULT_EVERY_S = 10.0
 
 
 class LiveEngine:
@@ -69,7 +70,8 @@ class LiveEngine:
         self._provider = "-"
         self._figures_due_s = 0.0
         self._phase: CameraPhase | None = None
-        self._last_fault = ""
+        self._fault_due_s = 0.0
+        self._ended = Event()
         self._threads = (
             # daemon: a driver that blocks in open must not keep the program alive; the case is the analyser's
             Thread(target=self._run_camera, name="her2scope camera", daemon=True),
@@ -153,6 +155,9 @@ class LiveEngine:
             if done is not None:
                 self._say(Severity.INFO, done)
 
+        if self._ended.is_set():
+            self._say(Severity.ERROR, "no case is open: nothing was taken. Start her2scope again.")
+            return
         try:
             self._commands.put_nowait(run)
         except queue.Full:
@@ -171,15 +176,22 @@ class LiveEngine:
                 self._lose_camera(f"{self._source.name} failed: {error}. Press Reconnect (F5).")
             with self._newest_lock:
                 self._newest = None  # what was seen before the source closed is not live
-            self._source.close()
+            self._close_source()
             self._reconnect.clear()
 
     def _lose_camera(self, text: str) -> None:
         """Say that the camera is lost, and wait until the reader wants it back."""
         self._camera_phase(CameraPhase.LOST, text)
         self._say(Severity.ERROR, text)
-        self._source.close()
+        self._close_source()
         self._reconnect.wait()
+
+    def _close_source(self) -> None:
+        """Release the camera; a driver that fails at that must not end the camera thread."""
+        try:
+            self._source.close()
+        except Exception:  # noqa: BLE001 - part of the top of a thread
+            LOG.exception("closing %s", self._source.name)
 
     def _watch_camera(self) -> None:
         """Read frames until told to stop or to reconnect; CameraError where the source fails for good."""
@@ -239,46 +251,53 @@ class LiveEngine:
         try:
             self._case = self._case or self._open_case()
             self._listener.on_case(self._case.view)
-        except Her2ScopeError as error:
-            self._say(Severity.ERROR, str(error))
-        while not self._stop.is_set() and self._case is not None:
-            try:
-                self._run_commands(self._case)
+            while not self._stop.is_set():
+                self._run_commands()
                 tracked = self._frames.take(timeout_s=0.05)
                 if tracked is not None:
                     self._analyse(tracked)
-            except Exception as error:  # noqa: BLE001 - top of a thread: one bad frame must not end the case
-                self._say_fault(error)
-        if self._case is not None:
-            self._case.close()
+            self._run_commands()  # what the reader asked for before leaving is still done
+        except Exception as error:  # noqa: BLE001 - top of a thread: nothing above could tell the reader
+            self._say_fault(error)
+        finally:
+            self._ended.set()
+            if self._case is not None:
+                self._case.close()
 
-    def _run_commands(self, case: CaseSession) -> None:
-        while not self._stop.is_set():
+    def _run_commands(self) -> None:
+        """Do what was asked, each command by itself: one that fails is said, and the next is done."""
+        while self._case is not None:
             try:
                 command = self._commands.get_nowait()
             except queue.Empty:
                 return
             try:
-                command(case)
+                command(self._case)
             except CaseRuleError as error:
                 self._say(Severity.WARNING, str(error))
-            except Her2ScopeError as error:
-                self._say(Severity.ERROR, str(error))
-            case = self._case or case  # a command may have started the next case
-            self._listener.on_case(case.view)
+            except Exception as error:  # noqa: BLE001 - one command must not end the case
+                self._say_fault(error)
+            self._listener.on_case(self._case.view)
 
     def _say_fault(self, error: Exception) -> None:
-        """Tell an unexpected fault once, not with every frame."""
-        text = f"something unexpected went wrong: {error!r}. What was accepted is saved."
-        if text != self._last_fault:
-            LOG.exception("analyser thread")
-            self._say(Severity.ERROR, text)
-        self._last_fault = text
+        """Tell a fault; an unexpected one is kept in the log too."""
+        if isinstance(error, Her2ScopeError):
+            self._say(Severity.ERROR, str(error))
+            return
+        LOG.error("analyser thread", exc_info=error)
+        self._say(Severity.ERROR, f"something unexpected went wrong: {error!r}. What was accepted is saved.")
 
     def _analyse(self, tracked: TrackedFrame) -> None:
         if self._case is None:
             return
-        result = self._case.analyser.analyse(tracked.frame, self._case.cuts, tracked.speed_um_per_s)
+        try:
+            result = self._case.analyser.analyse(tracked.frame, self._case.cuts, tracked.speed_um_per_s)
+        except Exception as error:  # noqa: BLE001 - one bad frame must not end the case
+            now_s = self._clock.monotonic_s()
+            if now_s >= self._fault_due_s:  # said now and then, not with every frame
+                self._fault_due_s = now_s + FAULT_EVERY_S
+                self._say_fault(error)
+            return
         self._last_result = result
         now_s = self._clock.monotonic_s()
         self._latencies_ms.append(1000 * (now_s - tracked.frame.captured_s))
@@ -328,6 +347,7 @@ class LiveEngine:
         fresh = self._open_case()
         case.close()
         self._case = fresh
+        self._last_result = None  # made with the other case's settings
         self._say(Severity.INFO, f"case {fresh.case_id} started; read its control first")
 
     def _say(self, severity: Severity, text: str) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from her2scope.domain.cells import StainCuts
 from her2scope.domain.errors import CaseRuleError
 from her2scope.domain.events import Event, EventKind
@@ -24,6 +26,7 @@ from her2scope.records import (
     ControlReading,
     FieldResult,
     Frame,
+    Overlap,
     ReaderScore,
 )
 from her2scope.settings import Calibration, ScoringSettings, as_mapping, from_mapping
@@ -111,6 +114,9 @@ class CaseSession:
         relief = Relief.of(frame)
         earlier = {number: (item.relief, item.result.frame.um_per_px) for number, item in self._state.fields.items()}
         overlaps = find_overlaps(relief, frame.um_per_px, earlier)
+        same = [item.number for item in self._state.fields.values() if np.array_equal(item.result.frame.rgb, frame.rgb)]
+        found = {overlap.field for overlap in overlaps}  # a picture too small to register may still be the same one
+        overlaps += tuple(Overlap(number, 0.0, 0.0) for number in same if number not in found)
         number = max(self._state.fields, default=0) + 1
         data = {
             "field": number,

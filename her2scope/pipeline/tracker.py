@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from her2scope.imaging.registration import Relief, find_shift
 from her2scope.records import Frame, TrackedFrame
+
+MIN_STRUCTURE = 3.0
+"""Spread of a relief (grey levels) from which there is tissue to follow; empty glass has under 1."""
 
 
 class Tracker:
@@ -36,7 +41,9 @@ class Tracker:
         shift = find_shift(before, relief) if same_scale else None
         if shift is None:
             self._island += 1
-            return TrackedFrame(frame, island=self._island)
+            # how fast it went is not known, but too fast to follow; over empty glass it may as well stand still
+            lost = float(relief.plane.std()) > MIN_STRUCTURE
+            return TrackedFrame(frame, island=self._island, speed_um_per_s=math.inf if lost else 0.0)
         elapsed_s = max(1e-3, frame.captured_s - last.frame.captured_s)
         way_um = (shift.dx_px**2 + shift.dy_px**2) ** 0.5 * frame.um_per_px
         x_px, y_px = last.x_px + shift.dx_px, last.y_px + shift.dy_px

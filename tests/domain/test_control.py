@@ -59,6 +59,12 @@ def test_each_fault_has_its_code_and_a_reason(change, status, code):
     assert all(len(reason) > 10 for reason in verdict.reasons)
 
 
+def test_a_field_that_cannot_be_used_is_a_warning_beside_good_ones():
+    verdict = judge_control(replace(GOOD, quality_codes=("blurred", "no_tissue")), "3+", ControlLimits())
+    assert verdict.status is ControlStatus.WARNING
+    assert verdict.codes == (ControlCode.BLURRED, ControlCode.TOO_FEW)
+
+
 def test_a_level_too_weak_is_faded_too():
     verdict = judge_control(replace(GOOD, read="2+", membrane_od10=0.4), "3+", ControlLimits())
     assert {ControlCode.WRONG_LEVEL, ControlCode.FADED} <= set(verdict.codes)

@@ -115,6 +115,11 @@ def test_1_within_the_false_cells_is_undetermined():
     assert any("second reader" in reason for reason in found.reasons)
 
 
+def test_ultralow_is_for_faint_cells_alone():
+    assert case(counts_of(complete_moderate=4, incomplete_faint=1, none=495)).category is Category.UNDETERMINED
+    assert case(counts_of(complete_intense=4, incomplete_faint=40, none=456)).category is Category.ULTRALOW
+
+
 @pytest.mark.parametrize("intense", [0, 1, 4])
 def test_a_higher_class_never_turns_undetermined_into_null(intense):
     counts = counts_of(complete_intense=intense, complete_moderate=5 - intense, none=295)

@@ -223,19 +223,97 @@ def test_a_report_that_cannot_be_written_can_be_written_again(frames, analyser):
     assert tries[0].events == tries[1].events
 
 
-def test_a_fault_is_said_once_and_the_case_goes_on(frames, analyser):
+def test_every_fault_of_a_command_is_said_and_the_case_goes_on(frames, analyser):
     camera, listener, store = FakeCamera(frames["2+"]), Listener(), MemoryCaseStore()
     session = CaseSession(store.create("case-1"), analyser, SystemClock(), "reader")
     engine = LiveEngine(camera, lambda: session, listener, lambda view: 1 / 0, SystemClock(), session)
     engine.start()
     try:
         listener.wait_for("result")
-        engine.finish()
-        listener.wait_for("message", lambda item: "something unexpected" in item.text)
+        for n in (1, 2):
+            engine.finish()
+            listener.wait_for("case", lambda view: view.finished_utc is not None)
+            listener.wait_for("message", lambda item, n=n: n_faults(listener) >= n)
         engine.remove_field(8)
-        listener.wait_for("message", lambda item: "finished" in item.text)
+        listener.wait_for("message", lambda item: "is finished" in item.text)
     finally:
         engine.stop()
+
+
+def n_faults(listener: Listener) -> int:
+    return sum("something unexpected" in item.text for item in listener.told["message"])
+
+
+class Faulty:
+    """An analyser that fails on every frame, each time in other words."""
+
+    def __init__(self, analyser) -> None:
+        self.analyser, self.n = analyser, 0
+
+    def analyse(self, *_: object) -> None:
+        self.n += 1
+        raise ValueError(f"bad frame {self.n}")
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.analyser, name)
+
+
+def test_a_fault_of_every_frame_is_not_said_with_every_frame(frames, analyser):
+    faulty, listener, store = Faulty(analyser), Listener(), MemoryCaseStore()
+    session = CaseSession(store.create("case-1"), faulty, SystemClock(), "reader")
+    engine = LiveEngine(FakeCamera(frames["2+"]), lambda: session, listener, lambda view: (), SystemClock(), session)
+    engine.start()
+    try:
+        deadline = time.monotonic() + PATIENCE_S
+        while faulty.n < 10:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    finally:
+        engine.stop()
+    assert n_faults(listener) == 1
+
+
+def test_what_was_asked_before_leaving_is_still_done(frames, analyser):
+    listener, store = Listener(), MemoryCaseStore()
+    session = CaseSession(store.create("case-1"), analyser, SystemClock(), "reader")
+    engine = LiveEngine(FakeCamera(frames["2+"]), lambda: session, listener, lambda view: (), SystemClock(), session)
+    engine.start()
+    listener.wait_for("result")
+    engine.accept_field()
+    engine.finish()
+    engine.stop()
+    assert [len(view.fields) for view in listener.told["case"]][-1] == 1
+    assert listener.told["case"][-1].finished_utc is not None
+
+
+def test_a_case_that_cannot_be_opened_is_said(frames):
+    def open_case() -> CaseSession:
+        raise OSError("the share is gone")
+
+    listener = Listener()
+    engine = LiveEngine(FakeCamera(frames["2+"]), open_case, listener, lambda view: (), SystemClock())
+    engine.start()
+    try:
+        listener.wait_for("message", lambda item: "the share is gone" in item.text)
+        engine.finish()
+        listener.wait_for("message", lambda item: "no case is open" in item.text)
+    finally:
+        engine.stop()
+
+
+def test_a_driver_that_fails_at_closing_can_be_reconnected(live):
+    engine, camera, listener, _ = live
+    listener.wait_for("frame")
+    close, camera.close = camera.close, lambda: 1 / 0
+    camera.lost.set()
+    listener.wait_for("camera", lambda item: item.phase is CameraPhase.LOST)
+    camera.close = close
+    camera.lost.clear()
+    engine.reconnect()
+    deadline = time.monotonic() + PATIENCE_S
+    while [item.phase for item in listener.told["camera"]].count(CameraPhase.LIVE) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_a_flood_of_commands_is_bounded_and_said(frames, analyser):
@@ -266,5 +344,6 @@ def test_the_tracker_follows_the_tissue_and_starts_anew_after_a_jump(frames):
     elsewhere = tracker.place(Frame(np.ascontiguousarray(frames["3+"].rgb[:480, :640]), 3, 0.3, 0.25))
     assert elsewhere.island == tracked[-1].island + 1
     assert (elsewhere.x_px, elsewhere.y_px) == (0.0, 0.0)
+    assert elsewhere.speed_um_per_s > 1e6  # it jumped: nobody can say that it stood still
     tracker.forget()  # the camera was opened again: an old overlay must not be taken for one of the new picture
     assert tracker.place(Frame(views[0], 4, 0.4, 0.25)).island > elsewhere.island

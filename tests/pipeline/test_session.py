@@ -116,6 +116,8 @@ def test_the_cut_is_the_mean_of_like_readings_whatever_their_order(analyser):
     for order in (many, [*many[:-1][::-1], many[-1]]):
         cuts, from_control = cuts_in_force(default, order, limits)
         assert from_control and cuts.intense_od10 == pytest.approx(0.7)
+    for latest in (reading(None), reading(0.2)):  # an older cut must not stand in for the latest reading
+        assert cuts_in_force(default, [reading(0.7), latest], limits) == (default, False)
     assert cuts_in_force(default, [reading(0.2)], limits) == (default, False)
     assert cuts_in_force(default, [reading(0.7, status=ControlStatus.INVALID)], limits) == (default, False)
 
@@ -210,6 +212,13 @@ def test_the_same_place_twice_adds_nothing(session, frames):
     again = session.accept(replace(frames["2+"], index=1))
     assert again.counts == CellCounts()
     assert session.view.score.counts == first.counts
+
+
+def test_a_picture_too_small_to_register_still_counts_once(session, frames):
+    small = replace(frames["2+"], rgb=np.ascontiguousarray(frames["2+"].rgb[200:330, 300:430]))
+    first = session.accept(small)
+    second = session.accept(replace(small, index=1))
+    assert second.counts == CellCounts() and session.view.score.counts == first.counts
 
 
 def test_an_unusable_frame_is_refused_with_its_reasons(session, frames):
