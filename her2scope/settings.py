@@ -313,9 +313,25 @@ def home_dir() -> Path:
     return Path(os.environ.get("HER2SCOPE_HOME") or Path.home() / "her2scope")
 
 
+class _OneKeyOnce(yaml.SafeLoader):
+    """Refuses a key that is given twice: of two cuts, the one further down would win unseen."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Mapping of a node, each key once."""
+        seen = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                line = key.start_mark.line + 1
+                raise SettingsError(f"key '{key.value}' is given twice (again in line {line}). Keep one of them.")
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def _read_yaml(path: Path) -> Any:
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml.load(path.read_text(encoding="utf-8"), _OneKeyOnce)  # noqa: S506 - a SafeLoader
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}") from None
     except FileNotFoundError:
         raise SettingsError(f"{path}: no such file. Check the path.") from None
     except (OSError, UnicodeDecodeError) as error:

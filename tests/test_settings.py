@@ -59,7 +59,9 @@ def test_keys_left_out_keep_their_default(tmp_path):
     assert load_scoring(path) == ScoringSettings()
 
 
-@pytest.mark.parametrize("text", ["min_case_cells: 99.5", "cuts: 3", "guideline: [a]", "cuts: {stained_od10: .nan}"])
+@pytest.mark.parametrize(
+    "text", ["? [a, b]\n: 1", "min_case_cells: 99.5", "cuts: 3", "guideline: [a]", "cuts: {stained_od10: .nan}"]
+)
 def test_a_slip_in_scoring_is_an_error(tmp_path, text):
     path = tmp_path / "settings.yaml"
     path.write_text(text)
@@ -134,3 +136,10 @@ def test_an_impossible_value_is_named_with_its_range(tmp_path, text, says):
     with pytest.raises(SettingsError) as refusal:
         load_scoring(path)
     assert says in str(refusal.value) and "settings.yaml: " in str(refusal.value)
+
+
+def test_a_key_given_twice_is_refused(tmp_path):
+    path = tmp_path / "settings.yaml"
+    path.write_text("cuts:\n  intense_od10: 0.9\n  stained_od10: 0.1\n  intense_od10: 0.5\n")
+    with pytest.raises(SettingsError, match=r"settings.yaml: key 'intense_od10' is given twice \(again in line 4\)"):
+        load_scoring(path)
