@@ -31,10 +31,6 @@ class NotAvailableError(BadInputError):
         super().__init__(f"{what} '{name}' is not available. Available: {', '.join(known)}.")
 
 
-class EmptyOutlineError(Her2ScopeError):
-    """A cell has no outline to measure. Zero would read as "unstained", which is a finding."""
-
-
 class CameraError(Her2ScopeError):
     """A source of frames failed."""
 

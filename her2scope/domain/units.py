@@ -20,11 +20,6 @@ def checked_um_per_px(value: float) -> float:
     return value
 
 
-def um_to_px(length_um: float, um_per_px: float) -> float:
-    """Length in pixels of an image whose pixels are `um_per_px` wide."""
-    return length_um / um_per_px
-
-
 def odd_px(length_um: float, um_per_px: float, minimum: int = 3) -> int:
     """Size of a filter kernel that spans `length_um`: odd, so that it has a centre, and at least `minimum`."""
     return max(minimum, 2 * round(length_um / um_per_px / 2) + 1)
