@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PyQt6.QtCore import QModelIndex, QPersistentModelIndex, QPointF, QRect, QRectF, QSize, Qt, pyqtSignal
+from PyQt6.QtCore import QModelIndex, QPersistentModelIndex, QPointF, QRect, QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QImage, QPainter, QPen
 from PyQt6.QtWidgets import (
     QAbstractItemView,
@@ -29,8 +29,6 @@ IMAGE_ROLE = Qt.ItemDataRole.UserRole + 1
 
 class FieldsList(QListWidget):
     """Newest field last; the newest is selected when it comes, so that Delete takes back a slip."""
-
-    field_chosen = pyqtSignal(int)
 
     def __init__(self, palette: Palette, parent: QWidget | None = None) -> None:
         super().__init__(parent)
