@@ -14,8 +14,9 @@ from statistics import NormalDist
 import numpy as np
 
 from her2scope.domain.cells import CellClass, CellRule
-from her2scope.phantom.noise import Floats, Ints, normal, smooth_noise, uniform
-from her2scope.phantom.tissue import Patch, Section
+from her2scope.phantom.cells import Patch
+from her2scope.phantom.growth import Matter, Section
+from her2scope.phantom.noise import Floats, Ints, mixed_seed, normal, smooth_noise, uniform
 
 RULE = CellRule()
 """Shares of the outline that make a membrane complete, uniform or present. They are shares of antigen here; no od10 cut
@@ -55,35 +56,57 @@ class Pattern:
     """How much of a cell's expression is its flock's (0..1); the rest is its own."""
 
 
-PATTERNS: Mapping[str, Pattern] = {
-    "0": Pattern(()),
-    "ultralow": Pattern((Expression(0.026, Level.FAINT, (0.12, 0.28)),), flock_weight=0.0),
-    "1+": Pattern((Expression(0.19, Level.FAINT, (0.20, 0.50)),), flock_um=45.0, flock_weight=0.5),
-    "2+": Pattern(
-        (
-            Expression(0.36, Level.MODERATE),
-            Expression(0.12, Level.MODERATE, (0.30, 0.70)),
-            Expression(0.15, Level.FAINT, (0.20, 0.60)),
-        )
+PATTERNS: Mapping[str, tuple[Pattern, ...]] = {
+    "0": (Pattern(()),),
+    "ultralow": (Pattern((Expression(0.026, Level.FAINT, (0.12, 0.28)),), flock_weight=0.0),),
+    "1+": (
+        Pattern((Expression(0.19, Level.FAINT, (0.20, 0.50)),), flock_um=45.0, flock_weight=0.5),
+        Pattern((Expression(0.55, Level.FAINT, (0.15, 0.60)),), flock_um=90.0, flock_weight=0.6),
     ),
-    "3+": Pattern(
-        (
-            Expression(0.74, Level.INTENSE),
-            Expression(0.12, Level.MODERATE),
-            Expression(0.06, Level.MODERATE, (0.30, 0.70)),
-        )
-    ),
-    "mixed": Pattern(
-        (
-            Expression(0.055, Level.INTENSE),
-            Expression(0.06, Level.MODERATE, (0.30, 0.70)),
-            Expression(0.12, Level.FAINT, (0.20, 0.60)),
+    "2+": (
+        Pattern(
+            (
+                Expression(0.36, Level.MODERATE),
+                Expression(0.12, Level.MODERATE, (0.30, 0.70)),
+                Expression(0.15, Level.FAINT, (0.20, 0.60)),
+            )
         ),
-        flock_um=42.0,
-        flock_weight=0.9,
+        Pattern((Expression(0.72, Level.MODERATE), Expression(0.18, Level.MODERATE, (0.4, 0.8)))),
+        Pattern(  # basolateral and lateral: incomplete, moderate to intense
+            (
+                Expression(0.05, Level.MODERATE),
+                Expression(0.35, Level.MODERATE, (0.35, 0.75)),
+                Expression(0.25, Level.FAINT, (0.20, 0.60)),
+            ),
+            flock_weight=0.5,
+        ),
+    ),
+    "3+": (
+        Pattern(
+            (
+                Expression(0.74, Level.INTENSE),
+                Expression(0.12, Level.MODERATE),
+                Expression(0.06, Level.MODERATE, (0.30, 0.70)),
+            )
+        ),
+        Pattern((Expression(0.93, Level.INTENSE), Expression(0.05, Level.MODERATE))),
+    ),
+    "mixed": (
+        Pattern(
+            (
+                Expression(0.055, Level.INTENSE),
+                Expression(0.06, Level.MODERATE, (0.30, 0.70)),
+                Expression(0.12, Level.FAINT, (0.20, 0.60)),
+            ),
+            flock_um=42.0,
+            flock_weight=0.9,
+        ),
     ),
 }
-"""Cells per pattern, tuned so that the classes read back from the shared walls give the pattern's own score."""
+"""Cells per pattern, tuned so that the classes read back from the shared walls give the pattern's own score. A tissue's
+seed picks one of the variants."""
+PATCHY_SHARE = 0.06
+"""Share of walls whose antigen is one level weaker than the cell's."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,14 +148,16 @@ def true_class(share: Floats) -> CellClass:
 def express(patch: Patch, sections: tuple[Section, ...]) -> Antigen:
     """Put antigen on the walls of a patch."""
     own_level, first_angle, covered, arcs = _own_expression(patch, sections)
-    middle = (patch.wall_um[:, 1:] + patch.wall_um[:, :-1]) / 2.0
+    middle = (patch.walls.line_um[:, 1:] + patch.walls.line_um[:, :-1]) / 2.0
     levels = np.zeros(middle.shape[:2], np.int64)
     for number in (0, 1):
-        cell = patch.wall_cells[:, number]
+        cell = patch.walls.cells[:, number]
         away = middle - patch.site_um[cell][:, None]
         turn = (np.arctan2(away[..., 1], away[..., 0]) - first_angle[cell][:, None]) / (2.0 * np.pi)
         is_on = np.mod(turn * arcs[cell][:, None], 1.0) < covered[cell][:, None]
         levels = np.maximum(levels, is_on * own_level[cell][:, None])
+    weaker = uniform(patch.seed, "patchy", *patch.key[patch.walls.cells].sum(axis=1).T) < PATCHY_SHARE
+    levels -= weaker[:, None] & (levels > Level.FAINT)
     return Antigen(levels, _outline_shares(patch, levels))
 
 
@@ -142,7 +167,8 @@ def _own_expression(patch: Patch, sections: tuple[Section, ...]) -> tuple[Ints, 
     n = len(patch.key)
     level, covered = np.zeros(n, np.int64), np.zeros(n)
     for row, section in enumerate(sections):
-        pattern = PATTERNS[section.score]
+        variants = PATTERNS[section.score]
+        pattern = variants[mixed_seed("variant", patch.seed) % len(variants)]
         rank = _rank(patch, pattern)
         above = 0.0
         for item in pattern.expressions:
@@ -151,6 +177,9 @@ def _own_expression(patch: Patch, sections: tuple[Section, ...]) -> tuple[Ints, 
             level[chosen] = item.level
             covered[chosen] = (least + (most - least) * uniform(patch.seed, "covered", i, j))[chosen]
             above += item.share
+    weak = (patch.matter == Matter.NORMAL) & (uniform(patch.seed, "normal stain", i, j) < patch.habit.normal_stain)
+    level[weak] = Level.FAINT
+    covered[weak] = (0.15 + 0.7 * uniform(patch.seed, "covered", i, j))[weak]
     first_angle = 2.0 * np.pi * uniform(patch.seed, "first angle", i, j)
     arcs = 1 + (uniform(patch.seed, "arcs", i, j) < 0.35).astype(np.int64)
     return level, first_angle, covered, arcs
@@ -171,13 +200,13 @@ _NORMAL_RANK = np.array([NormalDist().cdf(value) for value in _NORMAL_AT])
 
 
 def _outline_shares(patch: Patch, levels: Ints) -> Floats:
-    pieces = np.diff(patch.wall_um, axis=1)
+    pieces = np.diff(patch.both_sides_um, axis=2)
     length_um = np.hypot(pieces[..., 0], pieces[..., 1])
     shares = np.zeros((len(patch.key), len(Level)))
     for level in Level:
-        at_level = (length_um * (levels == level)).sum(axis=1)
+        at_level = (length_um * (levels == level)[:, None]).sum(axis=2)
         for number in (0, 1):
-            shares[:, level] += np.bincount(patch.wall_cells[:, number], at_level, len(patch.key))
+            shares[:, level] += np.bincount(patch.walls.cells[:, number], at_level[:, number], len(patch.key))
     total = shares.sum(axis=1, keepdims=True)
     return np.asarray(shares / np.where(total > 0, total, 1.0))
 

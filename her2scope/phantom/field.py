@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
@@ -12,25 +11,29 @@ from typing import Any
 
 import numpy as np
 
-from her2scope.domain.cells import CellClass, CellCounts, CellKind
+from her2scope.domain.cells import CellClass, CellCounts
 from her2scope.domain.errors import BadInputError, NotAvailableError
-from her2scope.domain.false_cells import MIN_CELLS, FalseRates
-from her2scope.domain.guideline import BREAST_2023, Category, Finding
-from her2scope.domain.score import MIN_FIELD_CELLS, TooFewCells, find_score
-from her2scope.imaging.files import write_png
-from her2scope.phantom.antigen import PATTERNS, Antigen, Level, express, true_class
+from her2scope.domain.false_cells import MIN_CELLS
+from her2scope.domain.guideline import Category
+from her2scope.domain.score import MIN_FIELD_CELLS, TooFewCells
+from her2scope.imaging.files import write_mask, write_png
+from her2scope.phantom.antigen import PATTERNS, Antigen, express
+from her2scope.phantom.cells import Patch
+from her2scope.phantom.growth import TUMOURS, Matter, Section
+from her2scope.phantom.habit import draw_habit
+from her2scope.phantom.layers import MARGIN_UM, draw_layers
 from her2scope.phantom.noise import Grid, mixed_seed
-from her2scope.phantom.optics import Light, exposed, focused
+from her2scope.phantom.optics import Light, exposed, focused, read_light
+from her2scope.phantom.recipes import RECIPES
 from her2scope.phantom.run import WRONG_LEVEL, Run, make_run
-from her2scope.phantom.stain import NUCLEUS_OD10, absorb, transmitted
-from her2scope.phantom.tissue import Matter, Patch, Section, Tissue
+from her2scope.phantom.stain import absorb, transmitted
+from her2scope.phantom.tissue import Tissue
+from her2scope.phantom.truth import find_truth_score, quick_counts, truth_maps, truth_of
 from her2scope.records import RgbImage
 
 FINEST_UM_PER_PX, COARSEST_UM_PER_PX = 0.1, 1.2
 DRAWN_UM_PER_PX = 0.25
 """Fields coarser than this are drawn at a fraction of their pixels and gathered."""
-MARGIN_UM = 6.0
-"""Drawn around a region, so that no blur sees its edge."""
 SEEN_NUCLEUS_OD10 = 0.02
 """A nucleus paler than this over its surroundings cannot be seen."""
 TUMOUR_SHARE, STROMA_SHARE, GLASS_SHARE = 0.45, 0.04, 0.02
@@ -59,6 +62,8 @@ class PhantomSpec:
     stainer: str | None = None
     camera: str | None = None
     damage: str | None = None
+    recipe: str | None = None
+    """A key of `recipes.RECIPES`: a lookalike of a real field."""
 
     def __post_init__(self) -> None:
         if self.score not in PATTERNS:
@@ -85,13 +90,15 @@ class PhantomField:
 
 def render_field(spec: PhantomSpec) -> PhantomField:
     """Draw one field. The same spec gives the same bytes."""
-    run = make_run(spec.seed, spec.difficulty, spec.stainer, spec.camera, spec.damage)
+    run = make_run(spec.seed, spec.difficulty, spec.stainer, spec.camera, spec.damage, spec.recipe)
     tissue, grid = _chosen_view(spec)
     patch = tissue.patch(grid.widened(ceil(MARGIN_UM / grid.um_per_px)).bounds_um)
     antigen = express(patch, tissue.sections)
     light = focused_light(patch, antigen, run, grid)
     rgb = exposed(light, run.optics, np.random.default_rng(mixed_seed("noise", spec.seed, spec.score, spec.number)))
-    return PhantomField(rgb, truth_of(patch, antigen, run, grid), grid, patch, antigen)
+    return PhantomField(
+        rgb, truth_of(patch, antigen, run, grid, (light, read_light(rgb, run.optics))), grid, patch, antigen
+    )
 
 
 def focused_light(
@@ -104,7 +111,7 @@ def focused_light(
         return np.concatenate(halves)
     margin_px = ceil(MARGIN_UM / grid.um_per_px)
     drawn = grid.widened(margin_px).refined(reduction)
-    light = transmitted(absorb(patch, antigen, run.stain, drawn), run.stain)
+    light = transmitted(absorb(draw_layers(patch, antigen, drawn), run.stain), run.stain)
     return focused(light, run.optics, drawn.um_per_px, reduction)[margin_px:-margin_px, margin_px:-margin_px]
 
 
@@ -117,29 +124,41 @@ def _chosen_view(spec: PhantomSpec) -> tuple[Tissue, Grid]:
     section = Section("tissue", pattern)
     if spec.damage == "too_few":
         section = replace(section, nest_level=FEW_NEST_LEVEL)
-    tissue = Tissue(mixed_seed("tissue", spec.seed, spec.score, spec.number), (section,))
+    seed = mixed_seed("tissue", spec.seed, spec.score, spec.number)
+    like = RECIPES.get(spec.recipe or "")
+    habit = draw_habit(seed, spec.difficulty, like.habit if like else None)
+    if spec.damage == "too_few":  # no other growth has islands, and ducts come whatever the level is
+        habit = replace(habit, growth="nests", in_situ_ducts=0.0)
+    tissue = Tissue(seed, (section,), habit)
     grids = [Grid(5000.0 * view, 0.0, spec.um_per_px, *spec.size_wh) for view in range(VIEWS_TRIED)]
     if spec.damage == "too_few":
         few = (grid for grid in grids if 0 < _counted(tissue, grid).n_tumour < MIN_FIELD_CELLS)
         return tissue, next(few, grids[0])
-    faults = [view_fault(tissue, grid) for grid in grids]
-    right = (grid for grid, fault in zip(grids, faults, strict=True) if fault == 0 and _shows(tissue, grid, pattern))
-    return tissue, next(right, grids[int(np.argmin(faults))])
+    faults: list[float] = []
+    glass_share = 0.0 if spec.difficulty == "hard" or (like and not like.with_glass) else GLASS_SHARE
+    for grid in grids:
+        faults.append(view_fault(tissue, grid, glass_share))
+        if faults[-1] == 0 and _shows(tissue, grid, pattern):
+            return tissue, grid
+    return tissue, grids[int(np.argmin(faults))]
 
 
-def view_fault(tissue: Tissue, grid: Grid) -> float:
-    """How far (in shares of the area) a view is from what a reader would photograph; 0 where it is right."""
+def view_fault(tissue: Tissue, grid: Grid, glass_share: float = GLASS_SHARE) -> float:
+    """How far (in shares of the area) a view is from what a reader would photograph; 0 where it is right.
+
+    Hard fields need no glass: their white cannot be estimated from what is in view.
+    """
     left, top, right, bottom = grid.bounds_um
     x_um, y_um = np.meshgrid(np.arange(left, right, 8.0), np.arange(top, bottom, 8.0))
     matter, _ = tissue.matter_at(x_um, y_um)
-    wanted = {Matter.TUMOUR: TUMOUR_SHARE, Matter.STROMA: STROMA_SHARE, Matter.GLASS: GLASS_SHARE}
-    return max(0.0, *(least - float((matter == kind).mean()) for kind, least in wanted.items()))
+    wanted = ((TUMOURS, TUMOUR_SHARE), ((Matter.STROMA,), STROMA_SHARE), ((Matter.GLASS,), glass_share))
+    return max(0.0, *(least - float(np.isin(matter, kinds).mean()) for kinds, least in wanted))
 
 
 def _shows(tissue: Tissue, grid: Grid, pattern: str) -> bool:
     """Whether the field's own score is that of its pattern, where it has cells enough for one."""
     counts = _counted(tissue, grid)
-    finding = _finding(counts)
+    finding = find_truth_score(counts)
     if isinstance(finding, TooFewCells):
         return True
     if pattern == "mixed" and counts[CellClass.COMPLETE_INTENSE] < MIN_CELLS:
@@ -149,7 +168,7 @@ def _shows(tissue: Tissue, grid: Grid, pattern: str) -> bool:
 
 def _counted(tissue: Tissue, grid: Grid) -> CellCounts:
     patch = tissue.patch(grid.bounds_um)
-    return _counts(_cells(patch, express(patch, tissue.sections), make_run(0), grid))
+    return quick_counts(patch, express(patch, tissue.sections), grid)
 
 
 EXPECTED = {
@@ -161,93 +180,6 @@ EXPECTED = {
     "mixed": ("2+", Category.EQUIVOCAL),
 }
 """Score and category that a field of each pattern has by the guideline."""
-
-
-# ---- truth --------------------------------------------------------------------------------------------------------
-
-
-def truth_of(patch: Patch, antigen: Antigen, run: Run, grid: Grid, image: str = "") -> dict[str, Any]:
-    """Truth of the field that `grid` shows.
-
-    Counted are tumour cells whose nucleus can be seen and whose outline lies in the picture: a cell without a nucleus
-    is no finding of any reader, so it is listed (`visible: false`) and neither counted nor held against a program.
-    Score and category are the tissue's own: no limit of scale is applied to them.
-    """
-    cells = _cells(patch, antigen, run, grid)
-    counts = _counts(cells)
-    finding = _finding(counts)
-    reasons = {
-        "blurred": "blurred: the field was drawn out of focus",
-        "over_exposed": "over_exposed: the field was drawn with its pale parts clipped",
-    }
-    unusable = reasons.get(run.damage or "")
-    scored = finding if isinstance(finding, Finding) and unusable is None else None
-    shares = counts.shares_percent() if unusable is None else None
-    found = finding.reasons if isinstance(finding, Finding) else (str(finding),)
-    return {
-        "image": image,
-        "um_per_px": grid.um_per_px,
-        "usable": unusable is None,
-        "reasons": [unusable] if unusable else list(found),
-        "n_tumour": counts.n_tumour,
-        "n_other": counts.n_other,
-        "shares_percent": None if shares is None else {name.value: round(share, 4) for name, share in shares.items()},
-        "score": scored.score if scored else None,
-        "category": scored.category.value if scored else Category.UNDETERMINED.value,
-        "cells": cells,
-        "run": run.as_mapping(),
-    }
-
-
-def _finding(counts: CellCounts) -> Finding | TooFewCells:
-    return find_score(counts, BREAST_2023, FalseRates(), DRAWN_UM_PER_PX, MIN_FIELD_CELLS)
-
-
-def _counts(cells: Sequence[dict[str, Any]]) -> CellCounts:
-    counted = [cell["class"] for cell in cells if cell["visible"] and not cell["edge"]]
-    return CellCounts.of(None if name is None else CellClass(name) for name in counted)
-
-
-def _cells(patch: Patch, antigen: Antigen, run: Run, grid: Grid) -> list[dict[str, Any]]:
-    """Truth cells whose nucleus (or middle, where the section holds no nucleus) lies in the picture."""
-    nuclei = patch.nuclei
-    bare = patch.is_whole & patch.is_tumour()
-    bare[nuclei.cell] = False
-    rows = np.concatenate([nuclei.cell, np.nonzero(bare)[0]])
-    centres_um = np.concatenate([nuclei.xy_um, patch.centre_um[bare]])
-    radii_um = np.concatenate([np.sqrt(nuclei.axes_um.prod(axis=1)), np.zeros(int(bare.sum()))])
-    kinds = [*nuclei.kind, *[NO_NUCLEUS] * int(bare.sum())]
-    corner_px = (grid.width - 0.5, grid.height - 0.5)
-    centres_px = grid.to_px(centres_um)
-    shown = ((centres_px >= -0.5) & (centres_px < corner_px)).all(axis=1)
-    intensity = np.array([run.stain.wall_od10(level) for level in Level])[antigen.median_level()]
-    completeness = antigen.completeness()
-
-    def cell(place: int) -> dict[str, Any]:
-        row, is_tumour = int(rows[place]), kinds[place] in ("tumour", NO_NUCLEUS)
-        around_um = patch.outline_um(row) if is_tumour else centres_um[place] + radii_um[place] * _BOX
-        around_px = grid.to_px(around_um)
-        return {
-            "x_px": round(float(centres_px[place, 0]), 3),
-            "y_px": round(float(centres_px[place, 1]), 3),
-            "nucleus_radius_um": round(float(radii_um[place]), 3),
-            "kind": (CellKind.TUMOUR if is_tumour else CellKind.OTHER).value,
-            "edge": bool((around_px < -0.5).any() or (around_px > corner_px).any()),
-            "visible": _can_be_seen(kinds[place], run),
-            "completeness": round(float(completeness[row]), 4) if is_tumour else 0.0,
-            "intensity_od10": round(float(intensity[row]), 4) if is_tumour else 0.0,
-            "class": true_class(antigen.share[row]).value if is_tumour else None,
-        }
-
-    return [cell(int(place)) for place in np.nonzero(shown)[0]]
-
-
-def _can_be_seen(kind: str, run: Run) -> bool:
-    return kind != NO_NUCLEUS and run.stain.haematoxylin_gain * NUCLEUS_OD10[kind][0] >= SEEN_NUCLEUS_OD10
-
-
-NO_NUCLEUS = "none"
-_BOX = np.array([(-1.0, -1.0), (1.0, 1.0)])
 
 
 # ---- files --------------------------------------------------------------------------------------------------------
@@ -264,8 +196,13 @@ def render_fields(
     stainer: str | None = None,
     camera: str | None = None,
     damage: str | None = None,
+    recipe: str | None = None,
+    with_maps: bool = False,
 ) -> list[Path]:
     """Write `field_000.png` and its truth `field_000.json` and so on, each aside and then renamed.
+
+    With `with_maps` also `field_000_nucleus.png`, `_cell.png` (16 bit: place in the truth's `cells` plus 1),
+    `_membrane.png` and `_region.png` (8 bit: codes of `antigen.Level` and `growth.Matter`).
 
     Returns
     -------
@@ -280,9 +217,10 @@ def render_fields(
     if n < 1:
         raise BadInputError(f"{n} fields cannot be drawn. Ask for one or more.")
     specs = [
-        PhantomSpec(score, seed, number, size_wh, um_per_px, difficulty, stainer, camera, damage) for number in range(n)
+        PhantomSpec(score, seed, number, size_wh, um_per_px, difficulty, stainer, camera, damage, recipe)
+        for number in range(n)
     ]
-    make_run(seed, difficulty, stainer, camera, damage)  # a wrong name is refused before anything is written
+    make_run(seed, difficulty, stainer, camera, damage, recipe)  # a wrong name is refused before anything is written
     if out_dir.is_dir() and any(out_dir.glob("field_*.png")):
         raise BadInputError(f"{out_dir}: already holds fields. Choose an empty folder, so that none is overwritten.")
     paths = []
@@ -291,6 +229,10 @@ def render_fields(
         drawn = render_field(spec)
         write_png(path, drawn.rgb)
         _write_json(path.with_suffix(".json"), {**drawn.truth, "image": path.name})
+        if with_maps:
+            maps = truth_maps(drawn.patch, drawn.antigen, drawn.grid)
+            for name in ("nucleus", "cell", "membrane", "region"):
+                write_mask(path.with_name(f"{path.stem}_{name}.png"), getattr(maps, name))
         paths.append(path)
     return paths
 

@@ -124,4 +124,4 @@ def _steps(start_um: float, um_per_px: float, n: int, wavelength_um: float) -> t
 
 def _ease(share: Floats) -> Floats:
     """Perlin's fade curve: without kinks in slope and curvature at the lattice points."""
-    return np.asarray(share**3 * (share * (share * 6.0 - 15.0) + 10.0))
+    return np.asarray(share * share * share * (share * (share * 6.0 - 15.0) + 10.0))

@@ -4,38 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from her2scope.domain.errors import NotAvailableError
 from her2scope.phantom.noise import mixed_seed
 from her2scope.phantom.optics import Optics
-from her2scope.phantom.stain import Stain, fit
+from her2scope.phantom.ranges import HUE_SHIFTS_DEG, OPTICS, STAINS, drawn
+from her2scope.phantom.recipes import RECIPES, Recipe
+from her2scope.phantom.stain import Stain, turned, vector_of
 from her2scope.settings import Calibration, Vector
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Difficulty:
-    """Size of what makes a field hard to read."""
-
-    haze_od10: float
-    leak_share: float
-    counterstain: float
-    blur_um: float
-    electrons: float
-    granularity: float
-    shading: float
-    ghost_share: float
-
-
-DIFFICULTIES: Mapping[str, Difficulty] = {
-    "easy": Difficulty(0.02, 0.05, 1.15, 0.06, 40_000.0, 0.20, 0.02, 0.0),
-    "usual": Difficulty(0.06, 0.10, 1.0, 0.14, 12_000.0, 0.34, 0.06, 0.08),
-    "hard": Difficulty(0.13, 0.20, 0.65, 0.32, 3_500.0, 0.42, 0.14, 0.25),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +31,19 @@ class Stainer:
 
 STAINERS: Mapping[str, Stainer] = {
     "alpha": Stainer(1.0, 1.0, Calibration().dab_vector, Calibration().haematoxylin_vector),
-    "beta": Stainer(0.92, 1.15, (0.29, 0.55, 0.78), (0.72, 0.63, 0.29)),
-    "gamma": Stainer(1.08, 0.90, (0.31, 0.53, 0.79), (0.76, 0.58, 0.30)),
+    "beta": Stainer(0.92, 1.15, vector_of(72.0, 30.0), vector_of(28.0, 36.0)),
+    "gamma": Stainer(1.08, 0.90, vector_of(68.0, 32.0), vector_of(31.0, 38.0)),
+    "delta": Stainer(1.0, 1.0, vector_of(77.0, 27.0), vector_of(20.0, 35.0)),
 }
-"""From Ruifrok and Johnston's hues (alpha) to the bluer ones of our real camera fields (gamma)."""
+"""Ruifrok and Johnston's hues (alpha), and those of the purest places of real fields: DAB where it is strongest, and
+haematoxylin where there is no DAB. Weak stain looks otherwise, since there is some of the other in it."""
 CAMERAS: Mapping[str, tuple[str, float]] = {
     "linear": ("linear", 0.0),
-    "sharp": ("linear", 0.9),
-    "soft": ("gamma:1.2", 0.3),
+    "sharp": ("linear", 1.0),
+    "soft": ("gamma:1.2", 0.5),
     "srgb": ("srgb", 0.0),
 }
-"""Invented cameras: response and sharpening."""
+"""Invented cameras: response, and how much of the difficulty's sharpening they do."""
 SEED_CAMERAS = ("linear", "sharp", "soft")
 """What a seed chooses from. Our real camera fields, read as linear, show the od10 of `stain.WALL_OD10`: the contrast
 curve of such cameras undoes their encoding. A plain sRGB one gives paler pictures; it has to be asked for."""
@@ -90,6 +73,7 @@ class Run:
     camera: str
     difficulty: str
     damage: str | None
+    recipe: str | None = None
     stain: Stain = field(default_factory=Stain)
     optics: Optics = field(default_factory=Optics)
 
@@ -101,6 +85,7 @@ class Run:
             "lot": self.lot,
             "camera": self.camera,
             "difficulty": self.difficulty,
+            "recipe": self.recipe,
             "damage": self.damage,
             "response": self.optics.response,
             "white_rgb": [round(value, 2) for value in self.optics.white_rgb()],
@@ -115,42 +100,72 @@ def make_run(
     stainer: str | None = None,
     camera: str | None = None,
     damage: str | None = None,
+    recipe: str | None = None,
 ) -> Run:
     """Run of a seed. A stainer or camera that is named replaces the one that the seed would choose."""
-    size = _known("difficulty", difficulty, DIFFICULTIES)
+    like = _known("recipe", recipe, RECIPES) if recipe else Recipe("", "")
     rng = np.random.default_rng(mixed_seed("run", seed))
     # Drawn whether named or not: everything else of the run stays the same.
     drawn_stainer, drawn_camera = str(rng.choice(list(STAINERS))), str(rng.choice(SEED_CAMERAS))
     stainer, camera = stainer or drawn_stainer, camera or drawn_camera
-    machine = _known("stainer", stainer, STAINERS)
-    response, sharpening = _known("camera", camera, CAMERAS)
     lot = f"{rng.integers(10_000, 99_999)}"
-    stain = Stain(
-        haematoxylin_vector=_varied(machine.haematoxylin_vector, rng),
-        dab_vector=_varied(machine.dab_vector, rng),
-        dab_gain=machine.dab_gain * rng.uniform(0.92, 1.08),
-        haematoxylin_gain=machine.haematoxylin_gain * rng.uniform(0.9, 1.1) * size.counterstain,
-        haze_od10=size.haze_od10 * rng.uniform(0.7, 1.3),
-        leak_share=size.leak_share * rng.uniform(0.7, 1.3),
-        granularity=size.granularity,
-        ghost_share=size.ghost_share,
-    )
-    white, blue = rng.uniform(0.85, 0.92), rng.uniform(-0.03, 0.05)
-    optics = Optics(
-        response=response,
-        lamp_rgb=(white - blue, white, white + blue),
-        shading=size.shading,
-        lamp_centre=(rng.uniform(0.35, 0.65), rng.uniform(0.35, 0.65)),
-        blur_um=size.blur_um,
-        electrons=size.electrons,
-        sharpening=sharpening,
-    )
-    run = Run(seed, stainer, lot, camera, difficulty, damage, stain, optics)
+    stain = _stain(_known("stainer", stainer, STAINERS), difficulty, np.random.default_rng(mixed_seed("stain", seed)))
+    optics = _optics(_known("camera", camera, CAMERAS), difficulty, np.random.default_rng(mixed_seed("optics", seed)))
+    stain, optics = replace(stain, **like.stain), replace(optics, **like.optics)
+    run = Run(seed, stainer, lot, camera, difficulty, damage, recipe, stain, optics)
     return run if damage is None else _damaged(run, damage)
 
 
-def _varied(vector: Vector, rng: np.random.Generator) -> Vector:
-    return fit(vector, rng.normal(0.0, 0.015, 3))
+def _stain(machine: Stainer, difficulty: str, rng: np.random.Generator) -> Stain:
+    values = drawn(STAINS, difficulty, rng)
+    values["dab_gain"] *= machine.dab_gain
+    values["haematoxylin_gain"] *= machine.haematoxylin_gain
+    shift = HUE_SHIFTS_DEG[difficulty]
+    haematoxylin, dab = (
+        turned(vector, *rng.uniform(-shift, shift, 2)) for vector in (machine.haematoxylin_vector, machine.dab_vector)
+    )
+    return Stain(haematoxylin_vector=haematoxylin, dab_vector=dab, **values)
+
+
+def _optics(camera: tuple[str, float], difficulty: str, rng: np.random.Generator) -> Optics:
+    response, sharpened = camera
+    values = drawn(OPTICS, difficulty, rng)
+    white, red, blue = (values.pop(name) for name in ("white", "red_cast", "blue_cast"))
+    lamp_centre = (float(rng.uniform(0.35, 0.65)), float(rng.uniform(0.35, 0.65)))
+    values["sharpening"] = sharpened * values.get("sharpening", 0.9)
+    axial_um, lateral_px = values.pop("axial_blur_um", 0.0), values.pop("lateral", 0.0)
+    tilt, direction = values.pop("lamp_tilt", 0.0), rng.uniform(0.0, 2.0 * np.pi)
+    if difficulty != "easy":
+        values |= _extras(difficulty == "hard", rng)
+    return Optics(
+        response=response,
+        lamp_rgb=(white * (1.0 + red), white, white * (1.0 + blue)),
+        lamp_centre=lamp_centre,
+        axial_um=(0.6 * axial_um, 0.0, axial_um),
+        lateral_px=(-lateral_px, lateral_px),
+        lamp_tilt=(float(tilt * np.cos(direction)), float(tilt * np.sin(direction))),
+        **values,
+    )
+
+
+def _extras(is_hard: bool, rng: np.random.Generator) -> dict[str, Any]:
+    """What a camera has or has not, and what lies in the light path."""
+    rare = 1.0 if is_hard else 0.25
+    low, high = (35, 92) if is_hard else (60, 92)
+    compressed, quality = rng.random() < 0.85, int(rng.integers(low, high))
+    dust = int(rng.integers(1, 8)) if rng.random() < 0.4 * rare else 0
+    return {
+        "bayer": bool(rng.random() < 0.5),
+        "sharpening_luma": bool(rng.random() < 0.67),
+        "halo_limit": float(rng.uniform(20.0, 60.0)) if rng.random() < 0.3 else 255.0,
+        "jpeg_quality": quality if compressed else 0,
+        "dust": dust,
+        "dust_seed": int(rng.integers(1 << 30)),
+        "bubbles": int(rng.random() < 0.03 * rare),
+        "ink": int(rng.random() < 0.03 * rare),
+        "tilt_px": float(rng.uniform(0.0, 1.5)) if rng.random() < 0.3 * rare else 0.0,
+        "tilt_towards_deg": float(rng.uniform(0.0, 360.0)),
+    }
 
 
 def _damaged(run: Run, damage: str) -> Run:
