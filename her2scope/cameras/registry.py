@@ -20,6 +20,8 @@ from her2scope.settings import Calibration
 PHANTOM_SIZE_WH = (1280, 1024)
 PHANTOM_SCORE = "2+"
 PHANTOM_OBJECTIVE = "40x"
+PHANTOM_DIFFICULTY = "easy"
+"""Until a network reads harder ones: thresholds do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,21 +125,26 @@ def _phantom(rest: str, options: SourceOptions) -> CameraSource:
     from her2scope.phantom.microscope import PhantomMicroscope
 
     score, _, query = rest.partition("?")
+    seed, difficulty = _phantom_query(query, options.seed)
     return PhantomMicroscope(
-        seed=_phantom_seed(query, options.seed),
+        seed=seed,
+        difficulty=difficulty,
         size_wh=options.size_wh or PHANTOM_SIZE_WH,
         score=score or PHANTOM_SCORE,
         objective=options.objective or PHANTOM_OBJECTIVE,
     )
 
 
-def _phantom_seed(query: str, default: int) -> int:
-    """Seed of `phantom:3+?seed=7`."""
+def _phantom_query(query: str, default_seed: int) -> tuple[int, str]:
+    """Seed and difficulty of `phantom:3+?seed=7&difficulty=hard`."""
     given = dict(parse_qsl(query, keep_blank_values=True))
-    value = given.pop("seed", str(default))
-    if given or not value.isdecimal():
-        raise BadInputError(f"'phantom:...?{query}' is not understood. Give a seed only, such as phantom:3+?seed=7.")
-    return int(value)
+    seed, difficulty = given.pop("seed", str(default_seed)), given.pop("difficulty", PHANTOM_DIFFICULTY)
+    if given or not seed.isdecimal():
+        raise BadInputError(
+            f"'phantom:...?{query}' is not understood. Give a seed and a difficulty, such as"
+            " phantom:3+?seed=7&difficulty=hard."
+        )
+    return int(seed), difficulty
 
 
 _FACTORIES: dict[str, Callable[[str, SourceOptions], CameraSource]] = {
