@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from her2scope.domain.errors import BadInputError
 from her2scope.domain.score import TooFewCells
 from her2scope.imaging.opencv import cv2
-from her2scope.overlays.model import CellMark, OverlaySelection, legend_entries, mark_of
+from her2scope.overlays.model import CellMark, LegendEntry, OverlaySelection, legend_entries, mark_of
 from her2scope.overlays.palette import Palette, Rgb, halo, marker_polygon
 from her2scope.records import FAINT, INTENSE, Cell, FieldResult, Mask, RgbImage
 
@@ -235,8 +235,15 @@ MIN_LEGEND_PX, MAX_LEGEND_PX = 14, 34
 
 def draw_legend(result: FieldResult, palette: Palette, width_px: int) -> RgbImage:
     """Strip `width_px` wide that names every class with its share and says the field's reference score."""
+    return legend_strip(legend_entries(palette, result.counts.shares_percent()), width_px, _score_text(result))
+
+
+def legend_strip(legend: Sequence[LegendEntry], width_px: int, title: str = "") -> RgbImage:
+    """Strip `width_px` wide with the entries, after a title where there is one. OpenCV's fonts have ASCII only."""
+    entries: list[tuple[str, CellMark | None]] = [(title, None)] if title else []
+    for entry in legend:
+        entries.append((entry.words, CellMark(entry.colour, entry.marker, entry.hollow, tumour=True, filled=False)))
     row_px = int(np.clip(width_px / 45, MIN_LEGEND_PX, MAX_LEGEND_PX))
-    entries = _legend_lines(result, palette)
     widest = max(_text_px(text, row_px) + (2 * row_px if mark else row_px) for text, mark in entries)
     columns = int(np.clip(width_px // widest, 1, len(entries)))
     rows = -(-len(entries) // columns)
@@ -259,14 +266,6 @@ def draw_annotated(
     """Overlay with the legend below it, as one picture."""
     overlay = draw_overlay(rgb, result, palette, selection, counted)
     return np.vstack([overlay, draw_legend(result, palette, overlay.shape[1])])
-
-
-def _legend_lines(result: FieldResult, palette: Palette) -> list[tuple[str, CellMark | None]]:
-    """Text and marker per entry. OpenCV's fonts have ASCII only."""
-    lines: list[tuple[str, CellMark | None]] = [(_score_text(result), None)]
-    for entry in legend_entries(palette, result.counts.shares_percent()):
-        lines.append((entry.words, CellMark(entry.colour, entry.marker, entry.hollow, tumour=True, filled=False)))
-    return lines
 
 
 def _score_text(result: FieldResult) -> str:

@@ -1,0 +1,35 @@
+"""The window of `her2scope phantom beside`: opened, and left in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PyQt6.QtWidgets import QApplication
+
+from her2scope.app.beside import BesideRequest
+from her2scope.phantom.compare.sheets import Piece
+from her2scope.ui.beside_window import BesideWindow
+from her2scope.ui.theme import apply_theme
+
+PATIENCE_S = 10.0
+"""For a phantom that is being drawn when the window closes: the program should not end under its thread."""
+
+
+def show_beside(request: BesideRequest, reals: Sequence[Piece]) -> None:
+    """Open the window and stay until it is closed."""
+    found = QApplication.instance()
+    app = found if isinstance(found, QApplication) else QApplication(["her2scope"])
+    app.setApplicationName("her2scope")
+    apply_theme(app)
+    window = BesideWindow(reals, request.choice, truth=request.truth)
+    window.resize(1440, 820)
+    window.show()
+    if request.shown_um_per_px is None:
+        window.fill()
+    else:
+        window.show_scale(request.shown_um_per_px)
+    try:
+        app.exec()
+    finally:
+        window.close()
+        window.drawer.wait(PATIENCE_S)

@@ -1,0 +1,1 @@
+"""Phantom pictures beside real ones: nuisances measured on both, a realism test, sheets to look at."""
