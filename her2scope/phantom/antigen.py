@@ -71,7 +71,6 @@ PATTERNS: Mapping[str, tuple[Pattern, ...]] = {
                 Expression(0.15, Level.FAINT, (0.20, 0.60)),
             )
         ),
-        Pattern((Expression(0.72, Level.MODERATE), Expression(0.18, Level.MODERATE, (0.4, 0.8)))),
         Pattern(  # basolateral and lateral: incomplete, moderate to intense
             (
                 Expression(0.05, Level.MODERATE),
@@ -80,6 +79,7 @@ PATTERNS: Mapping[str, tuple[Pattern, ...]] = {
             ),
             flock_weight=0.5,
         ),
+        Pattern((Expression(0.72, Level.MODERATE), Expression(0.18, Level.MODERATE, (0.4, 0.8)))),
     ),
     "3+": (
         Pattern(
@@ -104,7 +104,7 @@ PATTERNS: Mapping[str, tuple[Pattern, ...]] = {
     ),
 }
 """Cells per pattern, tuned so that the classes read back from the shared walls give the pattern's own score. A tissue's
-seed picks one of the variants."""
+seed picks one of the variants, of which the last is the most even."""
 PATCHY_SHARE = 0.06
 """Share of walls whose antigen is one level weaker than the cell's."""
 
@@ -168,7 +168,8 @@ def _own_expression(patch: Patch, sections: tuple[Section, ...]) -> tuple[Ints, 
     level, covered = np.zeros(n, np.int64), np.zeros(n)
     for row, section in enumerate(sections):
         variants = PATTERNS[section.score]
-        pattern = variants[mixed_seed("variant", patch.seed) % len(variants)]
+        drawn = mixed_seed("variant", patch.seed) % len(variants)
+        pattern = variants[-1] if section.is_control else variants[drawn]
         rank = _rank(patch, pattern)
         above = 0.0
         for item in pattern.expressions:

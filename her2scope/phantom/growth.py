@@ -51,6 +51,8 @@ class Section:
     """Left, top, right, bottom; None: it covers the whole slide."""
     nest_level: float = -0.14
     """Level of the nest field above which tissue is tumour: lower means more tumour."""
+    is_control: bool = False
+    """Chosen for its evenness: it carries the last, the most even, of its pattern's variants."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -264,7 +264,7 @@ def _sections(score: str, case_um: tuple[float, float]) -> tuple[Section, ...]:
     """Controls in a row along the top, the case below them."""
     width, height = CONTROL_UM
     controls = [
-        Section(name, pattern, _box(GAP_UM + k * (width + GAP_UM), GAP_UM, width, height), CONTROL_NEST_LEVEL)
+        Section(name, pattern, _box(GAP_UM + k * (width + GAP_UM), GAP_UM, width, height), CONTROL_NEST_LEVEL, True)
         for k, (name, pattern) in enumerate(CONTROLS.items())
     ]
     return (*controls, Section("tissue", score, _box(GAP_UM, 2 * GAP_UM + height, *case_um)))

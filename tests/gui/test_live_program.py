@@ -48,7 +48,7 @@ class CloseWhen:
 def test_the_demo_does_the_whole_job_in_its_window(qapp, tmp_path):
     out = tmp_path / "report"
     closer = CloseWhen(lambda window: (out / "report.json").exists())
-    request = LiveRequest(source="phantom:3+?seed=1", demo=DemoRequest(False, out, "3+", 1, 2))
+    request = LiveRequest(source="phantom:3+?seed=2", demo=DemoRequest(False, out, "3+", 2, 2))
     assert run_live(request) == 0
     assert closer.seen
     found = json.loads((out / "report.json").read_text())

@@ -17,7 +17,7 @@ SIZE_WH = (640, 480)
 
 @pytest.fixture(scope="module")
 def field() -> np.ndarray:
-    return render_field(PhantomSpec(score="2+", seed=3, size_wh=SIZE_WH)).rgb
+    return render_field(PhantomSpec("2+", 3, size_wh=SIZE_WH, difficulty="easy")).rgb
 
 
 def judge(rgb: np.ndarray, um_per_px: float = 0.25, **more: float):

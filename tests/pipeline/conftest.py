@@ -36,7 +36,7 @@ def analyser() -> FieldAnalyser:
 
 
 def phantom_frame(score: str, number: int = 0, seed: int = 21, **more: object) -> Frame:
-    field = render_field(PhantomSpec(score=score, seed=seed, number=number, camera="linear", **more))
+    field = render_field(PhantomSpec(score, seed, number, difficulty="easy", camera="linear", **more))
     return Frame(field.rgb, number, 0.0, 0.25, name=f"{score}_{number}.png")
 
 

@@ -46,7 +46,7 @@ def n_inside(result: FieldResult) -> int:
 
 @pytest.fixture(scope="module")
 def seamless() -> np.ndarray:
-    return render_field(PhantomSpec(score="2+", seed=21, camera="linear", size_wh=(1560, 480))).rgb
+    return render_field(PhantomSpec("2+", 21, size_wh=(1560, 480), difficulty="easy", camera="linear")).rgb
 
 
 @pytest.fixture(scope="module")

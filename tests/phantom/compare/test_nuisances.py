@@ -13,7 +13,7 @@ from her2scope.cli import main
 from her2scope.domain.errors import BadInputError, UnreadableImageError
 from her2scope.imaging.files import write_png
 from her2scope.imaging.opencv import cv2
-from her2scope.phantom import nuisance_table
+from her2scope.phantom.compare import nuisance_table
 from her2scope.phantom.compare.measures import (
     Marks,
     band_rms,
@@ -288,7 +288,7 @@ def test_pictures_are_drawn_in_order_by_two_processes() -> None:
 
 
 def test_the_list_of_real_pictures_is_measured(shared_data: Path) -> None:
-    fields = read_list(Path(__file__).parents[2] / "scripts" / "real_fields.csv", shared_data)
+    fields = read_list(Path(__file__).parents[3] / "scripts" / "real_fields.csv", shared_data)
     assert all(field.path.is_file() for field in fields)
     by_recipe: dict[str, Any] = {field.recipe: field for field in fields if field.um_per_px == 0.25}
     haze, edged = (measure(by_recipe[name].read(), 0.25) for name in ("haze", "sharpened"))

@@ -15,7 +15,7 @@ from her2scope.domain.errors import BadInputError, NotAvailableError
 from her2scope.imaging.files import read_rgb, write_png
 from her2scope.imaging.opencv import cv2
 from her2scope.overlays.palette import SAFE
-from her2scope.phantom import sheets
+from her2scope.phantom.compare import sheets
 from her2scope.phantom.compare.sheets import (
     GAP_PX,
     LEAST_TILE_PX,
