@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from her2scope.domain.errors import BadInputError
 
 DONE, NEGATIVE, WRONG_USE = 0, 1, 2
+DIFFICULTIES = ("easy", "usual", "hard")
 PHANTOM_SCORES = ("0", "ultralow", "1+", "2+", "3+", "mixed")
 
 
@@ -56,7 +57,7 @@ def scale(text: str) -> float:
 def count(text: str) -> int:
     """A number of things, 1 or more."""
     if not text.isdecimal() or not 1 <= int(text) <= 100_000:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of fields. Give 1 or more.")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 1 to 100000.")
     return int(text)
 
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from her2scope.cli.arguments import DONE, PHANTOM_SCORES, OneLineParser, count, length, say, scale, size
+from her2scope.cli.arguments import DIFFICULTIES, DONE, PHANTOM_SCORES, OneLineParser, count, length, say, scale, size
 
 
 def add_phantom(commands: argparse._SubParsersAction[OneLineParser]) -> None:
@@ -22,7 +22,7 @@ def add_phantom(commands: argparse._SubParsersAction[OneLineParser]) -> None:
     render.add_argument("--seed", type=int, default=0, metavar="S", help="one seed fixes one staining run")
     render.add_argument("--size", type=size, default=(1280, 720), metavar="WxH")
     render.add_argument("--um-per-px", type=scale, default=0.25, metavar="X")
-    render.add_argument("--difficulty", default="usual", choices=("easy", "usual", "hard"))
+    render.add_argument("--difficulty", default="usual", choices=DIFFICULTIES)
     render.add_argument("--stainer", metavar="NAME")
     render.add_argument("--camera", metavar="NAME")
     render.add_argument("--damage", metavar="CODE", help="a control damaged as a lab would see it, such as faded")
@@ -39,7 +39,7 @@ def _add_shards(actions: argparse._SubParsersAction[OneLineParser]) -> None:
     shards.add_argument("--out", type=Path, required=True, metavar="DIR", help="empty, or the same set; 3.8 MB a tile")
     shards.add_argument("--tiles", type=count, required=True, metavar="N")
     shards.add_argument("--seed", type=int, default=0, metavar="S", help="another seed, other tissues")
-    shards.add_argument("--difficulty", default="hard", choices=("easy", "usual", "hard"), help="of the tissue")
+    shards.add_argument("--difficulty", default="hard", choices=DIFFICULTIES, help="of the tissue")
     shards.add_argument("--workers", type=count, metavar="W", help="processes (default: one for each core)")
     shards.add_argument("--um-per-px", type=scale, default=0.25, metavar="X", help="0.25 (default), 0.167 or 0.125")
     shards.add_argument("--tile-um", type=length, default=128.0, metavar="L", help="side of a sample (default 128)")
@@ -55,7 +55,7 @@ def _add_beside(actions: argparse._SubParsersAction[OneLineParser]) -> None:
     )  # fmt: skip
     beside.add_argument("--score", choices=PHANTOM_SCORES, help="of the phantoms (default: the recipe's, else 2+)")
     beside.add_argument("--recipe", metavar="NAME", help="lookalike of a real field, such as haze")
-    beside.add_argument("--difficulty", default="usual", choices=("easy", "usual", "hard"))
+    beside.add_argument("--difficulty", default="usual", choices=DIFFICULTIES)
     beside.add_argument("--seed", type=int, default=0, metavar="S", help="of the first phantom (default 0)")
     beside.add_argument("--show-um-per-px", type=scale, metavar="Y", help="scale that both are shown at")
     beside.add_argument("--crop-um", type=length, metavar="W", help="side of a crop (in a sheet: default 120)")

@@ -32,7 +32,7 @@ class DrawAhead:
     def start(self) -> None:
         """Begin to draw."""
         with self._changed:
-            if self._thread is not None:
+            if self._thread is not None and self._thread.is_alive():
                 return
             self._stopped = False
             self._aims += 1

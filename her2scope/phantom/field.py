@@ -34,8 +34,6 @@ from her2scope.records import RgbImage
 FINEST_UM_PER_PX, COARSEST_UM_PER_PX = 0.1, 1.2
 DRAWN_UM_PER_PX = 0.25
 """Fields coarser than this are drawn at a fraction of their pixels and gathered."""
-SEEN_NUCLEUS_OD10 = 0.02
-"""A nucleus paler than this over its surroundings cannot be seen."""
 TUMOUR_SHARE, STROMA_SHARE, GLASS_SHARE = 0.45, 0.04, 0.02
 """Least of a field's area: what a reader would photograph, with cells that must stay unstained, and with empty glass
 from which white can be estimated."""

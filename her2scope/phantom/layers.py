@@ -39,7 +39,7 @@ NUCLEUS_OD10: Mapping[str, tuple[float, float]] = {
     "ghost": (0.07, 0.17),
 }
 """Haematoxylin of the palest and darkest nucleus of each kind, in a run of usual strength."""
-REACH_UM = 30.0
+REACH_UM = 40.0
 """No cell, wall or nucleus is farther across."""
 MARGIN_UM = 8.0
 """Drawn around a region, so that no blur sees its edge."""
@@ -49,6 +49,8 @@ SLOW_UM = 3000.0
 EDGE_UM = 3.0
 """How far the edge of tissue reaches in, deviation of a Gaussian."""
 Fixed = NDArray[np.int32]
+SMOOTH_FILL_PX, HARD_FILL_PX = 0.64, 0.47
+"""How far OpenCV's filling, with smooth and with hard edges, goes beyond an outline (measured on discs)."""
 _PER_OD10 = 200.0
 """Grey levels per od10 while shapes are drawn in 8 bits."""
 _SHIFT = 4
@@ -326,7 +328,7 @@ def _nuclei_planes(nuclei: Nuclei, grid: Grid, is_sharp: bool) -> tuple[Plane, P
     """Haematoxylin of nuclei in focus or not, and the share of nucleus: a dark rim, paler inside, nucleoli."""
     plane, cover = (np.zeros((grid.height, grid.width), np.uint8) for _ in range(2))
     near = np.nonzero(_near(grid, nuclei.xy_um) & ((nuclei.kind != "ghost") == is_sharp))[0]
-    outlines_um = nucleus_outlines_um(nuclei, near)
+    outlines_um = nucleus_outlines_um(nuclei, near, SMOOTH_FILL_PX * grid.um_per_px)
     middles_um = nuclei.xy_um[near][:, None]
     short_um = nuclei.axes_um[near, 1][:, None, None]
     inner = np.clip(1.0 - 0.55 / np.maximum(short_um, 1.0), 0.5, 0.9)
@@ -359,11 +361,14 @@ def _draw_nucleoli(plane: Mask, grid: Grid, nuclei: Nuclei, row: int, value: flo
 _TURN = np.linspace(0.0, 2.0 * np.pi, 32, endpoint=False)
 
 
-def nucleus_outlines_um(nuclei: Nuclei, rows: Ints) -> Floats:
-    """Outlines `(N, 32, 2)` of nuclei: ellipses with dents that leave the centre of gravity where it is."""
+def nucleus_outlines_um(nuclei: Nuclei, rows: Ints, within_um: float = 0.0) -> Floats:
+    """Outlines `(N, 32, 2)` of nuclei: ellipses with dents that leave the centre of gravity where it is.
+
+    `within_um` smaller on all sides, for drawing that adds as much.
+    """
     phase, dent = 60.0 * nuclei.tone[rows][:, None], nuclei.dent[rows][:, None]
     dents = 1.0 + dent * (0.65 * np.cos(3.0 * _TURN + phase) + 0.35 * np.cos(5.0 * _TURN + 2.0 * phase))
-    axes_um, angle = nuclei.axes_um[rows], nuclei.angle[rows]
+    axes_um, angle = np.maximum(nuclei.axes_um[rows] - within_um, 0.2), nuclei.angle[rows]
     along, across = axes_um[:, :1] * dents * np.cos(_TURN), axes_um[:, 1:] * dents * np.sin(_TURN)
     cos, sin = np.cos(angle)[:, None], np.sin(angle)[:, None]
     return np.asarray(

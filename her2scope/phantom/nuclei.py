@@ -16,6 +16,8 @@ TONE_FLOCK_UM = 50.0
 """Width of flocks of nuclei of like darkness."""
 LEAST_ROOM_UM = 1.6
 """Cells narrower than twice this are cut so near their end that no nucleus shows."""
+TIP_SHARE = 0.6
+"""How far along a nucleus no empty place may begin, as a share of its half length."""
 Draw = Callable[[str], Floats]
 
 
@@ -152,9 +154,9 @@ def _along_walls(patch: Patch) -> Nuclei:
     wall = np.nonzero(to_stroma & (uniform(patch.seed, "flat", *name) < chance))[0]
     if not len(wall):
         return NO_NUCLEI
-    line = patch.walls.line_um[wall]
-    middle, along = line[:, line.shape[1] // 2], line[:, -1] - line[:, 0]
     stroma = np.where(matter[wall, 0] == Matter.STROMA, 0, 1)
+    line = patch.both_sides_um[wall, stroma]  # where stroma has drawn back they lie on its own side of the gap
+    middle, along = line[:, line.shape[1] // 2], line[:, -1] - line[:, 0]
     outward = patch.site_um[patch.walls.cells[wall, stroma]] - middle
     outward /= np.hypot(outward[:, 0], outward[:, 1])[:, None]
     size, tone = (uniform(patch.seed, f"flat {what}", *name)[wall] for what in ("size", "tone"))
@@ -212,17 +214,20 @@ def _ghosts(patch: Patch) -> Nuclei:
 
 
 def _in_voids(patch: Patch, nuclei: Nuclei) -> Bools:
-    """Which nuclei lie in a fat cell or vessel."""
-    inside = np.zeros(len(nuclei.cell), np.bool_)
+    """Which nuclei of stroma reach into a fat cell or vessel, which are empty of stroma alone."""
+    tip = (TIP_SHARE * nuclei.axes_um[:, :1]) * _directions(nuclei.angle)
+    places = nuclei.xy_um[:, None] + np.stack([-tip, np.zeros_like(tip), tip], axis=1)
+    inside = np.zeros(places.shape[:2], np.bool_)
     for outline in [*patch.fat, *patch.vessels]:
         middle = outline.mean(axis=0)
         away = outline - middle
         turn = np.arctan2(away[:, 1], away[:, 0])
         order = np.argsort(turn)
-        offset = nuclei.xy_um - middle
-        rim = np.interp(np.arctan2(offset[:, 1], offset[:, 0]), turn[order], np.hypot(*away[order].T), period=2 * np.pi)
-        inside |= np.hypot(offset[:, 0], offset[:, 1]) < rim
-    return inside
+        x, y = np.moveaxis(places - middle, -1, 0)
+        rim = np.interp(np.arctan2(y, x), turn[order], np.hypot(*away[order].T), period=2 * np.pi)
+        inside |= np.hypot(x, y) < rim
+    in_stroma = (nuclei.cell < 0) | (patch.matter[nuclei.cell] == Matter.STROMA)
+    return np.asarray(inside.any(axis=1) & in_stroma)
 
 
 def place_holes(patch: Patch) -> Holes:

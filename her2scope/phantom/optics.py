@@ -36,6 +36,7 @@ _TO_DIFFERENCES = np.array(
 )
 """RGB to luma, red less luma, blue less luma."""
 DUST_RADIUS_PX, BUBBLE_RADIUS_PX = (2.0, 14.0), (18.0, 160.0)
+FOLD_RIM_PX, FOLD_BLUR_PX = 4.0, 6.0
 INK_OD10: tuple[Vector, ...] = ((1.2, 0.75, 0.2), (1.0, 1.0, 0.95), (0.1, 0.9, 0.8), (0.95, 0.25, 0.7))
 """Blue, black, red and green marker, by eye."""
 _INK_REDUCTION = 4
@@ -112,6 +113,8 @@ class Optics:
     dust_seed: int = 0
     bubbles: int = 0
     """Air bubbles under the cover glass, other ones in each picture. 0; 0..2."""
+    folds: int = 0
+    """Bands where the section lies double, other ones in each picture."""
     ink: int = 0
     """Smears of a pen on the cover glass, other ones in each picture. 0; 0..1."""
 
@@ -192,10 +195,12 @@ def exposed(light: Light, optics: Optics, rng: np.random.Generator) -> RgbImage:
 
     Parameters
     ----------
-    light : as `focused` gives it, of any size from 64x64 px; it is not changed
-    rng : of noise, bubbles and ink; the same gives the same bytes
+    light : as `focused` gives it, of any size from 16x16 px; it is not changed
+    rng : of noise, folds, bubbles and ink; the same gives the same bytes
     """
     height, width = light.shape[:2]
+    for _ in range(optics.folds):
+        light = _folded(light, rng)
     if optics.upscaling > 1:
         small_wh = (round(width / optics.upscaling), round(height / optics.upscaling))
         light = cv2.resize(light, small_wh, interpolation=cv2.INTER_AREA)
@@ -215,14 +220,14 @@ def developed(light: Light, optics: Optics) -> RgbImage:
     return _finished(_counted(light), optics)
 
 
-# ---- objective ----------------------------------------------------------------------------------------------------
-
-
 def read_light(rgb: RgbImage, optics: Optics) -> Light:
     """Light as a picture gives it back, `(H, W, 3)`: 1 is empty glass."""
     table = np.arange(256.0)[:, None] / np.maximum(optics.white_rgb(), 1.0)
     light: Light = cv2.LUT(rgb, table.astype(np.float32)[None])
     return light
+
+
+# ---- objective ----------------------------------------------------------------------------------------------------
 
 
 def focused(light: Light, optics: Optics, um_per_px: float, reduction: int) -> Light:
@@ -348,6 +353,18 @@ def _across(length: int) -> NDArray[np.float64]:
 
 
 # ---- things in the light path -------------------------------------------------------------------------------------
+
+
+def _folded(light: Light, rng: np.random.Generator) -> Light:
+    """Light through a section that lies double in a band; the upper layer is out of focus, so no nucleus shows in it."""
+    height, width = light.shape[:2]
+    angle, half_px = rng.uniform(0.0, np.pi), max(width, height) * rng.uniform(0.01, 0.05)
+    x, y = np.arange(width) - width * rng.uniform(0.2, 0.8), np.arange(height) - height * rng.uniform(0.2, 0.8)
+    away_px = np.abs(np.cos(angle) * x[None] + np.sin(angle) * y[:, None])
+    band = np.clip((half_px - away_px) / FOLD_RIM_PX + 0.5, 0.0, 1.0).astype(np.float32)[..., None]
+    above = cv2.GaussianBlur(cv2.flip(light, int(rng.integers(-1, 2))), (0, 0), FOLD_BLUR_PX)
+    folded: Light = light * (1.0 - band * (1.0 - above))
+    return folded
 
 
 def obstacles(shape_hw: tuple[int, int], optics: Optics, rng: np.random.Generator) -> Light | None:

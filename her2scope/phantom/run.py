@@ -37,6 +37,9 @@ STAINERS: Mapping[str, Stainer] = {
 }
 """Ruifrok and Johnston's hues (alpha), and those of the purest places of real fields: DAB where it is strongest, and
 haematoxylin where there is no DAB. Weak stain looks otherwise, since there is some of the other in it."""
+CLEAN_SHARE = 0.15
+"""Share of runs without any of `UNCLEAN`."""
+UNCLEAN = ("haze_od10", "granular_od10", "background_od10", "nuclear_od10", "edge_od10", "precipitate", "roughness")
 CAMERAS: Mapping[str, tuple[str, float]] = {
     "linear": ("linear", 0.0),
     "sharp": ("linear", 1.0),
@@ -118,6 +121,8 @@ def make_run(
 
 def _stain(machine: Stainer, difficulty: str, rng: np.random.Generator) -> Stain:
     values = drawn(STAINS, difficulty, rng)
+    if rng.random() < CLEAN_SHARE:
+        values |= {name: 0.0 for name in UNCLEAN if name in values}
     values["dab_gain"] *= machine.dab_gain
     values["haematoxylin_gain"] *= machine.haematoxylin_gain
     shift = HUE_SHIFTS_DEG[difficulty]
@@ -165,6 +170,7 @@ def _extras(is_hard: bool, rng: np.random.Generator) -> dict[str, Any]:
         "ink": int(rng.random() < 0.03 * rare),
         "tilt_px": float(rng.uniform(0.0, 1.5)) if rng.random() < 0.3 * rare else 0.0,
         "tilt_towards_deg": float(rng.uniform(0.0, 360.0)),
+        "folds": int(rng.random() < 0.05 * rare),
     }
 
 

@@ -17,7 +17,7 @@ from her2scope.imaging.opencv import cv2
 from her2scope.phantom.antigen import Antigen, Level, true_class
 from her2scope.phantom.cells import Nuclei, Patch
 from her2scope.phantom.growth import Matter
-from her2scope.phantom.layers import label_cells, membrane_levels, nucleus_outlines_um
+from her2scope.phantom.layers import HARD_FILL_PX, label_cells, membrane_levels, nucleus_outlines_um
 from her2scope.phantom.noise import Floats, Grid, Ints
 from her2scope.phantom.optics import Light
 from her2scope.phantom.run import Run
@@ -35,7 +35,7 @@ NEVER_SEEN = ("ghost", "debris")
 """Kinds that are neither hit nor miss: a nucleus out of focus, pieces of dead ones."""
 NO_NUCLEUS = "none"
 MOST_CELLS = 65_534
-"""A 16-bit map holds no more."""
+"""A 16-bit map holds no more: cells listed after these have no pixel in it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +43,7 @@ class TruthMaps:
     """Truth of every pixel, `(H, W)` each. Labels are the place in the truth's `cells` plus 1."""
 
     nucleus: NDArray[np.uint16]
+    """The one on top, ghosts and debris too: mask what is not `visible`. 0 also where the middle lies outside."""
     cell: NDArray[np.uint16]
     """Cells with a membrane; 0 also for those whose nucleus lies outside the picture."""
     membrane: NDArray[np.uint8]
@@ -128,22 +129,29 @@ def truth_maps(patch: Patch, antigen: Antigen, grid: Grid, membrane: NDArray[np.
     labels = label_cells(patch, grid)
     of_row = np.zeros(len(patch.key) + 1, np.uint16)
     epithelial = (listed.row >= 0) & np.isin(listed.kind, ("tumour", "normal", NO_NUCLEUS))
+    epithelial[MOST_CELLS:] = False
     of_row[listed.row[epithelial] + 1] = np.nonzero(epithelial)[0] + 1
     matter = np.concatenate([[int(Matter.GLASS)], patch.matter]).astype(np.uint8)
     region = matter[labels]
-    voids = [np.rint(grid.to_px(outline)).astype(np.int32) for outline in [*patch.fat, *patch.vessels]]
     empty = np.zeros(region.shape, np.uint8)
-    for outline in voids:  # one by one: where two overlap in one call, they leave a hole
-        cv2.fillPoly(empty, [outline], 1)
+    for outline in [*patch.fat, *patch.vessels]:  # one by one: where two overlap in one call, they leave a hole
+        cv2.fillPoly(empty, [np.rint(grid.to_px(outline) * 16.0).astype(np.int32)], 1, cv2.LINE_8, 4)
     region[(empty > 0) & (region == Matter.STROMA)] = Matter.GLASS
     membrane = membrane_levels(patch, antigen, grid) if membrane is None else membrane
-    return TruthMaps(_nucleus_map(patch.nuclei, listed, grid), of_row[labels], membrane, region)
+    nucleus = _nucleus_labels(patch.nuclei, listed, grid)
+    nucleus[nucleus > MOST_CELLS] = 0
+    return TruthMaps(nucleus.astype(np.uint16), of_row[labels], membrane, region)
 
 
-def _nucleus_map(nuclei: Nuclei, listed: Listed, grid: Grid) -> NDArray[np.uint16]:
-    labels = np.zeros((grid.height, grid.width), np.uint16)
-    places = np.nonzero(listed.nucleus >= 0)[0][:MOST_CELLS]
-    outlines = np.rint(grid.to_px(nucleus_outlines_um(nuclei, listed.nucleus[places])) * 16.0).astype(np.int32)
+def _nucleus_labels(nuclei: Nuclei, listed: Listed, grid: Grid) -> NDArray[np.int32]:
+    """Place of the nucleus on top at each pixel plus 1, `(H, W)`; one out of focus lies behind all others."""
+    labels = np.zeros((grid.height, grid.width), np.int32)
+    places = np.nonzero(listed.nucleus >= 0)[0]
+    places = places[np.argsort(listed.kind[places] != "ghost", kind="stable")]
+    within_um = HARD_FILL_PX * grid.um_per_px
+    outlines = np.rint(grid.to_px(nucleus_outlines_um(nuclei, listed.nucleus[places], within_um)) * 16.0).astype(
+        np.int32
+    )
     for place, outline in zip(places.tolist(), outlines, strict=True):
         cv2.fillPoly(labels, [outline], place + 1, cv2.LINE_8, 4)
     return labels
@@ -266,8 +274,8 @@ def _od10_at(light: Light, grid: Grid, xy_um: Floats) -> Floats:
 
 
 def uncovered(nuclei: Nuclei, listed: Listed, grid: Grid) -> Floats:
-    """Share of each listed nucleus that no later one covers; 1 of those with no pixel of their own size."""
-    labels = _nucleus_map(nuclei, listed, grid)
+    """Share of each listed nucleus that no other covers; 1 of those with no pixel of their own size."""
+    labels = _nucleus_labels(nuclei, listed, grid)
     shown = np.bincount(labels.ravel(), minlength=len(listed.row) + 1)[1:]
     area_px = np.pi * (listed.radius_um / grid.um_per_px) ** 2
     middle = grid.to_px(listed.centre_um)

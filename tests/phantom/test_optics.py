@@ -358,3 +358,11 @@ def test_obstacles_are_factors_on_the_light(seed: int, width: int, height: int) 
     assert shade is not None
     assert shade.shape == (height, width, 3) and shade.dtype == np.float32
     assert shade.min() >= 0 and shade.max() < 2.5
+
+
+def test_a_fold_darkens_a_band_and_nothing_else() -> None:
+    light = np.full((200, 300, 3), 0.6, np.float32)
+    plain, folded = (exposed(light, Optics(folds=n), np.random.default_rng(3)).astype(int) for n in (0, 1))
+    darker = (plain - folded).mean(axis=2) > 20
+    assert 0.01 < darker.mean() < 0.3
+    assert (folded - plain).max() < 20

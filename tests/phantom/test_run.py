@@ -39,7 +39,7 @@ def test_runs_of_different_seeds_differ() -> None:
     assert len({run.lot for run in runs}) > 25
     assert {run.stainer for run in runs} == set(STAINERS)
     assert {run.camera for run in runs} == set(SEED_CAMERAS)
-    assert len({run.stain.haze_od10 for run in runs}) == len({run.optics.lamp_rgb for run in runs}) == 30
+    assert len({run.stain.dab_gain for run in runs}) == len({run.optics.lamp_rgb for run in runs}) == 30
 
 
 @pytest.mark.parametrize("difficulty", DIFFICULTIES)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from her2scope.domain.cells import CellClass
 from her2scope.imaging.opencv import cv2
+from her2scope.phantom import truth
 from her2scope.phantom.antigen import Antigen, Level, express, true_class
 from her2scope.phantom.cells import Patch
 from her2scope.phantom.field import focused_light
@@ -227,6 +228,26 @@ def test_a_nucleus_under_another_is_not_seen() -> None:
     place = GRID.to_px(moved[first])
     at = [cell for cell in cells if np.hypot(cell["x_px"] - place[0], cell["y_px"] - place[1]) < 0.01]
     assert [cell["visible"] for cell in sorted(at, key=lambda cell: cell["nucleus_radius_um"])] == [False, True]
+
+
+def test_a_nucleus_out_of_focus_lies_behind_all_others() -> None:
+    patch, antigen = grown("0", replace(FULL, ghost_share=0.5), GRID, -9.0)
+    cells = truth_of(patch, antigen, RUN, GRID)["cells"]
+    nucleus = truth_maps(patch, antigen, GRID).nucleus
+    is_ghost = np.array([False, *(cell["type"] == "ghost" for cell in cells)])
+    without = truth_maps(*grown("0", FULL, GRID, -9.0), GRID).nucleus
+    assert is_ghost[nucleus].any()
+    assert np.array_equal((nucleus > 0) & ~is_ghost[nucleus], without > 0)
+
+
+def test_cells_beyond_what_a_map_holds_have_no_label(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = truth_maps(*grown("2+"), GRID)
+    monkeypatch.setattr(truth, "MOST_CELLS", 20)
+    cut = truth_maps(*grown("2+"), GRID)
+    for name in ("nucleus", "cell"):
+        before, after = getattr(whole, name), getattr(cut, name)
+        assert before.max() > 20
+        assert np.array_equal(after, np.where(before <= 20, before, 0))
 
 
 # ---- it sits on the picture

@@ -266,7 +266,7 @@ class ShardSet:
 
     @cached_property
     def _bank(self) -> TextureBank:
-        return TextureBank(self.settings.um_per_px)
+        return TextureBank(self.settings)
 
     def _tile(self, index: int) -> np.void:
         if not 0 <= index < self._n_tiles:

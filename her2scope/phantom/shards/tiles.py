@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from her2scope.phantom.antigen import Antigen, express, true_class
 from her2scope.phantom.cells import Patch
 from her2scope.phantom.growth import Matter, Section
 from her2scope.phantom.habit import draw_habit
-from her2scope.phantom.layers import SLOW_UM, draw_layers, draw_membranes
+from her2scope.phantom.layers import REACH_UM, draw_layers, draw_membranes
 from her2scope.phantom.noise import Grid, mixed_seed
 from her2scope.phantom.ranges import DIFFICULTIES
 from her2scope.phantom.tissue import Tissue
@@ -42,6 +43,8 @@ MOST_SCALE_ERROR = 0.12
 """A sample's pixel is larger or smaller by up to this share: the um per px that a user gives is never exact."""
 RIM_UM = 3.0
 """Drawn around the largest sample, so that no blur sees the tile's edge."""
+REACH_PX = ceil(REACH_UM / TRUTH_UM_PER_PX)
+"""Truth is drawn this much farther than a region reaches: a cell whose middle lies outside may reach in."""
 GROUP_SIDE = 2
 GROUP_TILES = GROUP_SIDE**2
 """Tiles of one region."""
@@ -67,8 +70,9 @@ HALF: Mapping[str, float] = {
     "edge": 1.0 / 255.0,
 }
 """Those without fine edges, stored in pixels twice as wide."""
-TEXTURES = {"grain": 0.8, "beads": 2.2, "patches": 9.0, "slow": SLOW_UM}
-"""Planes that are not stored, with their width in um: each sample gets another piece of the same noise."""
+TEXTURES = {"grain": 0.8, "beads": 2.2, "patches": 9.0}
+"""Planes that are not stored, with their width in um: each sample gets another piece of the same noise. Nor is `slow`
+stored, of which each sample gets another place on the section."""
 KINDS = (NO_NUCLEUS, "tumour", "normal", "fibroblast", "flat", "lymphocyte", "plasma", "debris", "ghost")
 """Codes of a cell's kind; the first has no nucleus."""
 CLASSES = (None, *CellClass)
@@ -282,14 +286,16 @@ def _put_truth(
     coarse = Grid(
         grid.left_um, grid.top_um, TRUTH_UM_PER_PX, grid.width // settings.finer, grid.height // settings.finer
     )
-    listed, maps = listed_cells(patch, coarse), truth_maps(patch, antigen, coarse, levels)
-    cells = _cell_table(patch, antigen, listed, coarse)
+    wide = coarse.widened(REACH_PX)
+    listed, maps = listed_cells(patch, wide), truth_maps(patch, antigen, wide, levels)
+    cells = _cell_table(patch, antigen, listed, wide)
     for place, tile in enumerate(tiles):
-        _cut_truth(settings, tile, maps, cells, _corner(settings, place))
+        column, row = _corner(settings, place)
+        _cut_truth(settings, tile, maps, cells, (column + REACH_PX, row + REACH_PX))
 
 
 def _cell_table(patch: Patch, antigen: Antigen, listed: Listed, grid: Grid) -> NDArray[np.void]:
-    """The listed cells as `CELL`, from the region's corner."""
+    """The listed cells as `CELL`, from the grid's corner."""
     table = np.zeros(len(listed.row), CELL)
     has = listed.nucleus >= 0
     table["xy_um"] = listed.centre_um - (grid.left_um, grid.top_um)

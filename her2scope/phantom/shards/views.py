@@ -9,11 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from her2scope.imaging.opencv import cv2
-from her2scope.phantom.layers import Layers
+from her2scope.phantom.layers import SLOW_UM, Layers
 from her2scope.phantom.noise import Grid, smooth_plane
 from her2scope.phantom.optics import Light, Optics, exposed, focused, read_light
 from her2scope.phantom.run import Run, make_run
-from her2scope.phantom.shards.tiles import FULL, HALF, MOST_SCALE_ERROR, TEXTURES, TRUTH_UM_PER_PX, TileSettings
+from her2scope.phantom.shards.tiles import (
+    FULL,
+    HALF,
+    MOST_SCALE_ERROR,
+    SPAN_UM,
+    TEXTURES,
+    TRUTH_UM_PER_PX,
+    TileSettings,
+)
 from her2scope.phantom.stain import Stain, absorb, transmitted
 from her2scope.phantom.truth import stands_out
 from her2scope.records import Mask, Plane, RgbImage
@@ -28,7 +36,7 @@ CAMERA_RIM_PX = 6
 LEAST_OF_ALL = 0.75
 """Light is resampled with fewer pixels than this share of them by area."""
 BANK_PX = 1536
-"""Side of the noise that textures are cut from."""
+"""Least side of the noise that textures are cut from."""
 STRIP_ROWS = 64
 """Rows stained at once: few enough that all planes stay in the processor's cache."""
 WHOLE_PICTURE_PX = 1280 * 720
@@ -84,19 +92,24 @@ class View:
 
 
 class TextureBank:
-    """Noise that textures of samples are cut from; the same for every sample of one scale."""
+    """Noise that textures of samples are cut from; the same for every sample of a set."""
 
-    def __init__(self, um_per_px: float) -> None:
-        grid = Grid(0.0, 0.0, um_per_px, BANK_PX, BANK_PX)
+    def __init__(self, settings: TileSettings) -> None:
+        self._um_per_px = TRUTH_UM_PER_PX / settings.finer
+        self._side = max(BANK_PX, 5 * settings.drawn_px // 4)
+        grid = Grid(0.0, 0.0, self._um_per_px, self._side, self._side)
         self._planes = {name: smooth_plane(0, f"bank {name}", grid, w) for name, w in TEXTURES.items()}
 
     def cut(self, side: int, rng: np.random.Generator) -> dict[str, Plane]:
         """Textures `(side, side)` from a place and in a mirroring of their own."""
         cuts = {}
         for name, plane in self._planes.items():
-            column, row, mirrored = (int(value) for value in rng.integers(0, (BANK_PX - side, BANK_PX - side, 4)))
+            most = self._side - side
+            column, row, mirrored = (int(value) for value in rng.integers(0, (most, most, 4)))
             piece = plane[row : row + side, column : column + side]
             cuts[name] = piece if mirrored == 3 else cv2.flip(piece, mirrored - 1)
+        left_um, top_um = (float(value) for value in rng.uniform(-SPAN_UM, SPAN_UM, 2))
+        cuts["slow"] = smooth_plane(0, "bank slow", Grid(left_um, top_um, self._um_per_px, side, side), SLOW_UM)
         return cuts
 
 

@@ -20,8 +20,17 @@ from her2scope.phantom.run import Run, make_run
 from her2scope.phantom.shards import store as shards
 from her2scope.phantom.shards import views as shard_views
 from her2scope.phantom.shards.store import ShardSet, render_shards
-from her2scope.phantom.shards.tiles import AIMS, CLASSES, KINDS, SCORES, TileSettings
-from her2scope.phantom.shards.views import MOST_SCALE_ERROR, Sample
+from her2scope.phantom.shards.tiles import (
+    AIMS,
+    CLASSES,
+    FULL,
+    KINDS,
+    MOST_SCALE_ERROR,
+    SCORES,
+    TileSettings,
+    draw_group,
+)
+from her2scope.phantom.shards.views import Sample, TextureBank
 from her2scope.phantom.stain import Stain
 
 SMALL = TileSettings(seed=2, difficulty="usual", tile_um=48.0)
@@ -199,6 +208,14 @@ def test_scale_stain_and_camera_vary(folder: Path) -> None:
     assert len({sample.run.stain for sample in samples}) == len({sample.run.optics for sample in samples}) == N_TILES
 
 
+@pytest.mark.parametrize("settings", [SMALL, TileSettings(tile_um=320.0)])
+def test_textures_are_large_enough_and_samples_lie_all_over_a_section(settings: TileSettings) -> None:
+    bank = TextureBank(settings)
+    cuts = [bank.cut(settings.drawn_px, np.random.default_rng(number)) for number in range(12)]
+    assert all(plane.shape == (settings.drawn_px, settings.drawn_px) for cut in cuts for plane in cut.values())
+    assert np.std([cut["slow"].mean() for cut in cuts]) > 0.2
+
+
 def test_tiles_tell_what_they_were_drawn_for(folder: Path) -> None:
     tiles = ShardSet(folder)
     kinds = [tiles.kind(number) for number in range(len(tiles))]
@@ -245,6 +262,15 @@ def test_labels_lie_around_their_middles(folder: Path) -> None:
             if len(x) > 0.97 * np.pi * cell["radius_px"] ** 2:  # covered by no other, not cut by the rim
                 away_px.append(np.hypot(x.mean() - cell["x_px"], y.mean() - cell["y_px"]))
     assert len(away_px) > 50 and np.median(away_px) < 0.4
+
+
+def test_nuclei_that_reach_in_from_outside_the_region_are_labelled() -> None:
+    missed, total = 0, 0
+    for tile in np.concatenate([draw_group(SMALL, number) for number in range(6)]):
+        covered = tile["full"][list(FULL).index("covered")]
+        covered = cv2.resize(covered, (SMALL.truth_px, SMALL.truth_px), interpolation=cv2.INTER_AREA) > 240
+        missed, total = missed + int((covered & (tile["nucleus"] == 0)).sum()), total + int(covered.sum())
+    assert total > 10_000 and missed < 0.005 * total
 
 
 def test_membranes_lie_on_the_borders_of_cells(folder: Path) -> None:
