@@ -33,7 +33,7 @@ run: setup-base
 # window states differ from Qt's offscreen platform. With ARGS, which choose
 # tests, there is only the first.
 test: setup
-	@QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest $(ARGS)
+	@QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 	@if [ ! -d tests/gui ] || [ -n "$(strip $(ARGS))" ]; then :; \
 	elif command -v xvfb-run >/dev/null && command -v xauth >/dev/null; then \
 	    echo "make test: tests/gui again, in real windows on a virtual screen"; \

@@ -356,7 +356,7 @@ def _across(length: int) -> NDArray[np.float64]:
 
 
 def _folded(light: Light, rng: np.random.Generator) -> Light:
-    """Light through a section that lies double in a band; the upper layer is out of focus, so no nucleus shows in it."""
+    """Light through a section that lies double in a band; the upper layer is out of focus: no nucleus in it shows."""
     height, width = light.shape[:2]
     angle, half_px = rng.uniform(0.0, np.pi), max(width, height) * rng.uniform(0.01, 0.05)
     x, y = np.arange(width) - width * rng.uniform(0.2, 0.8), np.arange(height) - height * rng.uniform(0.2, 0.8)
