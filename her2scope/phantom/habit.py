@@ -152,7 +152,7 @@ HARD: Mapping[str, Range] = {
     "corner_share": (0.0, 0.6),
     "vacuole_share": (0.0, 0.15),
     "slant_share": (0.0, 0.35),
-    "line_width": (0.55, 1.35),
+    "line_width": (0.50, 1.35),
     "line_variation": (0.1, 0.7),
     "ragged_um": (0.0, 0.5),
     "warp_um": (0.6, 2.2),

@@ -25,6 +25,7 @@ RARE = {
     "flare": 2.0,
     "defocus_um": 2.0,
     "electrons": 2.0,
+    "haematoxylin_gain": 1.2,
     "denoise": 1.5,
     "axial_blur_um": 1.5,
     "vignetting": 2.0,
