@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from PyQt6.QtCore import QSize
 from PyQt6.QtWidgets import QApplication
 
 from her2scope.app.beside import BesideRequest
@@ -11,6 +12,8 @@ from her2scope.phantom.compare.sheets import Piece
 from her2scope.ui.beside_window import BesideWindow
 from her2scope.ui.theme import apply_theme
 
+WINDOW_SIZE = QSize(1440, 820)
+"""On a smaller screen it leaves room for its own frame."""
 PATIENCE_S = 10.0
 """For a phantom that is being drawn when the window closes: the program should not end under its thread."""
 
@@ -22,7 +25,8 @@ def show_beside(request: BesideRequest, reals: Sequence[Piece]) -> None:
     app.setApplicationName("her2scope")
     apply_theme(app)
     window = BesideWindow(reals, request.choice, truth=request.truth)
-    window.resize(1440, 820)
+    screen = app.primaryScreen()
+    window.resize(WINDOW_SIZE if screen is None else WINDOW_SIZE.boundedTo(0.94 * screen.availableSize()))
     window.show()
     if request.shown_um_per_px is None:
         window.fill()
