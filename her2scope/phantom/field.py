@@ -41,7 +41,7 @@ VIEWS_TRIED = 24
 FEW_NEST_LEVEL = 0.50
 """Nest level that leaves a few islands of tumour."""
 DRAWN_AT_ONCE_PX = 8_000_000
-"""Larger pictures are drawn in parts, which bounds the memory (about 60 bytes a pixel)."""
+"""Larger pictures are drawn in parts, which bounds the memory of their layers; cells and camera need theirs for all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Lamp, objective and camera: transmitted light to the 8-bit picture that a program gets.
 
-The fields of `Optics` say what is worth drawing from, as "usual; hard: what it was measured on". Looked at were nine
-camera fields of five cases (1280x720 to 2048x1536), tiles of a scanner at 0.46 um/px and a Ki67 picture of a microscope
-camera. The defaults of all fields after `sharpening` change nothing.
+The fields of `Optics` say what was found plausible, as "usual; hard: what it was measured on"; what is drawn stands in
+`ranges`, which the nuisance table has moved since. Looked at were nine camera fields of five cases (1280x720 to
+2048x1536), tiles of a scanner at 0.46 um/px and a Ki67 picture of a microscope camera. The defaults of all fields after
+`sharpening` change nothing.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ RARE = {
     "exposure": 3.0,
     "upscaling": 1.5,
 }
-"""Nuisances of which most runs have little: the power that an even draw is raised to."""
+"""What most runs have near the lower end of its range: the power that an even draw is raised to."""
 
 STAINS: Mapping[str, Ranges] = {
     "easy": {
