@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Extra arguments: make run ARGS="--source camera:0 --objective 20x"
 ARGS ?=
 
-.PHONY: help setup setup-base demo run test lint format constraints clean distclean
+.PHONY: help setup setup-base train-env test-train demo run test lint format constraints clean distclean
 
 help:
 	@echo "make demo         run the whole job on the phantom microscope, no hardware needed"
@@ -14,14 +14,18 @@ help:
 	@echo "make lint         check style, types and layers"
 	@echo "make format       rewrite the code in the house format"
 	@echo "make setup        make .venv with the test tools"
+	@echo "make train-env    make .venv-train with torch, to train and export the network"
 	@echo "make constraints  refresh constraints.txt with the newest versions"
-	@echo "make clean        remove caches and built files; make distclean: .venv too"
+	@echo "make clean        remove caches and built files; make distclean: .venv and .venv-train too"
 
 setup-base:
 	@scripts/setup.sh base
 
 setup:
 	@scripts/setup.sh test
+
+train-env:
+	@scripts/setup.sh train
 
 demo: setup-base
 	@$(BIN)/her2scope demo $(ARGS)
@@ -41,6 +45,10 @@ test: setup
 	else \
 	    echo "make test: SKIPPED tests/gui in real windows: xvfb-run or xauth is missing"; \
 	fi
+
+# What needs torch, which the other tests leave out.
+test-train: train-env
+	@.venv-train/bin/python -m pytest tests/training $(ARGS)
 
 # Every tool runs, so that one call shows everything there is to mend.
 lint: setup
@@ -63,4 +71,4 @@ clean:
 	@find her2scope scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean
-	@rm -rf .venv
+	@rm -rf .venv .venv-train

@@ -59,9 +59,15 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "cut_least_of_median": (0, 1),
     "cut_low_percentile": (0, 100),
     "cut_high_percentile": (0, 100),
+    "cut_percentile": (0, 100),
+    "min_cut_cells": (1, 100_000),
+    "min_nucleus_score": (0, 1),
+    "min_nucleus_radius_um": (0, 20),
+    "likely_contrast_od10": (-0.5, 5),
+    "joined_um": (0, 20),
 }
 """Least and greatest value of each scoring number: far wider than is sensible, so that only a slip is refused."""
-_RANGES_BY_UNIT: Mapping[str, tuple[float, float]] = {"_od10": (0, 5), "_share": (0, 1)}
+_RANGES_BY_UNIT: Mapping[str, tuple[float, float]] = {"_od10": (0, 5), "_share": (0, 1), "_probability": (0, 1)}
 """The same for names that end so and stand not above: 5 od10 lets 0.001 % of the light through."""
 MIN_CUT_SPAN_PERCENT = 5.0
 """Least distance of the cut's percentiles: over the 25 cells that may be left, a narrower range can hold none."""
@@ -96,12 +102,20 @@ class QualitySettings:
     """A picture smaller than this cannot hold a cell and its surroundings."""
     min_focus: float = 1.0
     """Least sharpness; 1 is the limit set by `imaging.quality`, real sharp fields have 1.2 to 2.5."""
-    min_contrast_od10: float = 0.0123
-    """Least spread of 2-4 um structures; sharp pale fields have 0.0128 and more."""
+    min_contrast_od10: float = 0.014
+    """TODO"""
     max_clipped_share: float = 0.05
     unusable_clipped_share: float = 0.30
     """Real 3+ camera fields have 7 to 10 % clipped pixels (design section 2)."""
-    min_tissue_share: float = 0.05
+    min_tissue_share: float = 0.01
+    min_solid_share: float = 0.28
+    min_cellular_share: float = 0.48
+    """TODO"""
+    min_bright_white: float = 195.0
+    min_grey_stain_od10: float = 0.19
+    min_grey_contrast_od10: float = 0.032
+    max_veiled_od10: float = 0.46
+    min_dark_span_od10: float = 0.055
     max_speed_um_per_s: float = 60.0
     """Faster than this and a 1/100 s exposure smears more than a faint membrane's width."""
     max_white_drift: float = 0.10
@@ -159,6 +173,39 @@ class ClosedContoursSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkSettings:
+    """The network method: where its maps are cut, and what is then measured along each cell's own outline."""
+
+    rule: CellRule = CellRule()
+    min_nucleus_score: float = 0.3
+    """Least height of a nucleus' middle in the network's maps: how sure it is that a nucleus is there."""
+    min_nucleus_probability: float = 0.5
+    """A pixel is nucleus from here on: the extent of a nucleus, and with it its size."""
+    min_nucleus_radius_um: float = 1.2
+    """Smaller pieces are debris or noise: a lymphocyte's nucleus has 2.5 to 3.5 um."""
+    min_tumour_probability: float = 0.5
+    min_membrane_probability: float = 0.5
+    """A membrane is surely seen from here on."""
+    contrast_od10: float = 0.04
+    """Least by which a sure place stands out from cytoplasm and background beside it (design section 1)."""
+    likely_membrane_probability: float = 0.4
+    likely_contrast_od10: float = -0.03
+    """The same of a likely place, which counts where it is joined to a sure one: lines fade before they end."""
+    joined_um: float = 2.5
+    """How far likely places count from a sure one on."""
+    cut_percentile: float = 10.0
+    """Intense cut: this percentile of the intensities of the 3+ control's complete cells (design section 3)."""
+    min_cut_cells: int = 100
+    """Fewer complete cells than this set no cut."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        check_rising(self.rule, "present_share", "complete_share", "rule: ")
+        check_rising(self, "likely_membrane_probability", "min_membrane_probability")
+        check_rising(self, "likely_contrast_od10", "contrast_od10")
+
+
+@dataclass(frozen=True, slots=True)
 class ScoringSettings:
     """All that can move a score, stored with each case."""
 
@@ -169,6 +216,7 @@ class ScoringSettings:
     quality: QualitySettings = QualitySettings()
     control: ControlLimits = ControlLimits()
     closed_contours: ClosedContoursSettings = ClosedContoursSettings()
+    network: NetworkSettings = NetworkSettings()
 
     def __post_init__(self) -> None:
         check_ranges(self)

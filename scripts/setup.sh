@@ -3,6 +3,7 @@
 #
 #   scripts/setup.sh base   what the program needs
 #   scripts/setup.sh test   that, the test and lint tools, and a virtual screen
+#   scripts/setup.sh train  .venv-train, an environment of its own with torch
 #
 # The Makefile calls it before every target. When nothing is missing it says
 # nothing and costs a fraction of a second: a stamp in .venv holds the checksum
@@ -11,10 +12,12 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 wanted="${1:-base}"
+venv=".venv"
 case "$wanted" in
     base) target="." ;;
     test) target=".[test]" ;;
-    *) echo "usage: scripts/setup.sh [base|test]" >&2; exit 2 ;;
+    train) target=".[train]"; venv=".venv-train" ;;
+    *) echo "usage: scripts/setup.sh [base|test|train]" >&2; exit 2 ;;
 esac
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -90,13 +93,13 @@ find_python() {
 
 here="$(pwd -P)"
 key="$(cat pyproject.toml constraints.txt scripts/setup.sh | cksum)"
-stamped() { [ "$(cat ".venv/.her2scope-$1" 2>/dev/null)" = "$key" ]; }
+stamped() { [ "$(cat "$venv/.her2scope-$1" 2>/dev/null)" = "$key" ]; }
 # An environment's scripts hold absolute paths, so a moved or copied checkout
 # needs a new one. One that was made by hand, with no stamp, is taken as it is; one
 # whose making was interrupted has no pip.
 usable() {
-    .venv/bin/python -c "import importlib.util as i; i.find_spec('pip') or exit(1); $is_new_enough" 2>/dev/null &&
-        [ "$(cat .venv/.her2scope-home 2>/dev/null || echo "$here")" = "$here" ]
+    $venv/bin/python -c "import importlib.util as i; i.find_spec('pip') or exit(1); $is_new_enough" 2>/dev/null &&
+        [ "$(cat $venv/.her2scope-home 2>/dev/null || echo "$here")" = "$here" ]
 }
 done_already() { usable && { stamped test || { [ "$wanted" = base ] && stamped base; }; }; }
 
@@ -147,26 +150,26 @@ done_already && exit 0
 
 # Two terminals may start at once; the second waits and then finds all done.
 if command -v flock >/dev/null; then
-    mkdir -p .venv
-    exec 9>.venv/.her2scope-lock
+    mkdir -p $venv
+    exec 9>$venv/.her2scope-lock
     flock 9
     done_already && exit 0
 fi
 
 if ! usable; then
-    say "making .venv with $("$python" --version)"
+    say "making $venv with $("$python" --version)"
     # Not --clear: that would remove the lock too.
-    find .venv -mindepth 1 -maxdepth 1 ! -name .her2scope-lock -exec rm -rf {} + 2>/dev/null || true
-    "$python" -m venv .venv
+    find $venv -mindepth 1 -maxdepth 1 ! -name .her2scope-lock -exec rm -rf {} + 2>/dev/null || true
+    "$python" -m venv $venv
 fi
-printf '%s' "$here" >.venv/.her2scope-home
+printf '%s' "$here" >$venv/.her2scope-home
 
-say "installing Python packages into .venv (several hundred MB the first time)"
+say "installing Python packages into $venv (several hundred MB the first time)"
 # -qq: keep errors, leave out progress and warnings about the machine's own pip settings.
-pip=(.venv/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt)
+pip=($venv/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt)
 # The build backend comes first, from the same constraints, so that pip need not
 # fetch an unpinned one into an isolated environment.
 "${pip[@]}" hatchling
 "${pip[@]}" --no-build-isolation -e "$target"
-printf '%s' "$key" >".venv/.her2scope-$wanted"
+printf '%s' "$key" >"$venv/.her2scope-$wanted"
 say "ready"

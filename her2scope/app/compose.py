@@ -8,23 +8,48 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from her2scope.domain.errors import NotAvailableError
+from her2scope.domain.errors import NotAvailableError, SettingsError
 from her2scope.pipeline.analyse import FieldAnalyser
 from her2scope.pipeline.clock import SystemClock
 from her2scope.pipeline.session import CaseSession, stored_settings
 from her2scope.ports import CaseFile, CaseStore, Segmenter
 from her2scope.records import CaseView, ReportContent
 from her2scope.reporting.write import write_report
-from her2scope.segmentation.closed_contours import METHOD as CLOSED_CONTOURS
 from her2scope.segmentation.closed_contours import ClosedContours
-from her2scope.segmentation.model_card import false_rates
+from her2scope.segmentation.methods import CLOSED_CONTOURS, NETWORK
+from her2scope.segmentation.methods import DEFAULT_METHOD as DEFAULT_METHOD
+from her2scope.segmentation.model_card import false_rates, has_card, read_card
+from her2scope.segmentation.network import NetworkSegmenter
+from her2scope.segmentation.onnx_network import OnnxNetwork
 from her2scope.settings import Calibration, ScoringSettings, home_dir, load_calibration, load_scoring
 from her2scope.storage.case_store import FolderCaseStore
 
-METHODS: dict[str, Callable[[ScoringSettings], Segmenter]] = {
-    CLOSED_CONTOURS: lambda settings: ClosedContours(settings.closed_contours, false_rates(CLOSED_CONTOURS)),
-}
-DEFAULT_METHOD = CLOSED_CONTOURS
+
+def _closed_contours(settings: ScoringSettings) -> Segmenter:
+    return ClosedContours(settings.closed_contours, false_rates(CLOSED_CONTOURS))
+
+
+def _network(settings: ScoringSettings) -> Segmenter:
+    network = load_network()
+    card = network.card
+    return NetworkSegmenter(network, settings.network, card.false_rates, card.name, network.sha256)
+
+
+METHODS: dict[str, Callable[[ScoringSettings], Segmenter]] = {CLOSED_CONTOURS: _closed_contours, NETWORK: _network}
+
+
+def has_network() -> bool:
+    """Whether this installation has a trained network."""
+    return has_card(NETWORK)
+
+
+def load_network() -> OnnxNetwork:
+    """The trained network, loaded and checked; SettingsError where there is none or it is not the card's."""
+    if not has_network():
+        raise SettingsError(
+            f"this installation has no trained network. Use --method {CLOSED_CONTOURS}, or install her2scope again."
+        )
+    return OnnxNetwork(read_card(NETWORK))
 
 
 def make_analyser(method: str, settings: ScoringSettings, calibration: Calibration) -> FieldAnalyser:

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from her2scope import __version__
-from her2scope.app.compose import DEFAULT_METHOD, make_analyser
+from her2scope.app.compose import DEFAULT_METHOD, has_network, load_network, make_analyser
 from her2scope.domain.errors import Her2ScopeError
 from her2scope.reporting.json_report import write_json
 from her2scope.resources import resource_dir
@@ -53,6 +53,7 @@ def _checks() -> Iterator[Check]:
     yield _try("case folder", _case_folder)
     yield _try("models", lambda: str(sorted(path.name for path in resource_dir("models").iterdir() if path.is_dir())))
     yield _try("calibration", lambda: str(sorted(path.name for path in resource_dir("calibration").glob("*.yaml"))))
+    yield _try("network", _network)
     yield _try("method", _method)
 
 
@@ -104,6 +105,16 @@ def _case_folder() -> str:
     return f"{folder}, {free_gb:.0f} GB free"
 
 
+def _network() -> str:
+    """The model that was loaded and run, and on what: a provider that is built in need not work on this computer."""
+    if not has_network():
+        return "no trained network in this installation"
+    network = load_network()
+    checked = f"sha256 {network.sha256[:12]}... is the card's"
+    return f"{network.card.name}: {network.file}, {checked}, runs on {network.provider}"
+
+
 def _method() -> str:
+    """What a new case is read with."""
     analyser = make_analyser(DEFAULT_METHOD, ScoringSettings(), Calibration())
-    return f"{analyser.segmenter.method}; false cells: {analyser.segmenter.false_rates.source}"
+    return f"{analyser.segmenter.method} unless told otherwise; false cells: {analyser.segmenter.false_rates.source}"

@@ -25,8 +25,11 @@ from her2scope.cli.arguments import (
     scale,
     size,
 )
+from her2scope.cli.evaluation import add_evaluation
 from her2scope.cli.phantom import add_phantom
+from her2scope.cli.training import add_training
 from her2scope.domain.errors import Her2ScopeError
+from her2scope.segmentation.methods import CLOSED_CONTOURS, DEFAULT_METHOD, NETWORK
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -191,6 +194,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_score(commands)
     _add_control(commands)
     add_phantom(commands)
+    add_training(commands)
+    add_evaluation(commands)
     doctor = commands.add_parser("doctor", help="check what this computer has: one page to send when asking for help")
     doctor.add_argument("--json", type=Path, metavar="FILE", help="write the same as JSON")
     doctor.set_defaults(run=_doctor)
@@ -218,7 +223,8 @@ def _add_how(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
     """Options that decide how a picture is read."""
     parser.add_argument("--calibration", type=Path, metavar="FILE", help="the microscope's calibration (YAML)")
     parser.add_argument("--settings", type=Path, metavar="FILE", help="scoring settings (YAML)")
-    parser.add_argument("--method", metavar="NAME", help="closed-contours (default); the network is not available yet")
+    methods = f"{NETWORK} or {CLOSED_CONTOURS} (default: {DEFAULT_METHOD})"
+    parser.add_argument("--method", metavar="NAME", help=methods)
 
 
 def _add_demo(commands: argparse._SubParsersAction[OneLineParser]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil, sqrt
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,7 @@ from her2scope.imaging.stains import estimate_white, reduced
 from her2scope.records import Mask, Plane, QualityReport, RgbImage
 from her2scope.settings import QualitySettings, Vector
 
+P = TypeVar("P", bound=np.generic)
 GATE_UM_PER_PX = 0.5
 """Scale at which focus is measured: details of 0.5 to 4 um, whatever the camera."""
 TISSUE_OD10 = 0.06
@@ -22,18 +25,45 @@ CLEAR_REDUCTION = 4
 CLEAR_OF_WHITE = 0.97
 MIN_CLEAR_SHARE = 0.01
 """A clear area: flat at 97 % of the picture's own white or more, over at least 1 % of the picture."""
-FINE_RATIO_AT_LIMIT, MIDDLE_RATIO_AT_LIMIT = 0.20, 0.50
-"""Ratios of detail at 0.5-1 um and 1-2 um to detail at 2-4 um that sharp real fields keep (lowest: 0.32 and 0.62)
-and that a further blur of about 1 um (sigma) takes away (0.15 to 0.26 and 0.45 to 0.64)."""
+FINE_RATIO_AT_LIMIT, MIDDLE_RATIO_AT_LIMIT = 0.22, 0.535
+"""Ratios of detail at 0.5-1 um and 1-2 um to detail at 2-4 um that sharp real fields keep (lowest: 0.255 and 0.55) and
+of which a further blur of 1 um (sigma) takes one (the finer to at most 0.216; a strongly sharpened field still has 0.26
+and 0.64, which a blur of 1.25 um brings to 0.195 and 0.54)."""
+STRUCTURE_PERCENTILE = 98.0
+"""Detail is that of the strongest 2 %: walls and rims of nuclei fill little more of a field."""
+MOST_RANKED_PX = 60_000
+"""Percentiles of larger pictures are taken from evenly spaced rows and columns."""
+CELL_UM_PER_PX = 1.0
+"""Scale at which cells are told from fat."""
+FAINT_OD10 = 0.03
+"""Green od10 over the clearest part from which a place may belong to a cell: half of `TISSUE_OD10`, so that pale nuclei
+count and the camera's noise, averaged over a um, does not."""
+CELL_WIDTH_UM, VACUOLE_UM = 5, 25
+"""Anything narrower than a small nucleus is no cell (walls of fat cells are 1 to 3 um thick); an empty place that
+holds a disc of two cells' width is fat, lumen or glass, not the space between cells."""
+STRONG_PERCENTILE, STRONGEST_PERCENTILE = 5.0, 1.0
+"""Of the picture's darkest channel: the strong stain, and the strongest."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Detail:
     focus: float
     contrast_od10: float
-    """Spread of structures of 2 to 4 um in the tissue."""
+    """Structures of 2 to 4 um: the strongest 2 % of the picture."""
     tissue_share: float
     tissue: Mask
+    solid_share: float
+    """Of the picture: stained and at least as wide as a nucleus."""
+    cellular_share: float
+    """Of the picture: the same with the space between; the rest is fat, lumen or glass."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stain:
+    """How much darker than white the strongest 5 % and 1 % of the picture are, in the channel that absorbs most."""
+
+    strong_od10: float
+    strongest_od10: float
 
 
 def check_quality(
@@ -51,8 +81,10 @@ def check_quality(
         why = f"the picture is too small ({width} x {height} px, at least {settings.min_side_px} each way)"
         return QualityReport(False, ("too_small",), (why,), 0.0, 0.0, 0.0)
     detail = _detail(rgb, um_per_px)
-    clipped = clipped_share(rgb, detail.tissue)
-    refused = _refusals(detail, um_per_px, white, clipped, settings, speed_um_per_s)
+    highest, lowest = _channel_extremes(rgb)
+    clipped = _clipped_share(highest, lowest, detail.tissue)
+    stain = _stain(lowest, um_per_px, white)
+    refused = _refusals(detail, stain, um_per_px, white, clipped, settings, speed_um_per_s)
     said = dict(refused)
     if not refused and clipped > settings.max_clipped_share:
         said["clipped"] = f"{100 * clipped:.0f} % of the tissue's pixels are clipped: od10 there is a lower bound"
@@ -64,8 +96,12 @@ def check_quality(
 def clipped_share(rgb: RgbImage, tissue: Mask) -> float:
     """Share of the tissue's pixels with a channel at an end of the camera's range."""
     highest, lowest = _channel_extremes(rgb)
+    return _clipped_share(highest, lowest, tissue)
+
+
+def _clipped_share(highest: Mask, lowest: Mask, tissue: Mask) -> float:
     clipped = ((highest >= CLIPPED_HIGH) | (lowest <= CLIPPED_LOW)).astype(np.uint8)
-    inside = cv2.resize(tissue, (rgb.shape[1], rgb.shape[0]), interpolation=cv2.INTER_NEAREST)
+    inside = cv2.resize(tissue, lowest.shape[::-1], interpolation=cv2.INTER_NEAREST)
     n_tissue = cv2.countNonZero(inside)
     return cv2.countNonZero(cv2.bitwise_and(clipped, inside)) / n_tissue if n_tissue else 0.0
 
@@ -76,7 +112,13 @@ def _channel_extremes(rgb: RgbImage) -> tuple[Mask, Mask]:
 
 
 def _refusals(
-    detail: _Detail, um_per_px: float, white: float, clipped: float, settings: QualitySettings, speed_um_per_s: float
+    detail: _Detail,
+    stain: _Stain,
+    um_per_px: float,
+    white: float,
+    clipped: float,
+    settings: QualitySettings,
+    speed_um_per_s: float,
 ) -> dict[str, str]:
     """Codes and reasons for which nothing may be scored."""
     refused: dict[str, str] = {}
@@ -93,45 +135,118 @@ def _refusals(
         )
         return refused
     if detail.tissue_share < settings.min_tissue_share:
-        refused["no_tissue"] = f"no tissue in view ({100 * detail.tissue_share:.0f} % of the picture)"
+        refused["no_tissue"] = (
+            f"no tissue in view (stain in {100 * detail.tissue_share:.0f} % of the picture, at least "
+            f"{100 * settings.min_tissue_share:.0f} %): move to the tumour"
+        )
         return refused
+    if detail.solid_share < settings.min_solid_share and detail.cellular_share < settings.min_cellular_share:
+        refused["little_tissue"] = (
+            f"mostly fat or empty (only {100 * detail.cellular_share:.0f} % of the picture is cellular, at least "
+            f"{100 * settings.min_cellular_share:.0f} %): move to the tumour"
+        )
     if clipped > settings.unusable_clipped_share:
         refused["over_exposed"] = f"{100 * clipped:.0f} % of the tissue's pixels are clipped: lower the exposure"
     if detail.focus < settings.min_focus:
         refused["blurred"] = f"out of focus (sharpness {detail.focus:.2f}, at least {settings.min_focus:g}): refocus"
     elif detail.contrast_od10 < settings.min_contrast_od10:
         refused["low_contrast"] = (
-            f"tissue structures barely stand out ({detail.contrast_od10:.4f} od10, at least "
-            f"{settings.min_contrast_od10:g}): blurred, hazy or unstained, or fat"
+            f"nuclei and membranes barely stand out ({detail.contrast_od10:.4f} od10, at least "
+            f"{settings.min_contrast_od10:g}): refocus, clean the optics, or check the counterstain"
         )
+    grey = _greyness(stain, detail.contrast_od10, white, settings)
+    if grey:
+        refused["grey"] = grey
     return refused
+
+
+def _greyness(stain: _Stain, contrast_od10: float, white: float, settings: QualitySettings) -> str:
+    """What is wrong where a veil may lie over the picture, else nothing.
+
+    A veil (stray light, dirty optics, a washed-out export) draws every light towards one grey: white falls and stain
+    pales. Pale stain on a bright ground is just pale; on a grey ground it cannot be told from a veil. Under a veil
+    strong stain ends at one grey, the veil's own, however much of it there is.
+    """
+    if white >= settings.min_bright_white:
+        return ""
+    ground = f"the ground is grey (white at {white:.0f} of 255, bright from {settings.min_bright_white:.0f})"
+    remedy = "raise lamp or exposure, close the field diaphragm, clean the optics"
+    if stain.strong_od10 < settings.min_grey_stain_od10 and contrast_od10 < settings.min_grey_contrast_od10:
+        return (
+            f"{ground} and the stain on it pale ({stain.strong_od10:.2f} od10, at least "
+            f"{settings.min_grey_stain_od10:g}): {remedy}"
+        )
+    span = stain.strongest_od10 - stain.strong_od10
+    if stain.strongest_od10 < settings.max_veiled_od10 and span < settings.min_dark_span_od10:
+        return (
+            f"{ground} and all dark places end at one grey (within {span:.3f} od10, at least "
+            f"{settings.min_dark_span_od10:g}): {remedy}"
+        )
+    return ""
+
+
+def _stain(lowest: Mask, um_per_px: float, white: float) -> _Stain:
+    """Strength of the stain from each pixel's darkest channel, averaged over a um."""
+    small = _reduced_to(lowest, um_per_px, CELL_UM_PER_PX)
+    levels = np.percentile(_ranked(small), [STRONG_PERCENTILE, STRONGEST_PERCENTILE])
+    strong, strongest = (max(0.0, float(np.log10(white / max(level, 0.5)))) for level in levels)
+    return _Stain(strong, strongest)
 
 
 def _detail(rgb: RgbImage, um_per_px: float) -> _Detail:
     """Sharpness and contrast of the tissue, at a fixed scale, from the green channel (both stains absorb there)."""
     od10 = _green_od10(rgb, um_per_px)
     blurred = [cv2.GaussianBlur(od10, (0, 0), sigma_um / GATE_UM_PER_PX) for sigma_um in (0.25, 0.5, 1.0, 2.0)]
-    fine, middle, coarse = (np.abs(a - b) for a, b in zip(blurred, blurred[1:], strict=False))
-    tissue = (blurred[2] > np.percentile(blurred[2], 1) + TISSUE_OD10).astype(np.uint8)
-    tissue_share = float(tissue.mean())
+    ranked = [_ranked(plane) for plane in blurred]
+    fine, middle, coarse = (np.abs(a - b) for a, b in zip(ranked, ranked[1:], strict=False))
+    clear_od10 = float(np.percentile(ranked[2], 1))
+    tissue = (blurred[2] > clear_od10 + TISSUE_OD10).astype(np.uint8)
+    inside = _ranked(tissue).astype(bool)
+    tissue_share = float(inside.mean())
+    contrast = float(np.percentile(coarse, STRUCTURE_PERCENTILE))
+    solid_share, cellular_share = _cellular(blurred[2], um_per_px, clear_od10)
     if tissue_share == 0:
-        return _Detail(0.0, 0.0, 0.0, tissue)
-    inside = tissue.astype(bool)
-    strength = [float(np.percentile(band[inside], 98)) for band in (fine, middle, coarse)]
+        return _Detail(0.0, contrast, 0.0, tissue, solid_share, cellular_share)
+    strength = [float(np.percentile(band[inside], STRUCTURE_PERCENTILE)) for band in (fine, middle, coarse)]
     reference = max(strength[2], 1e-6)
     focus = min(strength[0] / reference / FINE_RATIO_AT_LIMIT, strength[1] / reference / MIDDLE_RATIO_AT_LIMIT)
-    contrast = float(np.sqrt(np.mean(np.square(coarse[inside]))))
-    return _Detail(focus, contrast, tissue_share, tissue)
+    return _Detail(focus, contrast, tissue_share, tissue, solid_share, cellular_share)
+
+
+def _cellular(od10: Plane, um_per_px: float, clear_od10: float) -> tuple[float, float]:
+    """Shares of the picture that cells fill: alone, and with the narrow spaces between them."""
+    small = _reduced_to(od10, max(um_per_px, GATE_UM_PER_PX), CELL_UM_PER_PX)
+    stained = (small > clear_od10 + FAINT_OD10).astype(np.uint8)
+    solid = cv2.morphologyEx(stained, cv2.MORPH_OPEN, _disc(CELL_WIDTH_UM))
+    cellular = cv2.morphologyEx(solid, cv2.MORPH_CLOSE, _disc(VACUOLE_UM))
+    return float(solid.mean()), float(cellular.mean())
+
+
+def _disc(width_um: int) -> Mask:
+    width_px = round(width_um / CELL_UM_PER_PX)
+    disc: Mask = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width_px, width_px))
+    return disc
 
 
 def _green_od10(rgb: RgbImage, um_per_px: float) -> Plane:
-    green = np.ascontiguousarray(rgb[:, :, 1])
-    factor = um_per_px / GATE_UM_PER_PX
-    if factor < 1:
-        green = cv2.resize(green, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    green = _reduced_to(np.ascontiguousarray(rgb[:, :, 1]), um_per_px, GATE_UM_PER_PX)
     table = -np.log10(np.maximum(np.arange(256), 1) / 255.0).astype(np.float32)
     found: NDArray[np.float32] = cv2.LUT(green, table)
     return found
+
+
+def _ranked(plane: NDArray[P]) -> NDArray[P]:
+    """The pixels of which percentiles are taken: all, or every second, third ... of a large picture."""
+    step = max(1, ceil(sqrt(plane.size / MOST_RANKED_PX)))
+    return plane[::step, ::step]
+
+
+def _reduced_to(image: NDArray[P], um_per_px: float, coarse_um_per_px: float) -> NDArray[P]:
+    """Picture at a coarser scale by area averaging; as it is where it is that coarse already."""
+    factor = um_per_px / coarse_um_per_px
+    if factor >= 1:
+        return image
+    return cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
 
 
 def white_drift(rgb: RgbImage, white_rgb: Vector) -> float | None:

@@ -1,1 +1,1 @@
-"""Methods that find cells and measure membranes: the paper's closed contours (the network comes later)."""
+"""Methods that find cells and measure membranes: a trained network, and the paper's closed contours."""

@@ -122,7 +122,7 @@ def test_one_bad_image_stops_all_and_writes_nothing(capsys, tmp_path, rendered, 
         (["--um-per-px", "abc"], "is not a number"),
         ([], "--um-per-px"),
         (["--um-per-px", "0.25", "--guideline", "gastric-2016"], "guideline 'gastric-2016' is not available"),
-        (["--um-per-px", "0.25", "--method", "network"], "method 'network' is not available"),
+        (["--um-per-px", "0.25", "--method", "watershed"], "method 'watershed' is not available"),
         (["--um-per-px", "0.25", "--calibration", "nowhere.yaml"], "nowhere.yaml: no such file"),
     ],
 )

@@ -1,0 +1,138 @@
+"""Training of the network, and its way into `models/`. torch is needed for both and for nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from her2scope import __version__
+from her2scope.domain.errors import BadInputError, NotAvailableError
+from her2scope.evaluation.false_cells import FalseCells, measure_false_cells
+from her2scope.pipeline.analyse import FieldAnalyser
+from her2scope.segmentation.maps import NETWORK_UM_PER_PX
+from her2scope.segmentation.methods import NETWORK
+from her2scope.segmentation.model_card import CARD, FULL, QUANTISED, card_in
+from her2scope.segmentation.network import NetworkSegmenter
+from her2scope.segmentation.onnx_network import OnnxNetwork
+from her2scope.settings import Calibration, ScoringSettings
+
+OUTPUTS = {
+    "membrane": ["membrane", "intense"],
+    "nuclei": ["nucleus", "centre", "tumour", "offset_x_um", "offset_y_um"],
+    "context": ["tissue", "reach_um x 32"],
+}
+SURROUNDINGS_PX = 256
+LIMITS = (
+    "learnt from synthetic fields alone: no picture of a patient, and not validated on patients' slides",
+    "a normal duct is told from tumour by its shape only; the reader's marks decide",
+    "a nucleus that an eye cannot make out is not found, and its cell is not counted",
+    "between 0.15 and 0.5 um/px; at 0.35 and coarser faint membranes are not to be trusted",
+)
+UNMEASURED_RATE = 1.0
+"""False rate of every class while the false cells are being measured: nothing passes for seen."""
+
+
+def train_network(config_path: Path, out_dir: Path, told: Callable[[str], None]) -> list[str]:
+    """Train by a run's file, or go on with it."""
+    _need_torch()
+    from her2scope.training.config import load_config
+    from her2scope.training.train import train
+
+    return [f"checkpoint: {train(load_config(config_path), out_dir, told)}"]
+
+
+def export_network(run_dir: Path, out_dir: Path, seeds: Sequence[int], told: Callable[[str], None]) -> list[str]:
+    """Export a run to a model folder with its card; false cells are measured with the files that were written."""
+    _need_torch()
+    from her2scope.training.export import export
+
+    told("exporting, and comparing with torch")
+    exported = export(run_dir)
+    card = _card(exported.facts, {FULL: exported.full, QUANTISED: exported.quantised})
+    _write(out_dir, {FULL: exported.full, QUANTISED: exported.quantised, CARD: _as_yaml(card)})
+    told(f"measuring false cells on {len(seeds)} negative phantom fields")
+    measured = measure_false_cells(_analyser(out_dir), seeds)
+    card |= false_rates_of(measured)
+    _write(out_dir, {CARD: _as_yaml(card)})
+    rates = ", ".join(f"{name} {rate:g}" for name, rate in card["false_rates"].items())
+    return [f"model: {out_dir}", f"agreement with torch: {exported.facts['agreement_with_torch']}", f"false: {rates}"]
+
+
+def false_rates_of(measured: FalseCells) -> dict[str, Any]:
+    """Entries of a card for measured false cells."""
+    return {
+        "false_rates": {name.value: rate for name, rate in measured.rates.items()},
+        "false_rates_icc": measured.icc,
+        "false_rates_source": measured.source,
+    }
+
+
+def _need_torch() -> None:
+    missing = [name for name in ("torch", "onnx") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise NotAvailableError("package", missing[0], ["make train-env installs it, into an environment of its own"])
+
+
+def _analyser(folder: Path) -> FieldAnalyser:
+    network, settings = OnnxNetwork(card_in(folder)), ScoringSettings()
+    card = network.card
+    segmenter = NetworkSegmenter(network, settings.network, card.false_rates, card.name, network.sha256)
+    return FieldAnalyser(segmenter, settings, Calibration())
+
+
+def _card(facts: Any, files: dict[str, bytes]) -> dict[str, Any]:
+    from her2scope.domain.cells import CellClass
+
+    return {
+        "name": NETWORK,
+        "task": "nuclei, tumour or other cell, stained membranes and tissue of HER2 IHC",
+        "version": __version__,
+        "commit": _commit(),
+        "um_per_px": NETWORK_UM_PER_PX,
+        "channels": ["red / white", "green / white", "blue / white"],
+        "outputs": OUTPUTS,
+        "surroundings_px": SURROUNDINGS_PX,
+        "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+        "limits": list(LIMITS),
+        **facts,
+        "false_rates": {name.value: UNMEASURED_RATE for name in CellClass if name is not CellClass.NONE},
+        "false_rates_icc": 1.0,
+        "false_rates_source": "not measured yet",
+    }
+
+
+def _commit() -> str:
+    """Commit of the checkout that this runs from, `unknown` outside one."""
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40"],  # noqa: S607 - git of the user's PATH
+            cwd=Path(__file__).parent, capture_output=True, text=True, check=True, timeout=20,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return found.stdout.strip()
+
+
+def _as_yaml(card: dict[str, Any]) -> bytes:
+    return yaml.safe_dump(card, sort_keys=False, width=118, allow_unicode=True).encode()
+
+
+def _write(folder: Path, files: dict[str, bytes]) -> None:
+    """Write files aside, then rename."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            aside = folder / (name + ".part")
+            aside.write_bytes(content)
+            os.replace(aside, folder / name)
+    except OSError as error:
+        raise BadInputError(
+            f"{folder}: cannot be written ({error.strerror}). Check the folder and the space."
+        ) from error

@@ -1,0 +1,237 @@
+"""Each cell's own closed outline: a path around its nucleus that follows membranes near where it is expected.
+
+Every cell looks for its outline on its own, in a band around a prior guess. Two cells that touch may thus share a line,
+and none can take its neighbour's far membrane. Where there is no membrane, the outline is the guess.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from her2scope.imaging.opencv import cv2
+from her2scope.records import Plane
+
+Floats = NDArray[np.float32]
+
+N_DIRECTIONS = 48
+"""Directions of an outline: 7.5 degrees, 0.8 um on a cell of 12 um."""
+BAND_UM = 2.5
+"""How far from the guess an outline is looked for: 2.5 deviations of a guess that is good to 1 um."""
+STEP_UM = 0.25
+"""Steps across the band: half a pixel of the network, whose maps are sampled between pixels."""
+MOST_STEPS = 2
+"""Steps that an outline may leave its guess by from one direction to the next: 32 degrees on a cell of 12 um."""
+DEPARTURE_COST = 0.05
+"""Per um^2 from the guess, in units of membrane probability: 2.2 um away, a sure membrane is worth a quarter less."""
+BEND_COST = 0.06
+"""Per step between neighbouring directions: a jump of 1 um to another line must gain a quarter of probability."""
+BEYOND_COST = 0.25
+"""Per um inside the own nucleus or beyond half way to a neighbour (or beyond the guess, where that is farther)."""
+CYTOPLASM_UM = 3.0
+"""Of cytoplasm around a nucleus where neither a guess nor a neighbour says more."""
+LEAST_OF_NUCLEUS = 0.75
+"""A nucleus is a disc of equal area here; one of twice its breadth is a quarter narrower than that disc."""
+MOST_BEYOND_UM = 4.0
+"""No guess is believed farther beyond half way to a neighbour. Cells lie off their nuclei's middle and differ in size:
+a tenth of a phantom cell's outline lies 1.5 um beyond, 3 % lie 3 um beyond."""
+NEIGHBOUR_UM = 24.0
+"""Nuclei farther apart than this do not limit each other: twice the reach of a large cell."""
+TWIN_PX = 0.5
+"""Nuclei nearer than this are the same one found twice: neither bounds the other."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OutlineSeeds:
+    """Where N cells are, in pixels of the membrane plane (pixel centres are integers)."""
+
+    xy_px: Floats
+    """`(N, 2)` middles of the nuclei."""
+    nucleus_px: Floats
+    """`(N,)` radius of a disc of the nucleus' area."""
+    reach_px: Floats
+    """`(N, M)` guess of the distance to the outline in M even directions, x to the right first, then towards y (down);
+    NaN where there is none. M is 32 of the network."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CellOutlines:
+    """Closed outlines of N cells, one distance per direction."""
+
+    xy_px: Floats
+    """`(N, 2)` middles that the distances start from."""
+    nucleus_px: Floats
+    """`(N,)` radius of a disc of the nucleus' area."""
+    radius_px: Floats
+    """`(N, A)` distance to the outline in A even directions, x to the right first, then towards y (down)."""
+
+    def places_xy_px(self) -> Floats:
+        """`(N, A, 2)` places of the outlines (x, y)."""
+        return self.xy_px[:, None, :] + self.radius_px[:, :, None] * directions(self.radius_px.shape[1])
+
+    def scaled(self, factor: float) -> CellOutlines:
+        """The outlines in pixels `factor` times smaller, of a plane that begins at the same corner."""
+        size = np.float32(factor)
+        return CellOutlines((self.xy_px + 0.5) * size - 0.5, self.nucleus_px * size, self.radius_px * size)
+
+
+def find_outlines(membrane: Plane, um_per_px: float, seeds: OutlineSeeds) -> CellOutlines:
+    """Follow each cell's own membrane around its nucleus.
+
+    For each direction, the outline's departure from the guess is chosen so that the sum over the closed path of
+    membrane probability, less what departure, bends and foreign ground cost, is largest (dynamic programming).
+
+    Parameters
+    ----------
+    membrane : (H, W) float32
+        Probability (0..1) that a stained membrane passes.
+    um_per_px : float
+        Of that plane.
+    seeds : OutlineSeeds
+        Cells in pixels of that plane. All nuclei of the picture belong here, those of no interest too: each bounds its
+        neighbours.
+
+    Returns
+    -------
+    CellOutlines
+        In pixels of that plane; `N_DIRECTIONS` each.
+    """
+    half_px = half_ways(seeds, NEIGHBOUR_UM / um_per_px)
+    # From here on (A, R, N): what is worked on at once lies side by side in memory.
+    guess_px = np.ascontiguousarray(prior_reach(seeds, half_px, um_per_px).T)
+    foreign_px = np.maximum(half_px.T, guess_px)
+    offsets_px = np.arange(-BAND_UM, BAND_UM + STEP_UM / 2, STEP_UM, dtype=np.float32) / np.float32(um_per_px)
+    radius_px = guess_px[:, None, :] + offsets_px[None, :, None]
+    np.maximum(radius_px, LEAST_OF_NUCLEUS * seeds.nucleus_px, out=radius_px)
+    cost = np.maximum(radius_px - foreign_px[:, None], seeds.nucleus_px - radius_px)
+    np.maximum(cost, 0, out=cost)
+    cost *= np.float32(BEYOND_COST * um_per_px)
+    cost += (DEPARTURE_COST * (offsets_px * np.float32(um_per_px)) ** 2)[None, :, None]
+    cost -= _sampled(membrane, seeds.xy_px, radius_px)
+    chosen = cheapest_rings(cost, BEND_COST, MOST_STEPS)
+    found_px = np.take_along_axis(radius_px, chosen[:, None, :], axis=1)[:, 0]
+    return CellOutlines(seeds.xy_px, seeds.nucleus_px, np.ascontiguousarray(found_px.T))
+
+
+def directions(n: int) -> Floats:
+    """`(n, 2)` unit vectors (x, y) of n even directions, x to the right first, then towards y (down)."""
+    angles = np.linspace(0, 2 * np.pi, n, endpoint=False)
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+
+def prior_reach(seeds: OutlineSeeds, half_px: Floats, um_per_px: float) -> Floats:
+    """Guess `(N, A)` of the outline in `N_DIRECTIONS`.
+
+    The given reach between its directions; where none is given, half way to the neighbours or `CYTOPLASM_UM` around
+    the nucleus, whichever is nearer.
+    """
+    alone_px = np.minimum(half_px, seeds.nucleus_px[:, None] + np.float32(CYTOPLASM_UM / um_per_px))
+    n_given = seeds.reach_px.shape[1]
+    at = np.arange(N_DIRECTIONS) * n_given / N_DIRECTIONS
+    first = at.astype(np.intp)
+    share = (at - first).astype(np.float32)
+    given_px = (1 - share) * seeds.reach_px[:, first] + share * seeds.reach_px[:, (first + 1) % n_given]
+    guess_px = np.where(np.isfinite(given_px), given_px, alone_px)
+    guess_px = np.minimum(guess_px, half_px + np.float32(MOST_BEYOND_UM / um_per_px))
+    return np.maximum(guess_px, seeds.nucleus_px[:, None]).astype(np.float32)
+
+
+def half_ways(seeds: OutlineSeeds, within_px: float) -> Floats:
+    """`(N, A)` distance at which each direction is as near to another nucleus' rim as to the own one; inf where none.
+
+    Neighbours whose middle is farther than `within_px` are not looked at, nor twins at the same place.
+    """
+    own, other = _pairs(seeds.xy_px, within_px)
+    half_px = np.full((len(seeds.xy_px), N_DIRECTIONS), np.inf, dtype=np.float32)
+    if not len(own):
+        return half_px
+    away = seeds.xy_px[other] - seeds.xy_px[own]
+    square = (away**2).sum(axis=1)
+    most = 0.5 * np.sqrt(square)  # a nucleus within another has no rim between them
+    larger_px = np.clip(seeds.nucleus_px[other] - seeds.nucleus_px[own], -most, most)
+    # Where |p - other| - |p - own| is `larger_px`, 1 / |p - own| is a linear function of the direction: one product.
+    slope = np.concatenate([away, larger_px[:, None]], axis=1) * (2 / (square - larger_px**2))[:, None]
+    towards = directions(N_DIRECTIONS)
+    inverse = slope @ np.concatenate([towards, np.ones((N_DIRECTIONS, 1), np.float32)], axis=1).T
+    starts = np.flatnonzero(np.diff(own, prepend=-1))  # each cell's neighbours stand together
+    nearest = np.maximum.reduceat(inverse, starts, axis=0)
+    half_px[own[starts]] = np.where(nearest > 0, 1 / np.maximum(nearest, np.float32(1e-6)), np.inf)
+    return half_px
+
+
+def _pairs(xy_px: Floats, within_px: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Neighbours of each point within a distance: rows of the points, each one's together, and of their neighbours."""
+    order = np.argsort(xy_px[:, 0], kind="stable")
+    x, y = xy_px[order].T
+    first, last = np.searchsorted(x, x - within_px), np.searchsorted(x, x + within_px, side="right")
+    many = last - first
+    own = np.repeat(np.arange(len(x)), many)
+    other = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many) + first[own]
+    square = (x[other] - x[own]) ** 2 + (y[other] - y[own]) ** 2
+    near = (square <= within_px**2) & (square > TWIN_PX**2)
+    return order[own[near]], order[other[near]]
+
+
+def _sampled(plane: Plane, xy_px: Floats, radius_px: Floats) -> Floats:
+    """Values `(A, R, N)` of a plane at distances `(A, R, N)` from N middles, bilinear, 0 outside the picture."""
+    towards = directions(radius_px.shape[0])
+    x, y = (radius_px * towards[:, axis, None, None] + xy_px[:, axis] for axis in (0, 1))
+    a, r, n = radius_px.shape
+    values = [  # one direction at a time: cv2.remap takes maps of under 32767 rows and columns
+        cv2.remap(plane, x[k], y[k], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0) for k in range(a)
+    ]
+    return np.stack(values) if n else np.zeros((a, r, n), np.float32)
+
+
+def cheapest_rings(cost: Floats, bend_cost: float, most_steps: int) -> NDArray[np.intp]:
+    """State of each direction on the cheapest closed path, for N rings at once.
+
+    Parameters
+    ----------
+    cost : (A, R, N) float32
+        Of each state in each direction.
+    bend_cost : float
+        Per state of difference between neighbouring directions.
+    most_steps : int
+        Largest such difference.
+
+    Returns
+    -------
+    (A, N) int
+        The path is found on one and a half laps, of which the middle lap is kept: what lies a quarter of a circle away
+        does not reach its ends, so that it closes but for a step in rare rings without any preference.
+    """
+    n_directions, n_states, n = cost.shape
+    lead = n_directions // 4
+    lap = np.arange(-lead, n_directions + lead) % n_directions
+    total = np.full((len(lap), n_states + 2 * most_steps, n), np.inf, dtype=np.float32)  # the rims are never entered
+    inner = slice(most_steps, most_steps + n_states)
+    total[0, inner] = cost[lap[0]]
+    shifts = range(-most_steps, most_steps + 1)
+    for place in range(1, len(lap)):
+        before, now = total[place - 1], total[place, inner]
+        now[:] = before[inner]
+        for shift in shifts:
+            if shift:
+                moved = before[most_steps + shift : most_steps + shift + n_states]
+                np.minimum(now, moved + np.float32(bend_cost * abs(shift)), out=now)
+        now += cost[lap[place]]
+    return _traced_back(total, lead, n_directions, bend_cost, most_steps)
+
+
+def _traced_back(total: Floats, lead: int, n_directions: int, bend_cost: float, most_steps: int) -> NDArray[np.intp]:
+    """States of the middle lap on the paths that end cheapest."""
+    rows = np.arange(total.shape[2])
+    shifts = np.arange(-most_steps, most_steps + 1)
+    bends = (bend_cost * np.abs(shifts)).astype(np.float32)[:, None]
+    state = total[-1].argmin(axis=0) if len(rows) else np.zeros(0, np.intp)
+    chosen = np.zeros((n_directions, len(rows)), dtype=np.intp)
+    for place in range(len(total) - 1, lead - 1, -1):
+        if place < lead + n_directions:
+            chosen[place - lead] = state - most_steps
+        if place > lead:
+            around = state + shifts[:, None]
+            state = around[(total[place - 1, around, rows] + bends).argmin(axis=0), rows]
+    return chosen

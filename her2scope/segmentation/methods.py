@@ -1,0 +1,8 @@
+"""Names of the methods, for whoever must know them without loading one."""
+
+from __future__ import annotations
+
+CLOSED_CONTOURS = "closed-contours"
+NETWORK = "network"
+DEFAULT_METHOD = CLOSED_CONTOURS
+"""What a new case is read with unless told otherwise; a stored case keeps its own."""

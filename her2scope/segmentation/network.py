@@ -1,0 +1,175 @@
+"""The network method: nuclei and membranes by a trained network, then each cell's own outline and its membrane.
+
+The network says where nuclei are, whether each is a tumour cell's, where stained membranes pass and about how far each
+cell reaches. What is measured, od10 along the cell's own outline, is read from the frame's own pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from her2scope.domain.cells import CellKind, MembraneMeasure, StainCuts, classify
+from her2scope.domain.false_cells import FalseRates
+from her2scope.imaging.cell_outlines import CellOutlines, OutlineSeeds, directions, find_outlines
+from her2scope.imaging.profiles import Membranes, PlaceRule, measure_membranes, membrane_mask, read_profiles
+from her2scope.records import Cell, Frame, RgbImage, Segmentation, StainImage, StainSummary
+from her2scope.segmentation.decode import FoundNuclei, decode
+from her2scope.segmentation.maps import N_REACHES, QUARTER, NetworkMaps
+from her2scope.segmentation.methods import NETWORK
+from her2scope.settings import NetworkSettings
+
+EDGE_UM = 0.25
+"""An outline that comes this close to the picture's border leaves it: half a pixel of the network."""
+HAZE_OF_MEMBRANE = 0.6
+HAZE_MIN_OD10 = 0.15
+"""Cytoplasm above this share of the membrane's od10 leaves too little contrast to call a gap a gap."""
+NUCLEUS_PLACES = 24
+"""Places along the outline of a cell that is not tumour: its nucleus, drawn as a circle."""
+UNMEASURED = MembraneMeasure(0.0, 0.0, 0.0)
+"""Of a cell that is not tumour: a stained line beside it is a tumour cell's (design section 1)."""
+
+Floats = NDArray[np.float32]
+
+
+class Network(Protocol):
+    """What gives maps of a picture (`onnx_network.OnnxNetwork`)."""
+
+    provider: str
+
+    def predict(self, rgb: RgbImage, um_per_px: float, white_rgb: tuple[float, float, float]) -> NetworkMaps:
+        """Maps of a picture; pixel `x` of them is `(x + 0.5) * k - 0.5` of it, `k` the ratio of their um per px."""
+
+
+class NetworkSegmenter:
+    """The network method behind the `Segmenter` port."""
+
+    method = NETWORK
+
+    def __init__(
+        self,
+        network: Network,
+        settings: NetworkSettings,
+        false_rates: FalseRates,
+        model_name: str = "",
+        model_sha256: str = "",
+    ) -> None:
+        self.network, self.settings, self.false_rates = network, settings, false_rates
+        self.model_name, self.model_sha256 = model_name, model_sha256
+        self._places = place_rule(settings)
+
+    def segment(self, frame: Frame, stains: StainImage, cuts: StainCuts) -> Segmentation:
+        """Find, measure and classify the cells of one usable frame."""
+        maps = self.network.predict(frame.rgb, frame.um_per_px, stains.white_rgb)
+        nuclei = decode(maps, self.settings)
+        least = self.settings.min_membrane_probability
+        mask = membrane_mask(maps.membrane, maps.um_per_px, stains.dab_od10, frame.um_per_px, cuts, least)
+        cells = self._cells(frame, stains, cuts, maps, nuclei) if len(nuclei) else ()
+        return Segmentation(tuple(cells), mask, self.network.provider)
+
+    def control_cut(self, cells: Segmentation, cuts: StainCuts) -> float | None:
+        """Low percentile of the intensity of a 3+ control's complete cells: nine in ten of them are above it."""
+        complete = [
+            cell.measure.intensity_od10
+            for cell in cells.cells
+            if not cell.edge and cell.cell_class is not None and cell.cell_class.is_complete
+        ]
+        if len(complete) < self.settings.min_cut_cells:
+            return None
+        return float(np.percentile(complete, self.settings.cut_percentile))
+
+    def doubts(self, staining: StainSummary) -> tuple[str, ...]:
+        """Haze: where the cytoplasm is nearly as brown as the walls, no wall stands out and gaps are not seen."""
+        limit = max(HAZE_MIN_OD10, HAZE_OF_MEMBRANE * staining.membrane_od10)
+        if staining.membrane_od10 == 0 or staining.background_od10 < limit:
+            return ()
+        haze, wall = staining.background_od10, staining.membrane_od10
+        return (f"cytoplasm nearly as brown as membrane ({haze:.2f} of {wall:.2f} od10): membranes hardly stand out",)
+
+    def _cells(
+        self, frame: Frame, stains: StainImage, cuts: StainCuts, maps: NetworkMaps, nuclei: FoundNuclei
+    ) -> Iterator[Cell]:
+        """Every nucleus as a cell: the tumour cells first, then the others."""
+        is_tumour = nuclei.tumour >= self.settings.min_tumour_probability
+        # those of no interest are sought too: each nucleus bounds its neighbours
+        outlines = find_outlines(maps.membrane, maps.um_per_px, _seeds(nuclei, is_tumour, maps))
+        outlines = outlines.scaled(maps.um_per_px / frame.um_per_px)
+        if is_tumour.any():
+            tumour = _rows(outlines, is_tumour)
+            profiles = read_profiles(tumour, stains.dab_od10, frame.um_per_px, maps.membrane, maps.um_per_px)
+            measured = measure_membranes(profiles, cuts, self._places)
+            yield from self._tumour_cells(tumour, nuclei.radius_um[is_tumour], measured, frame, cuts)
+        yield from _other_cells(_rows(outlines, ~is_tumour), nuclei.radius_um[~is_tumour], frame)
+
+    def _tumour_cells(
+        self, outlines: CellOutlines, radius_um: Floats, measured: Membranes, frame: Frame, cuts: StainCuts
+    ) -> Iterator[Cell]:
+        """Tumour cells, each with the class that its own membrane gives."""
+        places_px = outlines.places_xy_px()
+        rows = zip(
+            _inside(outlines.xy_px, frame), radius_um.tolist(), _leaving(places_px, frame), places_px, strict=True
+        )
+        for ((x, y), radius, edge, outline), measure in zip(rows, measured.measures(), strict=True):
+            cell_class = classify(measure, cuts, self.settings.rule)
+            yield Cell(x, y, radius, CellKind.TUMOUR, edge, measure, outline, cell_class)
+
+
+def place_rule(settings: NetworkSettings) -> PlaceRule:
+    """When a place of an outline is stained, by these settings."""
+    return PlaceRule(
+        membrane=settings.min_membrane_probability,
+        contrast_od10=settings.contrast_od10,
+        likely_membrane=settings.likely_membrane_probability,
+        likely_contrast_od10=settings.likely_contrast_od10,
+        joined_um=settings.joined_um,
+    )
+
+
+def _other_cells(outlines: CellOutlines, radius_um: Floats, frame: Frame) -> Iterator[Cell]:
+    """Cells that are not tumour: their nucleus as a circle, nothing measured."""
+    circle = directions(NUCLEUS_PLACES)
+    places_px = outlines.xy_px[:, None] + outlines.nucleus_px[:, None, None] * circle
+    rows = zip(_inside(outlines.xy_px, frame), radius_um.tolist(), _leaving(places_px, frame), places_px, strict=True)
+    for (x, y), radius, edge, outline in rows:
+        yield Cell(x, y, radius, CellKind.OTHER, edge, UNMEASURED, outline, None)
+
+
+def _seeds(nuclei: FoundNuclei, is_tumour: NDArray[np.bool_], maps: NetworkMaps) -> OutlineSeeds:
+    """Where outlines are looked for, in network pixels; only tumour cells have a guess of their reach."""
+    reach_px = _reach_px(nuclei.xy_px, maps)
+    reach_px[~is_tumour] = np.nan
+    return OutlineSeeds(nuclei.xy_px, nuclei.radius_um / np.float32(maps.um_per_px), reach_px)
+
+
+def _reach_px(xy_px: Floats, maps: NetworkMaps) -> Floats:
+    """Reach `(N, N_REACHES)` from each middle: what the pixel nearest to it says, moved to the middle itself."""
+    n_rows, n_columns = maps.tissue.shape
+    own = (xy_px - (QUARTER - 1) / 2) / QUARTER
+    column, row = (
+        np.clip(np.rint(own[:, axis]), 0, n - 1).astype(np.intp) for axis, n in ((0, n_columns), (1, n_rows))
+    )
+    away_px = QUARTER * (np.stack([column, row], axis=1) - own)
+    reach_px = maps.reach_um[:, row, column].T / maps.um_per_px + away_px @ directions(N_REACHES).T
+    return np.maximum(reach_px, 0).astype(np.float32)
+
+
+def _rows(outlines: CellOutlines, which: NDArray[np.bool_]) -> CellOutlines:
+    return CellOutlines(outlines.xy_px[which], outlines.nucleus_px[which], outlines.radius_px[which])
+
+
+def _inside(xy_px: Floats, frame: Frame) -> list[list[float]]:
+    """Middles as lists of x and y, on a pixel: the network's last pixel may reach past the picture's."""
+    height, width = frame.size_hw
+    return np.clip(xy_px, 0, (width - 1, height - 1)).astype(np.float64).tolist()
+
+
+def _leaving(places_px: Floats, frame: Frame) -> list[bool]:
+    """Which outlines `(N, A, 2)` leave the picture."""
+    height, width = frame.size_hw
+    rim_px = max(0.5, EDGE_UM / frame.um_per_px) - 0.5
+    low, high = places_px.min(axis=1), places_px.max(axis=1)
+    leaves = (low < rim_px) | (high > np.array([width - 1, height - 1]) - rim_px)
+    return [bool(x or y) for x, y in leaves.tolist()]

@@ -1,0 +1,85 @@
+"""What fixes a training run, as YAML."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from her2scope.domain.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """One training run. Everything random follows from `seed`, but for the order in which workers deliver."""
+
+    sets: tuple[str, ...]
+    """Folders of `phantom shards`."""
+    seed: int = 1
+    widths: tuple[int, ...] = (32, 56, 96)
+    depths: tuple[int, ...] = (1, 2, 2)
+    steps: int = 6000
+    batch: int = 8
+    learning_rate: float = 2e-3
+    warmup_steps: int = 200
+    final_rate_share: float = 0.02
+    """Of the learning rate at the last step; it falls as a cosine."""
+    weight_decay: float = 0.02
+    average_decay: float = 0.998
+    """Of the running mean of the weights, which is what is evaluated and exported."""
+    pool: int = 5000
+    reuse: float = 4.0
+    workers: int = 1
+    threads: int = 2
+    check_groups: int = 24
+    """Regions held back from training, of each set."""
+    check_every: int = 500
+    save_every: int = 200
+    start_from: str | None = None
+    """Checkpoint whose weights a new run begins with."""
+
+
+def load_config(path: Path) -> TrainConfig:
+    """Read a run's file; SettingsError for an unknown key or a value of the wrong kind."""
+    try:
+        found: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read ({error.strerror}). Give the file of a training run.") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise SettingsError(f"{path}: not YAML. Correct it: one `name: value` a line.") from error
+    if not isinstance(found, dict) or "sets" not in found:
+        raise SettingsError(f"{path}: names no `sets` of tiles. Draw one with `her2scope phantom shards`.")
+    return make_config(found, str(path))
+
+
+def make_config(values: dict[str, Any], where: str) -> TrainConfig:
+    """A run from its mapping."""
+    fields = {item.name: item for item in dataclasses.fields(TrainConfig)}
+    for name, value in values.items():
+        if name not in fields:
+            raise SettingsError(f"{where}: there is no setting {name}. Known: {', '.join(fields)}.")
+        if not _fits(value, str(fields[name].type)):
+            raise SettingsError(f"{where}: {name} cannot be {value!r}; it is {fields[name].type}. Correct it.")
+    known: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+    config = TrainConfig(**known)
+    for name in ("steps", "batch", "pool", "workers", "threads", "check_every", "save_every"):
+        if getattr(config, name) < 1:
+            raise SettingsError(f"{where}: {name} must be at least 1, not {getattr(config, name)}. Correct it.")
+    if not config.sets or config.reuse < 1.0 or not 0.0 <= config.average_decay < 1.0:
+        raise SettingsError(f"{where}: sets must be named, reuse at least 1, average_decay from 0 to under 1.")
+    return config
+
+
+def _fits(value: Any, kind: str) -> bool:
+    if kind.startswith("tuple[str"):
+        return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+    if kind.startswith("tuple[int"):
+        return isinstance(value, list | tuple) and len(value) == 3 and all(type(v) is int and v > 0 for v in value)
+    if kind == "int":
+        return type(value) is int
+    if kind == "float":
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return value is None or isinstance(value, str)

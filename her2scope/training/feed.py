@@ -1,0 +1,88 @@
+"""Samples for training: a pool in memory that other processes renew, so that the network never waits for tissue."""
+
+from __future__ import annotations
+
+import multiprocessing
+import queue
+from multiprocessing.process import BaseProcess
+from multiprocessing.queues import Queue
+
+import numpy as np
+from numpy.typing import NDArray
+
+from her2scope.imaging.opencv import cv2
+from her2scope.phantom.noise import mixed_seed
+from her2scope.phantom.shards.store import ShardSet
+from her2scope.training.targets import make_record, target_record
+
+WAITING = 24
+"""Samples made ahead by each worker."""
+
+
+class Pool:
+    """Records of samples, the oldest replaced by fresh ones as they come.
+
+    Parameters
+    ----------
+    capacity : records kept, half a MB each
+    reuse : how many times a record is learnt from, on average: tissue costs more time than the network
+    """
+
+    def __init__(
+        self, sets: list[ShardSet], tiles: list[tuple[int, int]], seed: int, capacity: int, reuse: float, workers: int
+    ) -> None:
+        side_px = sets[0].settings.out_px
+        self._records = np.zeros(capacity, target_record(side_px))
+        self._n_made, self._owed, self._reuse = 0, 0.0, reuse
+        context = multiprocessing.get_context("spawn")
+        self._queue: Queue[NDArray[np.void]] = context.Queue(WAITING * workers)
+        self._workers: list[BaseProcess] = [
+            context.Process(target=_make_records, args=(self._queue, sets, tiles, mixed_seed(seed, n)), daemon=True)
+            for n in range(workers)
+        ]
+        for worker in self._workers:
+            worker.start()
+
+    def fill(self, least: int) -> None:
+        """Wait until there are `least` records."""
+        while self._n_made < min(least, len(self._records)):
+            self._take(wait_s=300.0)
+
+    def batch(self, size: int, rng: np.random.Generator) -> NDArray[np.void]:
+        """`(size,)` records at random, after the pool has been renewed by the share that is due."""
+        self._owed += size / self._reuse
+        while self._owed >= 1.0 and self._take(wait_s=0.0):
+            self._owed -= 1.0
+        self._owed = min(self._owed, 4.0 * size)  # what workers could not make is not asked for later
+        return self._records[rng.integers(0, min(self._n_made, len(self._records)), size)]
+
+    @property
+    def n_made(self) -> int:
+        """Samples made so far."""
+        return self._n_made
+
+    def close(self) -> None:
+        """End the workers."""
+        for worker in self._workers:
+            worker.terminate()
+            worker.join()
+
+    def _take(self, wait_s: float) -> bool:
+        try:
+            record = self._queue.get(timeout=wait_s) if wait_s else self._queue.get_nowait()
+        except queue.Empty:
+            if wait_s:
+                raise RuntimeError("the workers that make samples have stopped") from None
+            return False
+        self._records[self._n_made % len(self._records)] = record
+        self._n_made += 1
+        return True
+
+
+def _make_records(out: Queue[NDArray[np.void]], sets: list[ShardSet], tiles: list[tuple[int, int]], seed: int) -> None:
+    """A worker: samples of the tiles (set, index), evenly, for ever."""
+    cv2.setNumThreads(1)
+    rng = np.random.default_rng(seed)
+    while True:
+        number, index = tiles[int(rng.integers(len(tiles)))]
+        out.put(make_record(sets[number].sample(index, rng)))

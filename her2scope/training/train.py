@@ -1,0 +1,234 @@
+"""The training run: steps, checks on held-back tissue, checkpoints from which it goes on."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from her2scope import __version__
+from her2scope.domain.errors import BadInputError
+from her2scope.phantom.noise import mixed_seed
+from her2scope.phantom.shards.store import ShardSet
+from her2scope.training.batches import make_batch, plain_batch
+from her2scope.training.config import TrainConfig
+from her2scope.training.feed import Pool
+from her2scope.training.losses import losses, weighted
+from her2scope.training.net import CellNet
+from her2scope.training.pictures import draw_answers
+from her2scope.training.targets import make_record
+
+CHECKPOINT, LOG = "checkpoint.pt", "log.jsonl"
+CHECK_SAMPLES = 64
+GRADIENT_LIMIT = 5.0
+Told = Callable[[str], None]
+
+
+@dataclasses.dataclass
+class _State:
+    """What a checkpoint holds."""
+
+    net: CellNet
+    mean: CellNet
+    optimiser: torch.optim.Optimizer
+    step: int
+    seconds: float
+    samples: int
+
+
+def train(config: TrainConfig, out_dir: Path, told: Told) -> Path:
+    """Train, or go on from the checkpoint in `out_dir`; the checkpoint's path is given back.
+
+    Ctrl-C ends the run after saving. Raises BadInputError where the folder belongs to a run of another network or
+    cannot be written, or a set of tiles is missing.
+    """
+    torch.set_num_threads(config.threads)
+    sets = [ShardSet(Path(folder)) for folder in config.sets]
+    learnt, held = _split(sets, config)
+    state = _begin(config, out_dir)
+    checks = _check_records(sets, held, config)
+    pool = Pool(
+        sets, learnt, mixed_seed("training", config.seed, state.step), config.pool, config.reuse, config.workers
+    )
+    try:
+        told(f"step {state.step} of {config.steps}; waiting for the first samples")
+        pool.fill(min(config.pool, 40 * config.batch))
+        _run(config, state, pool, checks, out_dir, told)
+    except KeyboardInterrupt:
+        told(f"stopped at step {state.step}; the same command goes on from there")
+    finally:
+        pool.close()
+        _save(state, config, out_dir)
+    return out_dir / CHECKPOINT
+
+
+def _split(sets: list[ShardSet], config: TrainConfig) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Tiles `(set, index)` to learn from, and those of the first regions of each set to check on."""
+    learnt: list[tuple[int, int]] = []
+    held: list[tuple[int, int]] = []
+    for number, tiles in enumerate(sets):
+        for index in range(len(tiles)):
+            (held if tiles.group(index) < config.check_groups else learnt).append((number, index))
+    if not learnt:
+        raise BadInputError("no tiles are left to learn from: lower check_groups, or draw more.")
+    return learnt, held
+
+
+def _check_records(sets: list[ShardSet], held: list[tuple[int, int]], config: TrainConfig) -> NDArray[np.void]:
+    rng = np.random.default_rng(mixed_seed("checks", config.seed))
+    chosen = rng.permutation(len(held))[:CHECK_SAMPLES]
+    return np.stack([make_record(sets[held[i][0]].sample(held[i][1], rng)) for i in chosen.tolist()])
+
+
+def _begin(config: TrainConfig, out_dir: Path) -> _State:
+    torch.manual_seed(config.seed)
+    net, mean = (CellNet(config.widths, config.depths).to(memory_format=torch.channels_last) for _ in range(2))
+    optimiser = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    state = _State(net, mean, optimiser, 0, 0.0, 0)
+    if (out_dir / CHECKPOINT).exists():
+        _resume(state, read_checkpoint(out_dir / CHECKPOINT), out_dir)
+    elif config.start_from:
+        found = read_checkpoint(Path(config.start_from))
+        _fit(net, found["mean"], Path(config.start_from))
+        mean.load_state_dict(net.state_dict())
+    else:
+        mean.load_state_dict(net.state_dict())
+    out_dir.mkdir(parents=True, exist_ok=True)
+    return state
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint as it was saved; BadInputError where it cannot be read."""
+    try:
+        found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        if not {"net", "mean", "config"} <= set(found):
+            raise ValueError("not a checkpoint of this program")
+    except (OSError, RuntimeError, ValueError, EOFError, TypeError, KeyError) as error:
+        raise BadInputError(f"{path}: no readable checkpoint. Give the folder of a training run.") from error
+    except Exception as error:  # noqa: BLE001 - unpickling raises what it likes
+        raise BadInputError(f"{path}: no readable checkpoint ({type(error).__name__}).") from error
+    return found
+
+
+def _fit(net: CellNet, weights: dict[str, Tensor], path: Path) -> None:
+    try:
+        net.load_state_dict(weights)
+    except RuntimeError as error:
+        raise BadInputError(f"{path}: holds a network of other widths or depths. Choose another folder.") from error
+
+
+def _resume(state: _State, found: dict[str, Any], out_dir: Path) -> None:
+    _fit(state.net, found["net"], out_dir / CHECKPOINT)
+    _fit(state.mean, found["mean"], out_dir / CHECKPOINT)
+    state.optimiser.load_state_dict(found["optimiser"])
+    state.step, state.seconds, state.samples = int(found["step"]), float(found["seconds"]), int(found["samples"])
+
+
+def _save(state: _State, config: TrainConfig, out_dir: Path) -> None:
+    aside = out_dir / (CHECKPOINT + ".part")
+    whole = {
+        "version": __version__,
+        "config": dataclasses.asdict(config),
+        "net": state.net.state_dict(),
+        "mean": state.mean.state_dict(),
+        "optimiser": state.optimiser.state_dict(),
+        "step": state.step,
+        "seconds": state.seconds,
+        "samples": state.samples,
+    }
+    try:
+        torch.save(whole, aside)
+        os.replace(aside, out_dir / CHECKPOINT)
+    except (OSError, RuntimeError) as error:
+        raise BadInputError(f"{out_dir}: cannot be written. Check the folder and the space.") from error
+
+
+def _rate(config: TrainConfig, step: int) -> float:
+    """Learning rate of a step: a short rise, then a cosine down to its last share."""
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    part = min(1.0, (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps))
+    low = config.final_rate_share
+    return config.learning_rate * (low + (1.0 - low) * 0.5 * (1.0 + math.cos(math.pi * part)))
+
+
+def _run(config: TrainConfig, state: _State, pool: Pool, checks: NDArray[np.void], out_dir: Path, told: Told) -> None:
+    rng = np.random.default_rng(mixed_seed("batches", config.seed, state.step))
+    began, kept, made = time.monotonic(), state.seconds, state.samples
+    sums: dict[str, float] = {}
+    since = 0
+    while state.step < config.steps:
+        parts = _step(config, state, *make_batch(pool.batch(config.batch, rng), rng))
+        for name, value in parts.items():
+            sums[name] = sums.get(name, 0.0) + value
+        state.step, since = state.step + 1, since + 1
+        state.seconds, state.samples = kept + time.monotonic() - began, made + pool.n_made
+        if state.step % config.check_every == 0 or state.step == config.steps:
+            row = _check(state, checks, {name: value / since for name, value in sums.items()})
+            _tell(row, out_dir, told)
+            draw_answers(state.mean, checks[:8], out_dir / f"check_{state.step:06d}.png")
+            sums, since = {}, 0
+        elif state.step % 100 == 0:
+            rate = (state.step * config.batch) / max(1.0, state.seconds)
+            loss = sum(sums.values()) / max(1, since)
+            told(f"step {state.step} of {config.steps}, {rate:.1f} samples/s, sum of losses {loss:.3f}")
+        if state.step % config.save_every == 0:
+            _save(state, config, out_dir)
+
+
+def _step(config: TrainConfig, state: _State, picture: Tensor, truth: dict[str, Tensor]) -> dict[str, float]:
+    for group in state.optimiser.param_groups:
+        group["lr"] = _rate(config, state.step)
+    state.net.train()
+    parts = losses(state.net(picture), truth)
+    state.optimiser.zero_grad(set_to_none=True)
+    weighted(parts).backward()
+    torch.nn.utils.clip_grad_norm_(state.net.parameters(), GRADIENT_LIMIT)
+    state.optimiser.step()
+    decay = min(config.average_decay, (state.step + 1) / (state.step + 10))
+    with torch.no_grad():
+        for mean, now in _tensors(state):
+            if mean.is_floating_point():
+                mean.lerp_(now, 1.0 - decay)
+            else:
+                mean.copy_(now)
+    return {name: float(value.detach()) for name, value in parts.items()}
+
+
+def _tensors(state: _State) -> Iterator[tuple[Tensor, Tensor]]:
+    yield from zip(state.mean.state_dict().values(), state.net.state_dict().values(), strict=True)
+
+
+@torch.no_grad()
+def _check(state: _State, checks: NDArray[np.void], learnt: dict[str, float]) -> dict[str, Any]:
+    state.mean.eval()
+    sums: dict[str, float] = {}
+    pieces = np.array_split(checks, max(1, len(checks) // 8))
+    for records in pieces:
+        picture, truth = plain_batch(records)
+        for name, value in losses(state.mean(picture), truth).items():
+            sums[name] = sums.get(name, 0.0) + float(value) / len(pieces)
+    return {
+        "step": state.step,
+        "seconds": round(state.seconds),
+        "samples": state.samples,
+        "learnt": {name: round(value, 4) for name, value in learnt.items()},
+        "held_back": {name: round(value, 4) for name, value in sums.items()},
+    }
+
+
+def _tell(row: dict[str, Any], out_dir: Path, told: Told) -> None:
+    with open(out_dir / LOG, "a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+    figures = ", ".join(f"{name} {value:.3f}" for name, value in row["held_back"].items())
+    told(f"step {row['step']}, {row['seconds'] / 60:.1f} min: held back: {figures}")

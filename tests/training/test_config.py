@@ -1,0 +1,48 @@
+"""A run's file is read whole, or refused in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from her2scope.domain.errors import SettingsError
+from her2scope.training.config import TrainConfig, load_config
+
+
+def test_a_file_is_read_and_the_rest_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("sets: [a, b]\nsteps: 7\nwidths: [8, 16, 24]\nlearning_rate: 1\n")
+    config = load_config(path)
+    assert config.sets == ("a", "b")
+    assert (config.steps, config.widths, config.learning_rate) == (7, (8, 16, 24), 1)
+    assert config.batch == TrainConfig(("a",)).batch
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "steps: 7\n",
+        "sets: []\n",
+        "sets: a\n",
+        "sets: [a]\nstep: 7\n",
+        "sets: [a]\nsteps: seven\n",
+        "sets: [a]\nsteps: 0\n",
+        "sets: [a]\nwidths: [8, 16]\n",
+        "sets: [a]\nreuse: 0.5\n",
+        "sets: [a\n",
+        "[1, 2]\n",
+    ],
+)
+def test_a_slip_is_one_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(text)
+    with pytest.raises(SettingsError) as error:
+        load_config(path)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load_config(tmp_path / "none.yaml")

@@ -1,0 +1,114 @@
+"""Network, batches and loop; they need torch (`make train-env`, then `make test-train`)."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs torch: make test-train")
+
+from her2scope.phantom.shards.store import ShardSet, render_shards  # noqa: E402
+from her2scope.phantom.shards.tiles import TileSettings  # noqa: E402
+from her2scope.segmentation.maps import N_REACHES  # noqa: E402
+from her2scope.segmentation.onnx_network import CPU, INPUT, OUTPUTS, open_session  # noqa: E402
+from her2scope.training.batches import plain_batch, turn  # noqa: E402
+from her2scope.training.config import TrainConfig  # noqa: E402
+from her2scope.training.export import export  # noqa: E402
+from her2scope.training.losses import WEIGHTS, losses  # noqa: E402
+from her2scope.training.net import CellNet, Shipped  # noqa: E402
+from her2scope.training.targets import make_record  # noqa: E402
+from her2scope.training.train import read_checkpoint, train  # noqa: E402
+
+SMALL = (8, 8, 8)
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tiles")
+    render_shards(folder, 16, TileSettings(seed=3, tile_um=64.0))
+    return folder
+
+
+def run_of(tiles: Path, steps: int) -> TrainConfig:
+    return TrainConfig(
+        (str(tiles),), widths=SMALL, depths=(1, 1, 1), steps=steps, batch=2, pool=16, reuse=2.0, threads=1,
+        check_groups=2, check_every=4, save_every=2,
+    )  # fmt: skip
+
+
+def test_the_network_takes_any_multiple_of_sixteen() -> None:
+    net = Shipped(CellNet(SMALL)).eval()
+    for height, width in ((16, 16), (48, 80)):
+        with torch.no_grad():
+            membrane, nuclei, context = net(torch.rand(1, 3, height, width))
+        assert membrane.shape == (1, 2, height, width)
+        assert nuclei.shape == (1, 5, height // 2, width // 2)
+        assert context.shape == (1, 1 + N_REACHES, height // 4, width // 4)
+        assert 0 <= float(membrane.min()) and float(membrane.max()) <= 1
+
+
+@pytest.mark.parametrize("turns", range(4))
+@pytest.mark.parametrize("is_mirrored", [False, True])
+def test_offsets_and_reaches_turn_with_the_picture(turns: int, is_mirrored: bool) -> None:
+    """A place that points at a spot points at the turned spot after the turn."""
+    side, row, column, dx, dy = 16, 5, 9, 3, -2
+    spot = torch.zeros(1, 1, side, side)
+    spot[0, 0, row + dy, column + dx] = 1
+    offset = torch.zeros(1, 2, side, side, dtype=torch.int8)
+    offset[0, :, row, column] = torch.tensor([dx, dy], dtype=torch.int8)
+    reach = torch.zeros(1, N_REACHES, side, side)
+    towards = round(math.atan2(dy, dx) / (2 * math.pi) * N_REACHES) % N_REACHES
+    reach[0, towards, row, column] = 1
+    picture, truth = turn(spot, {"offset": offset, "reach": reach}, turns, is_mirrored)
+    y, x = (int(v) for v in picture[0, 0].nonzero()[0])
+    place = truth["offset"][0].abs().sum(0).nonzero()[0]
+    assert (x, y) == (
+        int(place[1]) + int(truth["offset"][0, 0, place[0], place[1]]),
+        int(place[0]) + int(truth["offset"][0, 1, place[0], place[1]]),
+    )
+    direction, reach_row, reach_column = (int(v) for v in truth["reach"][0].nonzero()[0])
+    assert (reach_row, reach_column) == (int(place[0]), int(place[1]))
+    angle = math.atan2(y - reach_row, x - reach_column) / (2 * math.pi) * N_REACHES
+    assert min((direction - angle) % N_REACHES, (angle - direction) % N_REACHES) < 0.75
+
+
+def test_nothing_is_learnt_from_what_is_not_asked(tiles: Path) -> None:
+    """Where a target says `not asked`, its loss has no gradient."""
+    record = make_record(ShardSet(tiles).sample(0, np.random.default_rng(0)))
+    _, truth = plain_batch(np.stack([record]))
+    truth["nucleus"].fill_(255)
+    truth["centre"].fill_(255)
+    truth["tumour"].fill_(255)
+    truth["reach"].fill_(255)
+    side = record["rgb"].shape[0]
+    answer = tuple(
+        torch.zeros(1, n, side // by, side // by, requires_grad=True)
+        for n, by in ((2, 1), (5, 2), (1 + N_REACHES, 4), (6, 4))
+    )
+    parts = losses(answer, truth)
+    assert set(parts) == set(WEIGHTS)
+    for name in ("nucleus", "centre", "tumour", "offset", "reach"):
+        assert float(parts[name].detach()) == 0.0
+
+
+def test_a_run_goes_on_from_its_checkpoint_and_ships(tiles: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    train(run_of(tiles, 4), tmp_path, said.append)
+    before = read_checkpoint(tmp_path / "checkpoint.pt")
+    assert before["step"] == 4
+    train(run_of(tiles, 6), tmp_path, said.append)
+    after = read_checkpoint(tmp_path / "checkpoint.pt")
+    assert after["step"] == 6
+    assert after["seconds"] >= before["seconds"]
+    assert any(not torch.equal(before["net"][name], after["net"][name]) for name in before["net"])
+    assert (tmp_path / "check_000004.png").stat().st_size > 1000
+
+    shipped = export(tmp_path)
+    picture = np.random.default_rng(0).random((1, 3, 64, 48), np.float32)
+    for content in (shipped.full, shipped.quantised):
+        membrane, nuclei, context = open_session(content, [CPU], 1).run(list(OUTPUTS), {INPUT: picture})
+        assert membrane.shape == (1, 2, 64, 48) and nuclei.shape == (1, 5, 32, 24) and context.shape == (1, 33, 16, 12)
+    assert shipped.facts["agreement_with_torch"]["full"]["largest"] < 1e-3
