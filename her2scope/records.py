@@ -125,7 +125,8 @@ class QualityReport:
 
     usable: bool
     codes: tuple[str, ...]
-    """`blurred`, `over_exposed`, `under_exposed`, `clipped`, `moving`, `no_tissue`, `too_coarse`, `too_small`."""
+    """`blurred`, `low_contrast`, `grey`, `over_exposed`, `under_exposed`, `clipped`, `moving`, `no_tissue`,
+    `little_tissue`, `too_coarse`, `too_small`."""
     reasons: tuple[str, ...]
     focus: float
     clipped_share: float

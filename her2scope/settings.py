@@ -43,6 +43,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "max_speed_um_per_s": (0.1, 100_000),
     "max_white_drift": (0, 1),
     "max_dark_white": (0, 250),
+    "min_bright_white": (0, 255),
     "working_um_per_px": (0.05, 1),
     "nucleus_smoothing_um": (0.1, 10),
     "nucleus_distance_um": (0.5, 50),
@@ -96,26 +97,43 @@ def check_rising(settings: Any, lower: str, higher: str, where: str = "", by: fl
 
 @dataclass(frozen=True, slots=True)
 class QualitySettings:
-    """Limits of the quality gate. Start values from the real camera fields and tiles at hand."""
+    """Limits of the quality gate.
+
+    Each stands between what sharp real fields, usable scanner tiles and easy and usual phantoms have, and what fat,
+    grey or blurred tiles and artificially blurred or veiled fields have; the figures are below.
+    """
 
     min_side_px: int = 128
     """A picture smaller than this cannot hold a cell and its surroundings."""
     min_focus: float = 1.0
-    """Least sharpness; 1 is the limit set by `imaging.quality`, real sharp fields have 1.2 to 2.5."""
+    """Least sharpness; 1 is the limit set by `imaging.quality`, real sharp fields have 1.04 to 2.4, after a blur of
+    1 um (sigma) less than 1 (one strongly sharpened field 1.2, below 1 at 1.25 um)."""
     min_contrast_od10: float = 0.014
-    """TODO"""
+    """Least contrast of 2-4 um structures, the strongest 2 % of the picture: sharp real fields have 0.029 and more,
+    pale usual phantoms 0.0166 and more; where nuclei cannot be seen it is 0.004 to 0.013."""
     max_clipped_share: float = 0.05
     unusable_clipped_share: float = 0.30
     """Real 3+ camera fields have 7 to 10 % clipped pixels (design section 2)."""
     min_tissue_share: float = 0.01
+    """Pale sharp phantoms have 2 % and more, an almost empty tile 0.5 %."""
     min_solid_share: float = 0.28
+    """Share of the picture that is stained and as wide as a nucleus, from which empty space beside it does not matter
+    (a nest at the section's edge): sharp real fields have 0.35 and more, fat tiles 0.03 to 0.23."""
     min_cellular_share: float = 0.48
-    """TODO"""
+    """Where there is less than that: the same with the spaces between cells. Fat tiles have 0.05 to 0.44, usual
+    phantoms 0.52 and more, sharp real fields 0.83 and more."""
     min_bright_white: float = 195.0
+    """A ground (white) below this may lie under a veil: half of mid grey over a bright field gives 166 to 192. Camera
+    fields have 203 and more, usual phantoms 198 and more; a dim scanner has 171 to 181 without a veil."""
     min_grey_stain_od10: float = 0.19
     min_grey_contrast_od10: float = 0.032
+    """Strong stain (darkest 5 %) and contrast, of which a grey ground needs one: tiles full of cells that a veil greys
+    have at most 0.14 and 0.028, dim usable ones at least 0.24 and 0.039."""
     max_veiled_od10: float = 0.46
+    """No place is darker under a half veil of mid grey: log10(184 / 64)."""
     min_dark_span_od10: float = 0.055
+    """Least distance of the darkest 1 % from the darkest 5 % where none is darker than that: a dim usable tile has
+    0.082, 3+ fields under a half veil 0.01 to 0.065."""
     max_speed_um_per_s: float = 60.0
     """Faster than this and a 1/100 s exposure smears more than a faint membrane's width."""
     max_white_drift: float = 0.10
@@ -126,6 +144,7 @@ class QualitySettings:
     def __post_init__(self) -> None:
         check_ranges(self)
         check_rising(self, "max_clipped_share", "unusable_clipped_share")
+        check_rising(self, "min_solid_share", "min_cellular_share")
 
 
 @dataclass(frozen=True, slots=True)

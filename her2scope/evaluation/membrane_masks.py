@@ -104,7 +104,7 @@ def compare_lines(found: Mask, true: Mask, near_px: float) -> LineMatch:
 
 
 def centre_line(mask: Mask) -> NDArray[np.bool_]:
-    """Centre line of a mask, one pixel wide: thinning by Zhang and Suen (Commun. ACM 27:236-239, 1984)."""
+    """Centre line of a mask, one pixel wide: thinning by Zhang and Suen (CACM 27:236-239, 1984)."""
     line = cv2.copyMakeBorder((mask > 0).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     while True:
         before = int(line.sum())

@@ -27,7 +27,11 @@ MOST_STEPS = 2
 DEPARTURE_COST = 0.05
 """Per um^2 from the guess, in units of membrane probability: 2.2 um away, a sure membrane is worth a quarter less."""
 BEND_COST = 0.06
-"""Per step between neighbouring directions: a jump of 1 um to another line must gain a quarter of probability."""
+"""Per step between neighbouring directions: a jump of 1 um to another line must gain a quarter of probability.
+
+The costs were chosen on hard phantoms of seven runs by how many cells are rightly none, incomplete or complete: twice
+or half of each changes them by under half a percent, departure at 0.2 costs 4 % where the guess errs by 1.1 um.
+"""
 BEYOND_COST = 0.25
 """Per um inside the own nucleus or beyond half way to a neighbour (or beyond the guess, where that is farther)."""
 CYTOPLASM_UM = 3.0
@@ -36,11 +40,13 @@ LEAST_OF_NUCLEUS = 0.75
 """A nucleus is a disc of equal area here; one of twice its breadth is a quarter narrower than that disc."""
 MOST_BEYOND_UM = 4.0
 """No guess is believed farther beyond half way to a neighbour. Cells lie off their nuclei's middle and differ in size:
-a tenth of a phantom cell's outline lies 1.5 um beyond, 3 % lie 3 um beyond."""
+a tenth of a phantom cell's outline lies 1.5 um beyond or more, a hundredth 2 to 6 um."""
 NEIGHBOUR_UM = 24.0
 """Nuclei farther apart than this do not limit each other: twice the reach of a large cell."""
 TWIN_PX = 0.5
 """Nuclei nearer than this are the same one found twice: neither bounds the other."""
+CELLS_AT_ONCE = 512
+"""Few enough that the 2 MB of their costs stay in the processor's cache; OpenCV maps at most 32766 at once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,6 +77,12 @@ class CellOutlines:
         """`(N, A, 2)` places of the outlines (x, y)."""
         return self.xy_px[:, None, :] + self.radius_px[:, :, None] * directions(self.radius_px.shape[1])
 
+    def within(self, size_hw: tuple[int, int]) -> NDArray[np.bool_]:
+        """`(N,)` whether each outline lies in a picture of this size, from the outer edge of its first pixel on."""
+        places = self.places_xy_px()
+        last = np.array([size_hw[1], size_hw[0]], np.float32) - np.float32(0.5)
+        return np.asarray(((places >= -0.5) & (places <= last)).all(axis=(1, 2)))
+
     def scaled(self, factor: float) -> CellOutlines:
         """The outlines in pixels `factor` times smaller, of a plane that begins at the same corner."""
         size = np.float32(factor)
@@ -99,20 +111,33 @@ def find_outlines(membrane: Plane, um_per_px: float, seeds: OutlineSeeds) -> Cel
         In pixels of that plane; `N_DIRECTIONS` each.
     """
     half_px = half_ways(seeds, NEIGHBOUR_UM / um_per_px)
-    # From here on (A, R, N): what is worked on at once lies side by side in memory.
-    guess_px = np.ascontiguousarray(prior_reach(seeds, half_px, um_per_px).T)
+    guess_px = prior_reach(seeds, half_px, um_per_px)
+    radius_px = np.empty_like(guess_px)
+    for start in range(0, len(radius_px), CELLS_AT_ONCE):
+        rows = slice(start, start + CELLS_AT_ONCE)
+        radius_px[rows] = _followed(
+            membrane, um_per_px, seeds.xy_px[rows], seeds.nucleus_px[rows], guess_px[rows], half_px[rows]
+        )
+    return CellOutlines(seeds.xy_px, seeds.nucleus_px, radius_px)
+
+
+def _followed(
+    membrane: Plane, um_per_px: float, xy_px: Floats, nucleus_px: Floats, guess_px: Floats, half_px: Floats
+) -> Floats:
+    """Distances `(N, A)` of the best paths within the band around the guess."""
+    # All is (A, R, N): what is worked on at once lies side by side in memory.
+    guess_px = np.ascontiguousarray(guess_px.T)
     foreign_px = np.maximum(half_px.T, guess_px)
     offsets_px = np.arange(-BAND_UM, BAND_UM + STEP_UM / 2, STEP_UM, dtype=np.float32) / np.float32(um_per_px)
     radius_px = guess_px[:, None, :] + offsets_px[None, :, None]
-    np.maximum(radius_px, LEAST_OF_NUCLEUS * seeds.nucleus_px, out=radius_px)
-    cost = np.maximum(radius_px - foreign_px[:, None], seeds.nucleus_px - radius_px)
+    np.maximum(radius_px, LEAST_OF_NUCLEUS * nucleus_px, out=radius_px)
+    cost = np.maximum(radius_px - foreign_px[:, None], nucleus_px - radius_px)
     np.maximum(cost, 0, out=cost)
     cost *= np.float32(BEYOND_COST * um_per_px)
     cost += (DEPARTURE_COST * (offsets_px * np.float32(um_per_px)) ** 2)[None, :, None]
-    cost -= _sampled(membrane, seeds.xy_px, radius_px)
+    cost -= _sampled(membrane, xy_px, radius_px)
     chosen = cheapest_rings(cost, BEND_COST, MOST_STEPS)
-    found_px = np.take_along_axis(radius_px, chosen[:, None, :], axis=1)[:, 0]
-    return CellOutlines(seeds.xy_px, seeds.nucleus_px, np.ascontiguousarray(found_px.T))
+    return np.take_along_axis(radius_px, chosen[:, None, :], axis=1)[:, 0].T
 
 
 def directions(n: int) -> Floats:
@@ -178,11 +203,10 @@ def _sampled(plane: Plane, xy_px: Floats, radius_px: Floats) -> Floats:
     """Values `(A, R, N)` of a plane at distances `(A, R, N)` from N middles, bilinear, 0 outside the picture."""
     towards = directions(radius_px.shape[0])
     x, y = (radius_px * towards[:, axis, None, None] + xy_px[:, axis] for axis in (0, 1))
-    a, r, n = radius_px.shape
-    values = [  # one direction at a time: cv2.remap takes maps of under 32767 rows and columns
-        cv2.remap(plane, x[k], y[k], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0) for k in range(a)
-    ]
-    return np.stack(values) if n else np.zeros((a, r, n), np.float32)
+    values = np.empty_like(radius_px)
+    for k in range(len(towards)):
+        values[k] = cv2.remap(plane, x[k], y[k], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+    return values
 
 
 def cheapest_rings(cost: Floats, bend_cost: float, most_steps: int) -> NDArray[np.intp]:
@@ -226,7 +250,7 @@ def _traced_back(total: Floats, lead: int, n_directions: int, bend_cost: float, 
     rows = np.arange(total.shape[2])
     shifts = np.arange(-most_steps, most_steps + 1)
     bends = (bend_cost * np.abs(shifts)).astype(np.float32)[:, None]
-    state = total[-1].argmin(axis=0) if len(rows) else np.zeros(0, np.intp)
+    state = total[-1].argmin(axis=0)
     chosen = np.zeros((n_directions, len(rows)), dtype=np.intp)
     for place in range(len(total) - 1, lead - 1, -1):
         if place < lead + n_directions:

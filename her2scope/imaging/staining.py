@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from her2scope.imaging.opencv import cv2
 from her2scope.imaging.stains import reduced
-from her2scope.records import Cell, RgbImage, StainImage, StainSummary
+from her2scope.records import Cell, Plane, RgbImage, StainImage, StainSummary
 
 SATURATION_LEVELS = tuple(round(0.1 * step, 1) for step in range(1, 9))
 """Levels of the characteristic curve (arXiv 2110.12900): 0.1 to 0.8."""
 CURVE_REDUCTION = 2
-SMOOTHING_UM = 0.6
-CYTOPLASM_AT = 0.8
-"""Where cytoplasm is looked for, from a nucleus' centre to the cell's outline: past the nucleus, before the wall."""
+SMOOTHING_UM = 0.4
+WALL_MARGIN_UM = 1.5
+"""Cytoplasm lies this far inside the outline, which runs along the middle of a wall of up to 2.1 um (PMC5848460)."""
+NUCLEUS_MARGIN_UM = 0.3
+PLACES_OF_CYTOPLASM = np.linspace(0.0, 1.0, 5)
+"""Between the nucleus' rim and the wall; the palest of them is taken, since what is drawn there is never exact."""
 MAX_SUMMARISED_CELLS = 120
 """Medians over more cells than this do not change, only cost time."""
 
@@ -37,17 +41,14 @@ def summarise_staining(stains: StainImage, cells: Sequence[Cell]) -> StainSummar
         return StainSummary(0.0, 0.0, 0.0, 0.0)
     sigma_px = max(0.3, SMOOTHING_UM / stains.um_per_px)
     dab, blue = (cv2.GaussianBlur(plane, (0, 0), sigma_px) for plane in (stains.dab_od10, stains.haematoxylin_od10))
-    height, width = dab.shape
     membrane, cytoplasm, nuclear, counterstain = [], [], [], []
     for cell in cells[:: -(-len(cells) // MAX_SUMMARISED_CELLS)]:
-        centre = np.array([cell.x_px, cell.y_px])
-        between = centre + CYTOPLASM_AT * (cell.outline_xy_px - centre)
-        columns = np.clip(np.rint(between[:, 0]).astype(int), 0, width - 1)
-        rows = np.clip(np.rint(between[:, 1]).astype(int), 0, height - 1)
-        x, y = int(np.clip(round(cell.x_px), 0, width - 1)), int(np.clip(round(cell.y_px), 0, height - 1))
-        cytoplasm.append(float(np.percentile(dab[rows, columns], 25)))
-        nuclear.append(float(dab[y, x]) - cytoplasm[-1])
-        counterstain.append(float(blue[y, x]) - float(np.percentile(blue[rows, columns], 25)))
+        centre = np.array([[cell.x_px, cell.y_px]])
+        between = _cytoplasm_px(cell, stains.um_per_px)
+        brown = _values(dab, between).min(axis=0)
+        cytoplasm.append(float(np.median(brown)))
+        nuclear.append(float(_values(dab, centre)[0]) - cytoplasm[-1])
+        counterstain.append(float(_values(blue, centre)[0] - np.median(_values(blue, between).min(axis=0))))
         if cell.measure.intensity_od10 > 0:
             membrane.append(cell.measure.intensity_od10)
     return StainSummary(
@@ -56,3 +57,22 @@ def summarise_staining(stains: StainImage, cells: Sequence[Cell]) -> StainSummar
         nuclear_od10=max(0.0, float(np.median(nuclear))),
         counterstain_od10=max(0.0, float(np.median(counterstain))),
     )
+
+
+def _cytoplasm_px(cell: Cell, um_per_px: float) -> NDArray[np.float64]:
+    """Places `(5, N, 2)` between a cell's nucleus and its wall, along lines to the N places of its outline."""
+    centre = np.array([cell.x_px, cell.y_px])
+    away = cell.outline_xy_px - centre
+    length_px = np.maximum(np.linalg.norm(away, axis=1), 1e-6)
+    last_px = np.maximum(length_px - WALL_MARGIN_UM / um_per_px, 0.5 * length_px)
+    first_px = np.minimum((cell.nucleus_radius_um + NUCLEUS_MARGIN_UM) / um_per_px, last_px)
+    distance_px = first_px + PLACES_OF_CYTOPLASM[:, None] * (last_px - first_px)
+    return np.asarray(centre + distance_px[:, :, None] * (away / length_px[:, None]))
+
+
+def _values(plane: Plane, xy_px: NDArray[np.float64]) -> Plane:
+    """Of the pixels nearest to places `(..., 2)`, the last ones outside the picture."""
+    height, width = plane.shape
+    columns = np.clip(np.rint(xy_px[..., 0]).astype(np.intp), 0, width - 1)
+    rows = np.clip(np.rint(xy_px[..., 1]).astype(np.intp), 0, height - 1)
+    return plane[rows, columns]

@@ -143,7 +143,7 @@ USUAL: Mapping[str, Range] = {
 """Ranges of what is drawn evenly per case: measured ones beside their figures in `docs/guides/phantom.md`."""
 HARD: Mapping[str, Range] = {
     **USUAL,
-    "pitch_um": (7.8, 21.0),
+    "pitch_um": (7.0, 21.0),
     "stretch": (1.0, 1.8),
     "size_variation": (0.0, 0.10),
     "gap_share": (0.0, 0.35),
@@ -176,6 +176,8 @@ HARD: Mapping[str, Range] = {
     "cellularity": (0.4, 2.0),
     "lymphocytes": (0.05, 0.7),
 }
+EVEN_BY_FACTOR = ("pitch_um",)
+"""Of `HARD`, drawn evenly by factor, not by difference: small cells are as common as large ones."""
 EASY = Habit()
 
 
@@ -187,5 +189,9 @@ def draw_habit(seed: int, difficulty: str, fixed: Mapping[str, float | str] | No
     rng = np.random.default_rng(mixed_seed("habit", seed))
     growth = str(rng.choice(list(GROWTH_CHANCES), p=list(GROWTH_CHANCES.values())))
     drawn = {name: float(rng.uniform(*ranges[name])) for name in ranges}
+    if difficulty == "hard":
+        for name in EVEN_BY_FACTOR:
+            low, high = ranges[name]
+            drawn[name] = low * (high / low) ** ((drawn[name] - low) / (high - low))
     angle = float(rng.uniform(0.0, np.pi))
     return replace(Habit(growth=growth, grain_angle=angle, **drawn), **(fixed or {}))  # type: ignore[arg-type]

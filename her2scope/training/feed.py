@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import queue
+from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from multiprocessing.queues import Queue
 
@@ -12,9 +13,16 @@ from numpy.typing import NDArray
 
 from her2scope.imaging.opencv import cv2
 from her2scope.phantom.noise import mixed_seed
+from her2scope.phantom.recipes import RECIPES
+from her2scope.phantom.run import UNCLEAN, make_run
 from her2scope.phantom.shards.store import ShardSet
+from her2scope.phantom.shards.views import Sample
 from her2scope.training.targets import make_record, target_record
 
+CLEAN_SHARE, BLANK_SHARE = 0.12, 0.10
+"""Samples without any DAB, and samples with that of cytoplasm and ground alone."""
+RECIPE_SHARE = 0.2
+"""Samples stained and photographed like one of the recipes, whatever their tissue."""
 WAITING = 24
 """Samples made ahead by each worker."""
 
@@ -79,10 +87,28 @@ class Pool:
         return True
 
 
+def draw_sample(tiles: ShardSet, index: int, rng: np.random.Generator) -> Sample:
+    """Sample of a tile in a run that `rng` draws, some of them without any membrane stain.
+
+    What a tumour cell is must be learnt from its looks, not from its brown: real negative tumours have none.
+    """
+    recipe = str(rng.choice(list(RECIPES))) if rng.random() < RECIPE_SHARE else None
+    run = make_run(int(rng.integers(1 << 53)), "hard", recipe=recipe)
+    kind = float(rng.random())
+    if kind < BLANK_SHARE + CLEAN_SHARE:
+        run = replace(run, stain=replace(run.stain, dab_gain=0.0))
+    if kind < CLEAN_SHARE:
+        run = replace(run, stain=replace(run.stain, **dict.fromkeys(UNCLEAN, 0.0)))
+    sample = tiles.sample(index, rng, run=run)
+    if run.stain.dab_gain == 0.0:
+        sample = replace(sample, membrane=np.zeros_like(sample.membrane))
+    return sample
+
+
 def _make_records(out: Queue[NDArray[np.void]], sets: list[ShardSet], tiles: list[tuple[int, int]], seed: int) -> None:
     """A worker: samples of the tiles (set, index), evenly, for ever."""
     cv2.setNumThreads(1)
     rng = np.random.default_rng(seed)
     while True:
         number, index = tiles[int(rng.integers(len(tiles)))]
-        out.put(make_record(sets[number].sample(index, rng)))
+        out.put(make_record(draw_sample(sets[number], index, rng)))

@@ -122,6 +122,14 @@ def test_a_case_goes_on_until_it_has_cells_enough(analysers):
     assert len(case.readings[METHOD].fields) + case.readings[METHOD].refused == case.n_fields
 
 
+def test_an_ultralow_case_has_two_percent_of_faint_cells_over_its_fields():
+    null, faint = CasePlan(cases=1).specs()
+    few, enough = CellCounts(none=990, incomplete_faint=10), CellCounts(none=980, incomplete_faint=20)
+    assert [faint.field(3, counts).score for counts in (CellCounts(), few, enough)] == ["ultralow", "ultralow", "0"]
+    assert [null.field(3, counts).score for counts in (CellCounts(), few)] == ["0", "0"]
+    assert faint.field(3, few).number == 3 and faint.field(3, few).seed == faint.seed
+
+
 def test_cases_of_different_patterns_are_of_different_runs():
     seeds = [spec.seed for spec in CasePlan(cases=200).specs()]
     assert len(set(seeds)) == 400
