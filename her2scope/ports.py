@@ -87,6 +87,9 @@ class Segmenter(Protocol):
     """Digest of what decides the result beside the settings; empty where the method has no model file."""
     false_rates: FalseRates
 
+    def default_cuts(self, cuts: StainCuts) -> StainCuts:
+        """The cuts of the settings with this method's own noise floor: what fields are read with until a control is."""
+
     def segment(self, frame: Frame, stains: StainImage, cuts: StainCuts) -> Segmentation:
         """Find, measure and classify the cells of one usable frame. Pure: the same input gives the same cells."""
 

@@ -203,10 +203,14 @@ class NetworkSettings:
     min_nucleus_radius_um: float = 1.2
     """Smaller pieces are debris or noise: a lymphocyte's nucleus has 2.5 to 3.5 um."""
     min_tumour_probability: float = 0.5
+    stained_od10: float = 0.05
+    """Noise floor of a place where a membrane is seen and stands out; faint lines of pale runs are 0.06 to 0.15."""
     min_membrane_probability: float = 0.5
     """A membrane is surely seen from here on."""
     contrast_od10: float = 0.04
     """Least by which a sure place stands out from cytoplasm and background beside it (design section 1)."""
+    contrast_of_wall_share: float = 0.25
+    """Or by this share of its own od10, where that is less: in a bright run a faint line has little of either."""
     likely_membrane_probability: float = 0.4
     likely_contrast_od10: float = -0.03
     """The same of a likely place, which counts where it is joined to a sure one: lines fade before they end."""

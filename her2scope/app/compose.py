@@ -25,17 +25,18 @@ from her2scope.settings import Calibration, ScoringSettings, home_dir, load_cali
 from her2scope.storage.case_store import FolderCaseStore
 
 
-def _closed_contours(settings: ScoringSettings) -> Segmenter:
+def _closed_contours(settings: ScoringSettings, threads: int) -> Segmenter:
     return ClosedContours(settings.closed_contours, false_rates(CLOSED_CONTOURS))
 
 
-def _network(settings: ScoringSettings) -> Segmenter:
-    network = load_network()
-    card = network.card
-    return NetworkSegmenter(network, settings.network, card.false_rates, card.name, network.sha256)
+def _network(settings: ScoringSettings, threads: int) -> Segmenter:
+    return network_segmenter(load_network(threads), settings)
 
 
-METHODS: dict[str, Callable[[ScoringSettings], Segmenter]] = {CLOSED_CONTOURS: _closed_contours, NETWORK: _network}
+METHODS: dict[str, Callable[[ScoringSettings, int], Segmenter]] = {
+    CLOSED_CONTOURS: _closed_contours,
+    NETWORK: _network,
+}
 
 
 def has_network() -> bool:
@@ -43,20 +44,35 @@ def has_network() -> bool:
     return has_card(NETWORK)
 
 
-def load_network() -> OnnxNetwork:
-    """The trained network, loaded and checked; SettingsError where there is none or it is not the card's."""
+def load_network(threads: int = 0, file: str | None = None) -> OnnxNetwork:
+    """The trained network, loaded and checked; SettingsError where there is none or it is not the card's.
+
+    Parameters
+    ----------
+    threads : of the processor; 0 for one per core
+    file : model file to run instead of the one that suits this computer best
+    """
     if not has_network():
         raise SettingsError(
             f"this installation has no trained network. Use --method {CLOSED_CONTOURS}, or install her2scope again."
         )
-    return OnnxNetwork(read_card(NETWORK))
+    return OnnxNetwork(read_card(NETWORK), threads, file)
 
 
-def make_analyser(method: str, settings: ScoringSettings, calibration: Calibration) -> FieldAnalyser:
-    """Analyser of a method by name; NotAvailableError for one that this version does not have."""
+def network_segmenter(network: OnnxNetwork, settings: ScoringSettings) -> Segmenter:
+    """The network method with a loaded network."""
+    card = network.card
+    return NetworkSegmenter(network, settings.network, card.false_rates, card.name, network.sha256)
+
+
+def make_analyser(method: str, settings: ScoringSettings, calibration: Calibration, threads: int = 0) -> FieldAnalyser:
+    """Analyser of a method by name, on so many threads (0: one per core).
+
+    Raises NotAvailableError for a method that this version does not have.
+    """
     if method not in METHODS:
         raise NotAvailableError("method", method, sorted(METHODS))
-    return FieldAnalyser(METHODS[method](settings), settings, calibration)
+    return FieldAnalyser(METHODS[method](settings, threads), settings, calibration)
 
 
 def read_settings(path: Path | None) -> ScoringSettings:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from her2scope import __version__
-from her2scope.app.compose import METHODS, make_analyser, read_settings
+from her2scope.app.compose import METHODS, load_network, make_analyser, network_segmenter, read_settings
 from her2scope.app.outputs import check_outputs, write_all
 from her2scope.domain.errors import BadInputError, NotAvailableError, SettingsError
 from her2scope.evaluation.agreement import evaluate_agreement
@@ -28,13 +28,27 @@ from her2scope.pipeline.analyse import FieldAnalyser
 from her2scope.ports import JsonObject
 from her2scope.records import Frame
 from her2scope.reporting.json_report import json_bytes
+from her2scope.segmentation.methods import NETWORK
+from her2scope.segmentation.model_card import FULL, QUANTISED
 from her2scope.settings import Calibration, ScoringSettings
 
 LIST_IN_CHECKOUT = Path(__file__).resolve().parents[2] / "scripts" / "real_fields.csv"
 """The list of real pictures is part of the checkout, not of the wheel."""
 AGREEMENT_SEEDS = 3_000_000
 """Added to the first seed."""
-TWINS: Mapping[str, Callable[[FieldAnalyser], tuple[FieldAnalyser, FieldAnalyser]]] = {}
+
+
+def _network_twins(analyser: FieldAnalyser) -> tuple[FieldAnalyser, FieldAnalyser]:
+    quantised, full = (
+        FieldAnalyser(
+            network_segmenter(load_network(file=file), analyser.settings), analyser.settings, analyser.calibration
+        )
+        for file in (QUANTISED, FULL)
+    )
+    return quantised, full
+
+
+TWINS: Mapping[str, Callable[[FieldAnalyser], tuple[FieldAnalyser, FieldAnalyser]]] = {NETWORK: _network_twins}
 """By method that comes in two builds: its int8 and its fp32 analyser, with the settings of the one given."""
 PARTS: Mapping[str, str | None] = {
     "phantom-fields": None,
@@ -78,7 +92,10 @@ def evaluate(request: EvaluateRequest, tell: Tell) -> list[str]:
     _check(request)
     settings = read_settings(request.settings)
     methods = list(dict.fromkeys(request.methods)) or _available(settings, tell)
-    makers: Makers = {method: partial(make_analyser, method, settings, Calibration()) for method in methods}
+    threads = 1 if request.workers > 1 else 0
+    makers: Makers = {
+        method: partial(make_analyser, method, settings, Calibration(), threads=threads) for method in methods
+    }
     analysers: Analysers = {method: make() for method, make in makers.items()}
     listed = _listed(request)
     found: dict[str, Reports] = {}

@@ -13,13 +13,13 @@ from typing import Any
 import yaml
 
 from her2scope import __version__
+from her2scope.app.compose import network_segmenter
 from her2scope.domain.errors import BadInputError, NotAvailableError
 from her2scope.evaluation.false_cells import FalseCells, measure_false_cells
 from her2scope.pipeline.analyse import FieldAnalyser
 from her2scope.segmentation.maps import NETWORK_UM_PER_PX
 from her2scope.segmentation.methods import NETWORK
 from her2scope.segmentation.model_card import CARD, FULL, QUANTISED, card_in
-from her2scope.segmentation.network import NetworkSegmenter
 from her2scope.segmentation.onnx_network import OnnxNetwork
 from her2scope.settings import Calibration, ScoringSettings
 
@@ -81,10 +81,8 @@ def _need_torch() -> None:
 
 
 def _analyser(folder: Path) -> FieldAnalyser:
-    network, settings = OnnxNetwork(card_in(folder)), ScoringSettings()
-    card = network.card
-    segmenter = NetworkSegmenter(network, settings.network, card.false_rates, card.name, network.sha256)
-    return FieldAnalyser(segmenter, settings, Calibration())
+    settings = ScoringSettings()
+    return FieldAnalyser(network_segmenter(OnnxNetwork(card_in(folder)), settings), settings, Calibration())
 
 
 def _card(facts: Any, files: dict[str, bytes]) -> dict[str, Any]:

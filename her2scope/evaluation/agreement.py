@@ -46,7 +46,7 @@ def compare_analysers(first: FieldAnalyser, second: FieldAnalyser, frames: Itera
     """Read pictures twice with the default cuts, and compare cell by cell."""
     total = Agreement()
     for frame in frames:
-        total += compare_results(first.analyse(frame, first.settings.cuts), second.analyse(frame, second.settings.cuts))
+        total += compare_results(first.analyse(frame, first.default_cuts), second.analyse(frame, second.default_cuts))
     return total
 
 

@@ -36,7 +36,7 @@ def measure_false_cells(analyser: FieldAnalyser, seeds: Sequence[int], difficult
     fields, doubted = [], 0
     for seed in seeds:
         drawn = render_field(PhantomSpec(score="0", seed=seed, difficulty=difficulty))
-        result = analyser.analyse(Frame(drawn.rgb, 0, 0.0, UM_PER_PX), analyser.settings.cuts)
+        result = analyser.analyse(Frame(drawn.rgb, 0, 0.0, UM_PER_PX), analyser.default_cuts)
         if result.doubts or not result.quality.usable or not result.counts.n_tumour:
             doubted += 1
         else:

@@ -189,7 +189,7 @@ def _found(analyser: FieldAnalyser, patch: MembranePatch) -> tuple[Mask, str]:
 
     The gate is another part's matter: here the method itself is asked.
     """
-    frame, cuts = Frame(patch.rgb, 0, 0.0, UM_PER_PX), analyser.settings.cuts
+    frame, cuts = Frame(patch.rgb, 0, 0.0, UM_PER_PX), analyser.default_cuts
     quality = analyser.analyse(frame, cuts).quality
     stains = unmix(patch.rgb, UM_PER_PX, analyser.calibration)
     refused = "" if quality.usable else "; ".join(quality.reasons)

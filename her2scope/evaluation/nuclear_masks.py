@@ -185,7 +185,7 @@ def _report(on: str, analyser: FieldAnalyser, pictures: list[MaskedPicture]) -> 
         return PartReport((not_measured(on, name, "no picture of it in --data", f"at least {limit:.2f}"),))
     tallies, notes = {}, []
     for picture in pictures:
-        result = analyser.analyse(Frame(picture.rgb, 0, 0.0, picture.um_per_px), analyser.settings.cuts)
+        result = analyser.analyse(Frame(picture.rgb, 0, 0.0, picture.um_per_px), analyser.default_cuts)
         tally = compare_labels(centres_of(result.cells), picture.labels, picture.um_per_px)
         tallies[picture.name] = tally
         refused = "" if result.quality.usable else f", refused: {'; '.join(result.quality.reasons)}"

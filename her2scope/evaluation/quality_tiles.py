@@ -53,7 +53,7 @@ def evaluate_quality_tiles(analysers: Analysers, data: Path, tell: Tell) -> Mapp
 
 
 def _answer(analyser: FieldAnalyser, number: str, frame: Frame) -> TileAnswer:
-    return TileAnswer(number, analyser.analyse(frame, analyser.settings.cuts))
+    return TileAnswer(number, analyser.analyse(frame, analyser.default_cuts))
 
 
 def _report(answers: Sequence[TileAnswer]) -> PartReport:

@@ -31,7 +31,7 @@ def read_anchor(analyser: FieldAnalyser, control: Frame) -> Anchor:
     results, measures = read_control(analyser, [control])
     verdict = judge(analyser, measures, ANCHOR_LEVEL, [])
     reading = ControlReading(1, "", ANCHOR_LEVEL, "", measures, verdict, results[0])
-    cuts, from_control = cuts_in_force(analyser.settings.cuts, [reading], analyser.settings.control)
+    cuts, from_control = cuts_in_force(analyser.default_cuts, [reading], analyser.settings.control)
     return Anchor(cuts, from_control, verdict.status.value, tuple(str(code) for code in verdict.codes))
 
 

@@ -132,7 +132,7 @@ def evaluate_real_nuclei(
     for picture in pictures:
         frame = Frame(picture.field.read(), 0, 0.0, picture.field.um_per_px)
         for method, analyser in analysers.items():
-            result = analyser.analyse(frame, analyser.settings.cuts)
+            result = analyser.analyse(frame, analyser.default_cuts)
             found = centres_of(result.cells), are_tumour(result.cells)
             tallies[method][picture.field.file] = compare_marks(picture.marks, *found)
             if not result.quality.usable:

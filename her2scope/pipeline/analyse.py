@@ -29,6 +29,11 @@ class FieldAnalyser:
         self.segmenter, self.settings, self.calibration = segmenter, settings, calibration
         self.guideline = guideline(settings.guideline)
 
+    @property
+    def default_cuts(self) -> StainCuts:
+        """Cuts of the settings, as the method uses them: in force until a control is read."""
+        return self.segmenter.default_cuts(self.settings.cuts)
+
     def analyse(self, frame: Frame, cuts: StainCuts, speed_um_per_s: float = 0.0) -> FieldResult:
         """Analyse a frame with the case's cuts; a frame that fails the quality gate has no cells and no score."""
         timings_ms: dict[str, float] = {}

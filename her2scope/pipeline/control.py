@@ -32,7 +32,7 @@ def read_control(
     analyser: FieldAnalyser, frames: Sequence[Frame], speed_um_per_s: float = 0.0
 ) -> tuple[list[FieldResult], ControlMeasures]:
     """Read the fields of one control with the default cuts: a control is never judged by a scale taken from itself."""
-    results = [analyser.analyse(frame, analyser.settings.cuts, speed_um_per_s) for frame in frames]
+    results = [analyser.analyse(frame, analyser.default_cuts, speed_um_per_s) for frame in frames]
     return results, measure_control(analyser, results)
 
 
@@ -59,7 +59,7 @@ def measure_control(analyser: FieldAnalyser, results: Sequence[FieldResult]) -> 
         n_tumour=counts.n_tumour,
         read=finding.score if isinstance(finding, Finding) else None,
         membrane_od10=mean("membrane_od10"),
-        intense_od10=analyser.segmenter.control_cut(found, analyser.settings.cuts),
+        intense_od10=analyser.segmenter.control_cut(found, analyser.default_cuts),
         background_od10=mean("background_od10"),
         nuclear_od10=mean("nuclear_od10"),
         counterstain_od10=mean("counterstain_od10"),

@@ -210,8 +210,8 @@ class CaseSession:
         return {number: self._analyser.analyse(item.result.frame, cuts) for number, item in stale.items()}
 
     def _cuts_of(self, controls: Sequence[ControlReading]) -> tuple[StainCuts, bool]:
-        settings = self._analyser.settings
-        return cuts_in_force(settings.cuts, controls, settings.control)
+        analyser = self._analyser
+        return cuts_in_force(analyser.default_cuts, controls, analyser.settings.control)
 
     def _must_be_open(self) -> None:
         if self._state.finished_utc is not None:

@@ -67,6 +67,10 @@ class ClosedContours:
     def __init__(self, settings: ClosedContoursSettings, false_rates: FalseRates) -> None:
         self.settings, self.false_rates = settings, false_rates
 
+    def default_cuts(self, cuts: StainCuts) -> StainCuts:
+        """The cuts of the settings: whatever is above the weak one is membrane."""
+        return cuts
+
     def segment(self, frame: Frame, stains: StainImage, cuts: StainCuts) -> Segmentation:
         """Find, measure and classify the cells of one usable frame."""
         small, factor = _at_working_scale(stains, self.settings.working_um_per_px)

@@ -7,6 +7,7 @@ cell reaches. What is measured, od10 along the cell's own outline, is read from 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -60,6 +61,10 @@ class NetworkSegmenter:
         self.network, self.settings, self.false_rates = network, settings, false_rates
         self.model_name, self.model_sha256 = model_name, model_sha256
         self._places = place_rule(settings)
+
+    def default_cuts(self, cuts: StainCuts) -> StainCuts:
+        """The cuts of the settings with a lower noise floor: a line has been seen, and stands out, before it is cut."""
+        return replace(cuts, stained_od10=min(cuts.stained_od10, self.settings.stained_od10))
 
     def segment(self, frame: Frame, stains: StainImage, cuts: StainCuts) -> Segmentation:
         """Find, measure and classify the cells of one usable frame."""
@@ -122,6 +127,7 @@ def place_rule(settings: NetworkSettings) -> PlaceRule:
     return PlaceRule(
         membrane=settings.min_membrane_probability,
         contrast_od10=settings.contrast_od10,
+        contrast_of_wall=settings.contrast_of_wall_share,
         likely_membrane=settings.likely_membrane_probability,
         likely_contrast_od10=settings.likely_contrast_od10,
         joined_um=settings.joined_um,

@@ -68,6 +68,8 @@ class OnnxNetwork:
         Says which files there are, with their digests.
     threads : int
         Of the processor; 0 leaves it to ONNX Runtime (one per core).
+    file : str, optional
+        Model file to run on the processor, instead of the one that suits this computer best.
 
     Raises
     ------
@@ -75,9 +77,9 @@ class OnnxNetwork:
         Where the model is missing, is not the card's, or does not run.
     """
 
-    def __init__(self, card: ModelCard, threads: int = 0) -> None:
+    def __init__(self, card: ModelCard, threads: int = 0, file: str | None = None) -> None:
         self.card = card
-        self._session, self.file = _load(card, threads)
+        self._session, self.file = _load(card, threads) if file is None else (_on_processor(card, file, threads), file)
         self.provider = str(self._session.get_providers()[0])
         """The processor it really runs on."""
 
@@ -232,6 +234,11 @@ def _load(card: ModelCard, threads: int) -> tuple[Session, str]:
         except Exception:  # noqa: BLE001, S110 - ONNX Runtime's errors share no base; the processor can always do it
             pass
     file = QUANTISED if QUANTISED in (card.files or {}) else FULL
+    return _on_processor(card, file, threads), file
+
+
+def _on_processor(card: ModelCard, file: str, threads: int) -> Session:
+    """A session of a model file on the processor, which has run once."""
     content = card.read_model(file)
     try:
         session = open_session(content, [CPU], threads)
@@ -241,7 +248,7 @@ def _load(card: ModelCard, threads: int) -> tuple[Session, str]:
             f"{card.folder / file}: ONNX Runtime cannot run this model ({_first_line(error)}). "
             "Run 'her2scope doctor', and install her2scope again."
         ) from error
-    return session, file
+    return session
 
 
 def _first_line(error: Exception) -> str:

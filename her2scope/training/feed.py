@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import queue
+import signal
+import threading
 from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from multiprocessing.queues import Queue
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,16 +102,27 @@ def draw_sample(tiles: ShardSet, index: int, rng: np.random.Generator) -> Sample
     if kind < BLANK_SHARE + CLEAN_SHARE:
         run = replace(run, stain=replace(run.stain, dab_gain=0.0))
     if kind < CLEAN_SHARE:
-        run = replace(run, stain=replace(run.stain, **dict.fromkeys(UNCLEAN, 0.0)))
+        clean: dict[str, Any] = dict.fromkeys(UNCLEAN, 0.0)
+        run = replace(run, stain=replace(run.stain, **clean))
     sample = tiles.sample(index, rng, run=run)
     if run.stain.dab_gain == 0.0:
         sample = replace(sample, membrane=np.zeros_like(sample.membrane))
     return sample
 
 
+def _end_with_the_program() -> None:
+    """End a worker whose program was killed: it would wait for ever."""
+    program = multiprocessing.parent_process()
+    if program is not None:
+        program.join()
+        os._exit(1)
+
+
 def _make_records(out: Queue[NDArray[np.void]], sets: list[ShardSet], tiles: list[tuple[int, int]], seed: int) -> None:
-    """A worker: samples of the tiles (set, index), evenly, for ever."""
+    """A worker: samples of the tiles (set, index), evenly, until the program ends it or is gone."""
     cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program
+    threading.Thread(target=_end_with_the_program, daemon=True).start()
     rng = np.random.default_rng(seed)
     while True:
         number, index = tiles[int(rng.integers(len(tiles)))]

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -49,10 +50,12 @@ class _State:
 def train(config: TrainConfig, out_dir: Path, told: Told) -> Path:
     """Train, or go on from the checkpoint in `out_dir`; the checkpoint's path is given back.
 
-    Ctrl-C ends the run after saving. Raises BadInputError where the folder belongs to a run of another network or
+    Ctrl-C, and being asked to end, ends the run after saving. Raises BadInputError where the folder belongs to a run of another network or
     cannot be written, or a set of tiles is missing.
     """
     torch.set_num_threads(config.threads)
+    for name in (signal.SIGINT, signal.SIGTERM):  # in the background a shell has Ctrl-C ignored
+        signal.signal(name, signal.default_int_handler)
     sets = [ShardSet(Path(folder)) for folder in config.sets]
     learnt, held = _split(sets, config)
     state = _begin(config, out_dir)

@@ -35,7 +35,7 @@ def offered() -> list[str]:
 @pytest.fixture(scope="module", params=[*offered(), TOY])
 def segmenter(request, tmp_path_factory) -> Segmenter:
     if request.param != TOY:
-        return METHODS[request.param](ScoringSettings())
+        return METHODS[request.param](ScoringSettings(), 1)
     network = OnnxNetwork(card_in(write_tiny_model(tmp_path_factory.mktemp("toy"))), threads=1)
     card = network.card
     return NetworkSegmenter(network, NetworkSettings(), card.false_rates, card.name, network.sha256)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
@@ -103,26 +103,29 @@ def test_offsets_point_to_the_middle_and_kinds_are_the_nucleus_own(
     assert checked > 500
 
 
-def test_reaches_end_at_the_cells_own_outline(samples: list[Sample], records: list[NDArray[np.void]]) -> None:
+def _labels(sample: Sample, place: NDArray[np.float64], distance_px: NDArray[np.float64]) -> NDArray[np.uint16]:
+    """Cell at a distance from a place in each direction; 65535 outside."""
     angle = np.linspace(0, 2 * np.pi, N_REACHES, endpoint=False)
+    side = sample.cell.shape[0]
+    columns = np.rint(place[0] + np.cos(angle) * distance_px).astype(int)
+    rows = np.rint(place[1] + np.sin(angle) * distance_px).astype(int)
+    inside = (columns >= 0) & (columns < side) & (rows >= 0) & (rows < side)
+    return np.where(inside, sample.cell[rows.clip(0, side - 1), columns.clip(0, side - 1)], 65_535)
+
+
+def test_reaches_end_at_the_cells_own_outline(samples: list[Sample], records: list[NDArray[np.void]]) -> None:
     within: list[NDArray[np.bool_]] = []
     beyond: list[NDArray[np.bool_]] = []
     for sample, record in zip(samples, records, strict=True):
-        side = sample.cell.shape[0]
         for row, column in zip(*np.nonzero((record["reach"] != NOT_ASKED).any(axis=0)), strict=True):
             x, y = QUARTER * column + 1.5, QUARTER * row + 1.5
             own = sample.cell[int(y), int(x)]
             reach_px = record["reach"][:, row, column] * REACH_STEP_UM / NETWORK_UM_PER_PX
             asked = record["reach"][:, row, column] != NOT_ASKED
 
-            def label(distance: NDArray[np.float64], x: float = x, y: float = y) -> NDArray[np.uint16]:
-                columns = np.rint(x + np.cos(angle) * distance).astype(int)
-                rows = np.rint(y + np.sin(angle) * distance).astype(int)
-                inside = (columns >= 0) & (columns < side) & (rows >= 0) & (rows < side)
-                return np.where(inside, sample.cell[rows.clip(0, side - 1), columns.clip(0, side - 1)], 65_535)
-
-            within.append(label(reach_px - 2.0)[asked & (reach_px > 4.0)] == own)
-            beyond.append(label(reach_px + 1.5)[asked] != own)
+            places = partial(_labels, sample, np.array([x, y]))
+            within.append(places(reach_px - 2.0)[asked & (reach_px > 4.0)] == own)
+            beyond.append(places(reach_px + 1.5)[asked] != own)
     assert len(np.concatenate(beyond)) > 1000
     assert np.concatenate(within).mean() > 0.98
     assert np.concatenate(beyond).mean() > 0.95  # a corner may be crossed again
