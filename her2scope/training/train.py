@@ -50,8 +50,8 @@ class _State:
 def train(config: TrainConfig, out_dir: Path, told: Told) -> Path:
     """Train, or go on from the checkpoint in `out_dir`; the checkpoint's path is given back.
 
-    Ctrl-C, and being asked to end, ends the run after saving. Raises BadInputError where the folder belongs to a run of another network or
-    cannot be written, or a set of tiles is missing.
+    Ctrl-C, or being asked to end, ends the run after saving. Raises BadInputError where the folder belongs to a run of
+    another network or cannot be written, or a set of tiles is missing.
     """
     torch.set_num_threads(config.threads)
     for name in (signal.SIGINT, signal.SIGTERM):  # in the background a shell has Ctrl-C ignored
