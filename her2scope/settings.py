@@ -66,6 +66,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "min_nucleus_radius_um": (0, 20),
     "likely_contrast_od10": (-0.5, 5),
     "joined_um": (0, 20),
+    "least_run_um": (0, 20),
 }
 """Least and greatest value of each scoring number: far wider than is sensible, so that only a slip is refused."""
 _RANGES_BY_UNIT: Mapping[str, tuple[float, float]] = {"_od10": (0, 5), "_share": (0, 1), "_probability": (0, 1)}
@@ -122,9 +123,10 @@ class QualitySettings:
     min_cellular_share: float = 0.48
     """Where there is less than that: the same with the spaces between cells. Fat tiles have 0.05 to 0.44, usual
     phantoms 0.52 and more, sharp real fields 0.83 and more."""
-    min_bright_white: float = 195.0
-    """A ground (white) below this may lie under a veil: half of mid grey over a bright field gives 166 to 192. Camera
-    fields have 203 and more, usual phantoms 198 and more; a dim scanner has 171 to 181 without a veil."""
+    min_bright_white: float = 204.0
+    """A ground below this in its brightest channel may lie under a veil: half of mid grey over a bright field gives at
+    most 192, half of a paler grey (150) 176 to 203. Camera fields and usual phantoms have 208 and more; a dim scanner
+    has 176 to 182 without a veil."""
     min_grey_stain_od10: float = 0.19
     min_grey_contrast_od10: float = 0.032
     """Strong stain (darkest 5 %) and contrast, of which a grey ground needs one: tiles full of cells that a veil greys
@@ -216,6 +218,8 @@ class NetworkSettings:
     """The same of a likely place, which counts where it is joined to a sure one: lines fade before they end."""
     joined_um: float = 2.5
     """How far likely places count from a sure one on."""
+    least_run_um: float = 2.0
+    """Shorter stained pieces of an outline are granules, not a membrane."""
     cut_percentile: float = 10.0
     """Intense cut: this percentile of the intensities of the 3+ control's complete cells (design section 3)."""
     min_cut_cells: int = 100

@@ -61,6 +61,8 @@ class PlaceRule:
     """The same of a likely place. A line goes on where granules or a neighbour's wall lie beside it."""
     joined_um: float = 2.5
     """How far likely places count from a sure one on."""
+    least_run_um: float = 2.0
+    """Shorter stained pieces are granules beside the outline, not a membrane."""
 
 
 DEFAULT_PLACE_RULE = PlaceRule()
@@ -246,7 +248,8 @@ def stained_places(profiles: Profiles, stained_od10: float, rule: PlaceRule = DE
     for step in range(1, steps + 1):
         near = likely & (step * profiles.spacing_um <= rule.joined_um)[:, None]
         stained = stained | near & (np.roll(stained, 1, axis=1) | np.roll(stained, -1, axis=1))
-    return _bridged(stained, profiles)
+    bridged = _closed(stained, profiles, BRIDGED_UM)
+    return ~_closed(~bridged, profiles, rule.least_run_um)
 
 
 def _most_places(profiles: Profiles, length_um: float) -> int:
@@ -255,12 +258,12 @@ def _most_places(profiles: Profiles, length_um: float) -> int:
     return min(int(length_um / max(finest_um, 1e-3)), profiles.membrane.shape[1] - 2)
 
 
-def _bridged(stained: Bools, profiles: Profiles) -> Bools:
-    """Stained places `(N, P)` with the gaps shorter than `BRIDGED_UM` closed."""
-    closed = stained.copy()
-    for gap in range(1, _most_places(profiles, BRIDGED_UM) + 1):  # the shorter ones are closed by now
-        is_short = (gap * profiles.spacing_um < BRIDGED_UM)[:, None]
-        ends_gap = stained & np.roll(stained, gap + 1, axis=1) & is_short
+def _closed(places: Bools, profiles: Profiles, length_um: float) -> Bools:
+    """Places `(N, P)` with the gaps shorter than a length closed."""
+    closed = places.copy()
+    for gap in range(1, _most_places(profiles, length_um) + 1):  # the shorter ones are closed by now
+        is_short = (gap * profiles.spacing_um < length_um)[:, None]
+        ends_gap = places & np.roll(places, gap + 1, axis=1) & is_short
         for back in range(1, gap + 1):
             closed |= np.roll(ends_gap, -back, axis=1)
     return closed

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from her2scope.domain.score import MAX_SCORED_UM_PER_PX
 from her2scope.imaging.opencv import cv2
-from her2scope.imaging.stains import estimate_white, reduced
+from her2scope.imaging.stains import WHITE_PERCENTILE, estimate_white, reduced
 from her2scope.records import Mask, Plane, QualityReport, RgbImage
 from her2scope.settings import QualitySettings, Vector
 
@@ -64,6 +64,8 @@ class _Stain:
 
     strong_od10: float
     strongest_od10: float
+    ground: float
+    """Grey level of the ground in its brightest channel: a tinted lamp is not grey."""
 
 
 def check_quality(
@@ -83,7 +85,7 @@ def check_quality(
     detail = _detail(rgb, um_per_px)
     highest, lowest = _channel_extremes(rgb)
     clipped = _clipped_share(highest, lowest, detail.tissue)
-    stain = _stain(lowest, um_per_px, white)
+    stain = _stain(highest, lowest, um_per_px, white)
     refused = _refusals(detail, stain, um_per_px, white, clipped, settings, speed_um_per_s)
     said = dict(refused)
     if not refused and clipped > settings.max_clipped_share:
@@ -154,22 +156,22 @@ def _refusals(
             f"nuclei and membranes barely stand out ({detail.contrast_od10:.4f} od10, at least "
             f"{settings.min_contrast_od10:g}): refocus, clean the optics, or check the counterstain"
         )
-    grey = _greyness(stain, detail.contrast_od10, white, settings)
+    grey = _greyness(stain, detail.contrast_od10, settings)
     if grey:
         refused["grey"] = grey
     return refused
 
 
-def _greyness(stain: _Stain, contrast_od10: float, white: float, settings: QualitySettings) -> str:
+def _greyness(stain: _Stain, contrast_od10: float, settings: QualitySettings) -> str:
     """What is wrong where a veil may lie over the picture, else nothing.
 
     A veil (stray light, dirty optics, a washed-out export) draws every light towards one grey: white falls and stain
     pales. Pale stain on a bright ground is just pale; on a grey ground it cannot be told from a veil. Under a veil
     strong stain ends at one grey, the veil's own, however much of it there is.
     """
-    if white >= settings.min_bright_white:
+    if stain.ground >= settings.min_bright_white:
         return ""
-    ground = f"the ground is grey (white at {white:.0f} of 255, bright from {settings.min_bright_white:.0f})"
+    ground = f"the ground is grey (at most {stain.ground:.0f} of 255, bright from {settings.min_bright_white:.0f})"
     remedy = "raise lamp or exposure, close the field diaphragm, clean the optics"
     if stain.strong_od10 < settings.min_grey_stain_od10 and contrast_od10 < settings.min_grey_contrast_od10:
         return (
@@ -185,12 +187,13 @@ def _greyness(stain: _Stain, contrast_od10: float, white: float, settings: Quali
     return ""
 
 
-def _stain(lowest: Mask, um_per_px: float, white: float) -> _Stain:
-    """Strength of the stain from each pixel's darkest channel, averaged over a um."""
-    small = _reduced_to(lowest, um_per_px, CELL_UM_PER_PX)
-    levels = np.percentile(_ranked(small), [STRONG_PERCENTILE, STRONGEST_PERCENTILE])
+def _stain(highest: Mask, lowest: Mask, um_per_px: float, white: float) -> _Stain:
+    """Strength of the stain from each pixel's darkest channel, averaged over a um, and the ground it stands on."""
+    factor = max(1, int(CELL_UM_PER_PX / um_per_px))  # whole numbers are reduced several times faster
+    levels = np.percentile(_ranked(reduced(lowest, factor)), [STRONG_PERCENTILE, STRONGEST_PERCENTILE])
     strong, strongest = (max(0.0, float(np.log10(white / max(level, 0.5)))) for level in levels)
-    return _Stain(strong, strongest)
+    bright = _ranked(reduced(highest, factor))
+    return _Stain(strong, strongest, max(white, float(np.percentile(bright, WHITE_PERCENTILE))))
 
 
 def _detail(rgb: RgbImage, um_per_px: float) -> _Detail:

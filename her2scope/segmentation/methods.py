@@ -4,5 +4,5 @@ from __future__ import annotations
 
 CLOSED_CONTOURS = "closed-contours"
 NETWORK = "network"
-DEFAULT_METHOD = CLOSED_CONTOURS
+DEFAULT_METHOD = NETWORK
 """What a new case is read with unless told otherwise; a stored case keeps its own."""

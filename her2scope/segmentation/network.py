@@ -131,6 +131,7 @@ def place_rule(settings: NetworkSettings) -> PlaceRule:
         likely_membrane=settings.likely_membrane_probability,
         likely_contrast_od10=settings.likely_contrast_od10,
         joined_um=settings.joined_um,
+        least_run_um=settings.least_run_um,
     )
 
 

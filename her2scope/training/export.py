@@ -29,6 +29,10 @@ from her2scope.training.train import read_checkpoint
 OPSET = 17
 CALIBRATION_SAMPLES = 96
 CHECK_SAMPLES = 32
+HEADS = ("membrane", "nuclei", "context")
+ANSWERS = ("Sigmoid", "Tanh", "Mul", "Split", "Concat", "DepthToSpace", "Slice")
+"""Layers that stay in 32 bits: they cost little, and rounding there is rounding of the answer. Middles then differ from
+torch by a fifth of what they do with 8 bits throughout."""
 MOST_DIFFERENCE = 1e-3
 """Between torch and the 32-bit file: more is no rounding."""
 MOST_MEAN_DIFFERENCE = 0.03
@@ -123,7 +127,8 @@ def _to_onnx(shipped: nn.Module, path: Path) -> None:
 
 
 def _quantise(full: Path, path: Path, records: NDArray[np.void]) -> None:
-    """Static 8-bit weights per channel and activations, calibrated on samples."""
+    """Static 8-bit weights per channel and activations, calibrated on samples; the last layers stay as they are."""
+    import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -137,11 +142,17 @@ def _quantise(full: Path, path: Path, records: NDArray[np.void]) -> None:
     with _quiet():
         ready = path.with_suffix(".ready.onnx")
         quant_pre_process(str(full), str(ready), skip_symbolic_shape=True)
+        nodes = onnx.load(str(ready)).graph.node
         # Seven bits: where a processor has no 8-bit dot product, sums of two full products overflow.
         quantize_static(
             str(ready), str(path), Reader(), quant_format=QuantFormat.QDQ, per_channel=True, reduce_range=True,
             activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+            nodes_to_exclude=[node.name for node in nodes if _stays_whole(node.op_type, node.name)],
         )  # fmt: skip
+
+
+def _stays_whole(kind: str, name: str) -> bool:
+    return kind in ANSWERS if kind != "Conv" else any(f"/{head}/" in name for head in HEADS)
 
 
 @torch.no_grad()

@@ -23,7 +23,12 @@ from her2scope.phantom.shards.store import ShardSet
 from her2scope.phantom.shards.views import Sample
 from her2scope.training.targets import make_record, target_record
 
-CLEAN_SHARE, BLANK_SHARE = 0.12, 0.10
+USUAL_SHARE = 0.3
+"""Samples of a usual run: of the hard ones some show next to nothing."""
+TINTED_SHARE, TINTS = 0.4, (-0.4, 1.1)
+"""Samples whose cytoplasm and stroma are paler or bluer than the run's, and the span of the factor's logarithm: tumour
+is not to be known by how blue its ground is."""
+CLEAN_SHARE, BLANK_SHARE = 0.18, 0.10
 """Samples without any DAB, and samples with that of cytoplasm and ground alone."""
 RECIPE_SHARE = 0.2
 """Samples stained and photographed like one of the recipes, whatever their tissue."""
@@ -97,7 +102,12 @@ def draw_sample(tiles: ShardSet, index: int, rng: np.random.Generator) -> Sample
     What a tumour cell is must be learnt from its looks, not from its brown: real negative tumours have none.
     """
     recipe = str(rng.choice(list(RECIPES))) if rng.random() < RECIPE_SHARE else None
-    run = make_run(int(rng.integers(1 << 53)), "hard", recipe=recipe)
+    difficulty = "usual" if rng.random() < USUAL_SHARE else "hard"
+    run = make_run(int(rng.integers(1 << 53)), difficulty, recipe=recipe)
+    if rng.random() < TINTED_SHARE:
+        cytoplasm, stroma = np.exp(rng.uniform(*TINTS)), np.exp(rng.uniform(-TINTS[1], TINTS[1]))
+        blue = {"cytoplasm_od10": cytoplasm * run.stain.cytoplasm_od10, "stroma_od10": stroma * run.stain.stroma_od10}
+        run = replace(run, stain=replace(run.stain, **blue))
     kind = float(rng.random())
     if kind < BLANK_SHARE + CLEAN_SHARE:
         run = replace(run, stain=replace(run.stain, dab_gain=0.0))

@@ -58,7 +58,7 @@ def train(config: TrainConfig, out_dir: Path, told: Told) -> Path:
         signal.signal(name, signal.default_int_handler)
     sets = [ShardSet(Path(folder)) for folder in config.sets]
     learnt, held = _split(sets, config)
-    state = _begin(config, out_dir)
+    state = _begin(config, out_dir, told)
     checks = _check_records(sets, held, config)
     pool = Pool(
         sets, learnt, mixed_seed("training", config.seed, state.step), config.pool, config.reuse, config.workers
@@ -93,7 +93,7 @@ def _check_records(sets: list[ShardSet], held: list[tuple[int, int]], config: Tr
     return np.stack([make_record(sets[held[i][0]].sample(held[i][1], rng)) for i in chosen.tolist()])
 
 
-def _begin(config: TrainConfig, out_dir: Path) -> _State:
+def _begin(config: TrainConfig, out_dir: Path, told: Told) -> _State:
     torch.manual_seed(config.seed)
     net, mean = (CellNet(config.widths, config.depths).to(memory_format=torch.channels_last) for _ in range(2))
     optimiser = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
@@ -101,8 +101,7 @@ def _begin(config: TrainConfig, out_dir: Path) -> _State:
     if (out_dir / CHECKPOINT).exists():
         _resume(state, read_checkpoint(out_dir / CHECKPOINT), out_dir)
     elif config.start_from:
-        found = read_checkpoint(Path(config.start_from))
-        _fit(net, found["mean"], Path(config.start_from))
+        _begin_with(net, read_checkpoint(Path(config.start_from))["mean"], told)
         mean.load_state_dict(net.state_dict())
     else:
         mean.load_state_dict(net.state_dict())
@@ -121,6 +120,14 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except Exception as error:  # noqa: BLE001 - unpickling raises what it likes
         raise BadInputError(f"{path}: no readable checkpoint ({type(error).__name__}).") from error
     return found
+
+
+def _begin_with(net: CellNet, weights: dict[str, Tensor], told: Told) -> None:
+    """Take what fits of another network's weights; layers that it does not have begin anew."""
+    own = net.state_dict()
+    fitting = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
+    net.load_state_dict({**own, **fitting})
+    told(f"{len(fitting)} of {len(own)} tensors are taken from the earlier network")
 
 
 def _fit(net: CellNet, weights: dict[str, Tensor], path: Path) -> None:

@@ -201,3 +201,11 @@ def test_doubts_are_sentences_and_a_clean_field_has_none(segmenter):
     assert segmenter.doubts(StainSummary(0.0, 0.0, 0.0, 0.0)) == ()
     assert all(len(text) > 20 and "\n" not in text for text in segmenter.doubts(EVEN_BROWN))
     assert segmenter.doubts(EVEN_BROWN)
+
+
+def test_its_own_cuts_differ_from_the_settings_in_the_noise_floor_alone(segmenter):
+    for cuts in (CUTS, StainCuts(0.02, 0.3, 0.6), StainCuts(0.3, 0.3, 0.3)):
+        own = segmenter.default_cuts(cuts)
+        assert (own.moderate_od10, own.intense_od10) == (cuts.moderate_od10, cuts.intense_od10)
+        assert own.stained_od10 <= cuts.stained_od10
+        assert segmenter.default_cuts(own) == own

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from her2scope.domain.cells import MembraneMeasure, StainCuts
 from her2scope.imaging.cell_outlines import CellOutlines, OutlineSeeds, find_outlines
 from her2scope.imaging.profiles import (
+    DEFAULT_PLACE_RULE,
     N_ACROSS,
     N_PLACES,
     Membranes,
@@ -119,6 +120,7 @@ def some_profiles(
 def test_a_ring_of_known_completeness_is_measured(share, radius, begin, um_per_px):
     gap_um = (1 - share) * 2 * np.pi * radius
     assume(not 0.5 < gap_um < 2.0)  # bridged or not: a soft line of the network ends within half a pixel
+    assume(not 0 < share * 2 * np.pi * radius < 3.0)  # a granule or not, for the same reason
     found = measured(Ring(radius_um=radius, share=share, begin=begin), um_per_px=um_per_px)
     assert found.completeness[0] == pytest.approx(share, abs=0.05)
 
@@ -268,10 +270,11 @@ def test_gaps_under_1_um_are_bridged(gap_places, spacing_um, is_bridged):
 def test_a_gap_is_not_bridged_from_one_side():
     membrane = np.zeros(N_PLACES)
     membrane[3] = 1.0
-    assert stained_places(some_profiles(membrane, spacing_um=0.3), 0.06)[0].sum() == 1
+    rule = replace(DEFAULT_PLACE_RULE, least_run_um=0.0)
+    assert stained_places(some_profiles(membrane, spacing_um=0.3), 0.06, rule)[0].sum() == 1
 
 
-@pytest.mark.parametrize("n_stained", [0, 1, 2, 5, N_PLACES])
+@pytest.mark.parametrize("n_stained", [0, 2, 3, 5, N_PLACES])
 def test_intensity_is_the_median_over_stained_places(n_stained):
     walls = np.linspace(0.2, 1.4, N_PLACES)
     membrane = np.where(np.arange(N_PLACES) < n_stained, 1.0, 0.0)
@@ -346,3 +349,16 @@ def test_a_padded_map_of_the_network_is_drawn_at_its_own_scale():
         membrane_mask(part, NETWORK_UM, dab_of(rings, 0.25), 0.25, CUTS) for part in (membrane_of(rings), padded)
     )
     assert (plain == other).all()
+
+
+@given(st.integers(0, 24), st.integers(1, 20), st.sampled_from([0.4, 0.6, 1.0]))
+def test_a_piece_shorter_than_a_membrane_is_a_granule(first: int, n: int, spacing_um: float) -> None:
+    """Whatever begins and ends within the least length is dropped; a longer piece stays whole."""
+    membrane = np.zeros(48)
+    membrane[first : first + n] = 0.9
+    profiles = some_profiles(membrane, spacing_um=spacing_um)
+    found = stained_places(profiles, 0.06)[0]
+    if n * spacing_um < 2.0:
+        assert not found.any()
+    else:
+        assert np.array_equal(found, membrane > 0)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from factories import control_reading
 
-from her2scope.app.compose import make_analyser
+from her2scope.app.compose import DEFAULT_METHOD, make_analyser
 from her2scope.domain.cells import CellCounts, StainCuts
 from her2scope.domain.control import ControlLimits
 from her2scope.domain.errors import CaseDamagedError, CaseRuleError, DiskFullError
@@ -259,7 +259,7 @@ def test_the_stored_case_is_the_live_case(store, session, frames, analyser, cloc
     live = session.view
     session.close()
     file = store.open("case-1")
-    assert stored_settings(file) == ("closed-contours", analyser.settings, analyser.calibration)
+    assert stored_settings(file) == (DEFAULT_METHOD, analyser.settings, analyser.calibration)
     read = CaseSession(file, analyser, clock, "somebody else").view
     assert read.score == live.score
     assert read.standing == live.standing and read.cuts == live.cuts
