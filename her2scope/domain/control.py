@@ -44,6 +44,9 @@ class ControlLimits:
     max_background_od10: float = 0.15
     """DAB of the cytoplasm (median over cells) above this hides faint staining; clean controls have 0.06 to 0.11."""
     invalid_background_od10: float = 0.40
+    invalid_background_share: float = 0.50
+    """Above both, this od10 and this share of the membranes', a control is invalid: strong 3+ membranes stand out from
+    a brown cytoplasm all the same (a real 3+ field: 0.55 of 1.40)."""
     max_nuclear_od10: float = 0.10
     """DAB inside nuclei (median), over what the cytoplasm beside them carries, above this is nuclear staining."""
     min_counterstain_od10: float = 0.08
@@ -129,7 +132,8 @@ def _stain(measures: ControlMeasures, expected: Score, limits: ControlLimits) ->
         why = f"DAB too strong (median {measures.membrane_od10:.2f}, limit {limits.max_intense_od10:.2f} od10)"
         yield ControlStatus.INVALID, ControlCode.OVER_STAINED, f"{why}; check antibody dilution and DAB time"
     if measures.background_od10 > limits.max_background_od10:
-        severe = measures.background_od10 > limits.invalid_background_od10
+        stands_out = measures.background_od10 <= limits.invalid_background_share * measures.membrane_od10
+        severe = measures.background_od10 > limits.invalid_background_od10 and not stands_out
         status = ControlStatus.INVALID if severe else ControlStatus.WARNING
         why = (
             f"DAB between the membranes (median {measures.background_od10:.2f}, limit {limits.max_background_od10:.2f})"

@@ -28,6 +28,9 @@ EDGE_UM = 0.25
 HAZE_OF_MEMBRANE = 0.6
 HAZE_MIN_OD10 = 0.15
 """Cytoplasm above this share of the membrane's od10 leaves too little contrast to call a gap a gap."""
+EMPTY_OD10, CORE_SHARE = 0.04, 0.5
+"""Both stains together in half the radius around a nucleus' middle, below which it is a hole. The palest nuclei that an
+eye finds differ from their surroundings by 0.05."""
 NUCLEUS_PLACES = 24
 """Places along the outline of a cell that is not tumour: its nucleus, drawn as a circle."""
 UNMEASURED = MembraneMeasure(0.0, 0.0, 0.0)
@@ -70,6 +73,7 @@ class NetworkSegmenter:
         """Find, measure and classify the cells of one usable frame."""
         maps = self.network.predict(frame.rgb, frame.um_per_px, stains.white_rgb)
         nuclei = decode(maps, self.settings)
+        nuclei = nuclei.chosen(~_are_empty(nuclei, stains, maps.um_per_px))
         least = self.settings.min_membrane_probability
         mask = membrane_mask(maps.membrane, maps.um_per_px, stains.dab_od10, frame.um_per_px, cuts, least)
         cells = self._cells(frame, stains, cuts, maps, nuclei) if len(nuclei) else ()
@@ -161,6 +165,19 @@ def _reach_px(xy_px: Floats, maps: NetworkMaps) -> Floats:
     away_px = QUARTER * (np.stack([column, row], axis=1) - own)
     reach_px = maps.reach_um[:, row, column].T / maps.um_per_px + away_px @ directions(N_REACHES).T
     return np.maximum(reach_px, 0).astype(np.float32)
+
+
+def _are_empty(nuclei: FoundNuclei, stains: StainImage, network_um_per_px: float) -> NDArray[np.bool_]:
+    """`(N,)` whether there is next to no stain in the middle of a nucleus: a vacuole or a lumen, as clear as glass."""
+    factor = network_um_per_px / stains.um_per_px
+    ring = (CORE_SHARE * nuclei.radius_um / stains.um_per_px)[:, None, None] * directions(8)
+    middle = (nuclei.xy_px + np.float32(0.5)) * np.float32(factor) - np.float32(0.5)
+    places = np.concatenate([middle[:, None], middle[:, None] + ring], axis=1)
+    height, width = stains.dab_od10.shape
+    columns = np.clip(np.rint(places[..., 0]), 0, width - 1).astype(np.intp)
+    rows = np.clip(np.rint(places[..., 1]), 0, height - 1).astype(np.intp)
+    od10 = stains.dab_od10[rows, columns] + stains.haematoxylin_od10[rows, columns]
+    return np.asarray(np.median(od10, axis=1) < EMPTY_OD10)
 
 
 def _rows(outlines: CellOutlines, which: NDArray[np.bool_]) -> CellOutlines:

@@ -11,6 +11,7 @@ from segmentation.drawn_maps import Oval, maps_of, maps_of_phantom
 
 from her2scope.domain.cells import CellClass, CellKind, StainCuts
 from her2scope.domain.false_cells import FalseRates
+from her2scope.imaging.opencv import cv2
 from her2scope.imaging.profiles import DEFAULT_PLACE_RULE
 from her2scope.imaging.stains import unmix
 from her2scope.phantom.field import PhantomSpec, render_field
@@ -45,8 +46,13 @@ def frame_of(rgb: np.ndarray, um_per_px: float = UM_PER_PX) -> Frame:
     return Frame(np.ascontiguousarray(rgb), 0, 0.0, um_per_px)
 
 
-def segment(by: NetworkSegmenter, frame: Frame, cuts: StainCuts = CUTS) -> Segmentation:
-    return by.segment(frame, unmix(frame.rgb, frame.um_per_px, Calibration()), cuts)
+def segment(
+    by: NetworkSegmenter,
+    frame: Frame,
+    cuts: StainCuts = CUTS,
+    white_rgb: tuple[float, float, float] | None = None,
+) -> Segmentation:
+    return by.segment(frame, unmix(frame.rgb, frame.um_per_px, Calibration(white_rgb=white_rgb)), cuts)
 
 
 @pytest.fixture(scope="module", params=["1+", "2+", "3+"])
@@ -129,13 +135,14 @@ def test_without_stain_every_cell_has_no_membrane(phantom):
 # ---- drawn maps ---------------------------------------------------------------------------------------------------
 
 GREY = np.full((256, 256, 3), 210, np.uint8)
+WHITE_RGB = (250.0, 250.0, 250.0)
 
 
 def test_nuclei_are_put_into_the_frames_own_pixels():
     ovals = [Oval(12.3, 40.1), Oval(50.6, 20.2, 3.0, tumour=False)]
     for um_per_px, size in ((0.25, 256), (0.5, 128), (0.16, 400)):
         rgb = np.full((size, size, 3), 210, np.uint8)
-        found = segment(method(maps_of(ovals)), frame_of(rgb, um_per_px))
+        found = segment(method(maps_of(ovals)), frame_of(rgb, um_per_px), white_rgb=WHITE_RGB)
         assert [item.kind for item in found.cells] == [CellKind.TUMOUR, CellKind.OTHER]
         for item, oval in zip(found.cells, ovals, strict=True):
             place_um = (np.array([item.x_px, item.y_px]) + 0.5) * um_per_px
@@ -153,7 +160,9 @@ def test_an_outline_without_membrane_is_as_far_as_the_network_says():
         dx, dy = oval.x_um - (2 * columns + 1), oval.y_um - (2 * rows + 1)  # from each pixel to the cell's middle
         along = dx * np.cos(turn) + dy * np.sin(turn)
         reach = along + np.sqrt(np.maximum(along**2 - dx**2 - dy**2 + 8.0**2, 0))
-        (cell,) = segment(method(dataclasses.replace(maps, reach_um=reach.astype(np.float32))), frame_of(GREY)).cells
+        (cell,) = segment(
+            method(dataclasses.replace(maps, reach_um=reach.astype(np.float32))), frame_of(GREY), white_rgb=WHITE_RGB
+        ).cells
         middle = np.array([oval.x_um, oval.y_um]) / UM_PER_PX - 0.5
         away_um = np.hypot(*(cell.outline_xy_px - middle).T) * UM_PER_PX
         assert away_um == pytest.approx([8.0] * len(away_um), abs=0.35)
@@ -161,14 +170,25 @@ def test_an_outline_without_membrane_is_as_far_as_the_network_says():
 
 def test_the_cut_between_tumour_and_other_is_a_setting():
     maps = dataclasses.replace(maps_of([Oval(32, 32)]), tumour=np.full((64, 64), 0.6, np.float32))
-    kinds = [segment(method(maps, min_tumour_probability=p), frame_of(GREY)).cells[0].kind for p in (0.5, 0.7)]
+    kinds = [
+        segment(method(maps, min_tumour_probability=p), frame_of(GREY), white_rgb=WHITE_RGB).cells[0].kind
+        for p in (0.5, 0.7)
+    ]
     assert kinds == [CellKind.TUMOUR, CellKind.OTHER]
 
 
 @pytest.mark.parametrize("tumour", [True, False])
 def test_a_field_of_one_kind_alone_is_segmented(tumour):
-    found = segment(method(maps_of([Oval(32, 32, tumour=tumour)])), frame_of(GREY))
+    found = segment(method(maps_of([Oval(32, 32, tumour=tumour)])), frame_of(GREY), white_rgb=WHITE_RGB)
     assert len(found.cells) == 1
+
+
+def test_a_hole_as_clear_as_glass_is_no_nucleus():
+    maps = maps_of([Oval(16, 32, 4.0), Oval(44, 32, 4.0)])
+    holed = GREY.copy()
+    cv2.circle(holed, (round(16 / UM_PER_PX), round(32 / UM_PER_PX)), round(4 / UM_PER_PX), (250, 250, 250), -1)
+    (cell,) = segment(method(maps), frame_of(holed), white_rgb=WHITE_RGB).cells
+    assert cell.x_px * UM_PER_PX == pytest.approx(44, abs=0.5)
 
 
 # ---- control, settings --------------------------------------------------------------------------------------------
