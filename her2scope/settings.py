@@ -207,18 +207,18 @@ class NetworkSettings:
     min_tumour_probability: float = 0.5
     stained_od10: float = 0.05
     """Noise floor of a place where a membrane is seen and stands out; faint lines of pale runs are 0.06 to 0.15."""
-    min_membrane_probability: float = 0.5
-    """A membrane is surely seen from here on."""
+    min_membrane_probability: float = 0.7
+    """A membrane is surely seen from here on. Fixed on phantoms: at 0.5 granules of the cytoplasm pass for membrane."""
     contrast_od10: float = 0.04
     """Least by which a sure place stands out from cytoplasm and background beside it (design section 1)."""
     contrast_of_wall_share: float = 0.25
     """Or by this share of its own od10, where that is less: in a bright run a faint line has little of either."""
-    likely_membrane_probability: float = 0.4
+    likely_membrane_probability: float = 0.5
     likely_contrast_od10: float = -0.03
     """The same of a likely place, which counts where it is joined to a sure one: lines fade before they end."""
     joined_um: float = 2.5
     """How far likely places count from a sure one on."""
-    least_run_um: float = 2.0
+    least_run_um: float = 3.0
     """Shorter stained pieces of an outline are granules, not a membrane."""
     cut_percentile: float = 10.0
     """Intense cut: this percentile of the intensities of the 3+ control's complete cells (design section 3)."""

@@ -30,6 +30,7 @@ SIDE_UM = 30.0
 NETWORK_UM = 0.5
 CUTS = StainCuts(0.06, 0.35, 0.70)
 NUCLEUS_UM = 3.0
+LIKELY = DEFAULT_PLACE_RULE.likely_membrane + 0.02
 SCALES = st.sampled_from([0.1, 0.2, 0.25, 0.37, 0.5])
 
 
@@ -120,7 +121,9 @@ def some_profiles(
 def test_a_ring_of_known_completeness_is_measured(share, radius, begin, um_per_px):
     gap_um = (1 - share) * 2 * np.pi * radius
     assume(not 0.5 < gap_um < 2.0)  # bridged or not: a soft line of the network ends within half a pixel
-    assume(not 0 < share * 2 * np.pi * radius < 3.0)  # a granule or not, for the same reason
+    assume(
+        not 0 < share * 2 * np.pi * radius < DEFAULT_PLACE_RULE.least_run_um + 1.0
+    )  # a granule?
     found = measured(Ring(radius_um=radius, share=share, begin=begin), um_per_px=um_per_px)
     assert found.completeness[0] == pytest.approx(share, abs=0.05)
 
@@ -244,13 +247,13 @@ def test_membrane_that_the_network_does_not_see_is_none():
 
 def test_a_broken_line_of_the_network_is_joined():
     membrane = np.full(N_PLACES, 0.9)
-    membrane[10:14] = membrane[40:44] = 0.42
+    membrane[10:14] = membrane[40:44] = LIKELY
     assert stained_places(some_profiles(membrane), 0.06).all()
-    assert not stained_places(some_profiles(np.full(N_PLACES, 0.42)), 0.06).any()
+    assert not stained_places(some_profiles(np.full(N_PLACES, LIKELY)), 0.06).any()
 
 
 def test_likely_places_count_only_near_a_sure_one():
-    membrane = np.full(N_PLACES, 0.42)
+    membrane = np.full(N_PLACES, LIKELY)
     membrane[20] = 0.9
     assert np.flatnonzero(stained_places(some_profiles(membrane), 0.06)[0]).tolist() == list(range(16, 25))
 
@@ -358,7 +361,7 @@ def test_a_piece_shorter_than_a_membrane_is_a_granule(first: int, n: int, spacin
     membrane[first : first + n] = 0.9
     profiles = some_profiles(membrane, spacing_um=spacing_um)
     found = stained_places(profiles, 0.06)[0]
-    if n * spacing_um < 2.0:
+    if n * spacing_um < DEFAULT_PLACE_RULE.least_run_um:
         assert not found.any()
     else:
         assert np.array_equal(found, membrane > 0)
