@@ -80,8 +80,9 @@ def export(run_dir: Path) -> Exported:
             "parameters": sum(weight.numel() for weight in net.parameters()),
         },
         "training": {
-            "recipe": {name: value for name, value in config.items() if name != "sets"},
-            "sets": [ShardSet(Path(folder)).settings.as_mapping() for folder in config["sets"]],
+            "recipe": {name: value for name, value in config.items() if name not in ("sets", "start_from")},
+            "begun_with_an_earlier_run": config["start_from"] is not None,
+            "sets": [_described(ShardSet(Path(folder))) for folder in config["sets"]],
             "steps": found["step"],
             "samples_drawn": found["samples"],
             "minutes": round(found["seconds"] / 60.0),
@@ -89,6 +90,11 @@ def export(run_dir: Path) -> Exported:
         "agreement_with_torch": agreement,
     }
     return Exported(*contents, facts)
+
+
+def _described(tiles: ShardSet) -> dict[str, Any]:
+    settings = tiles.settings
+    return {"seed": settings.seed, "difficulty": settings.difficulty, "tiles": len(tiles)}
 
 
 def _held_back(config: Mapping[str, Any]) -> NDArray[np.void]:

@@ -121,9 +121,7 @@ def some_profiles(
 def test_a_ring_of_known_completeness_is_measured(share, radius, begin, um_per_px):
     gap_um = (1 - share) * 2 * np.pi * radius
     assume(not 0.5 < gap_um < 2.0)  # bridged or not: a soft line of the network ends within half a pixel
-    assume(
-        not 0 < share * 2 * np.pi * radius < DEFAULT_PLACE_RULE.least_run_um + 1.0
-    )  # a granule?
+    assume(not 0 < share * 2 * np.pi * radius < DEFAULT_PLACE_RULE.least_run_um + 1.0)  # a granule?
     found = measured(Ring(radius_um=radius, share=share, begin=begin), um_per_px=um_per_px)
     assert found.completeness[0] == pytest.approx(share, abs=0.05)
 
