@@ -138,9 +138,9 @@ def test_a_picture_that_cannot_be_read_is_said_and_left_out(tmp_path, frames, an
     engine = LiveEngine(source, lambda: session, listener, lambda view: (), SystemClock(), session)
     engine.start()
     try:
+        listener.wait_for("result")  # a source that is not open yet has nothing to turn to
         source.step(1)  # there is only one picture to turn to
         listener.wait_for("message", lambda item: item.text.startswith("left out: ") and "b.png" in item.text)
-        listener.wait_for("result")
     finally:
         engine.stop()
 
