@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +13,9 @@ import yaml
 
 from her2scope import __version__
 from her2scope.app.compose import network_segmenter
-from her2scope.domain.errors import BadInputError, NotAvailableError
+from her2scope.app.outputs import write_all
+from her2scope.domain.cells import CellClass
+from her2scope.domain.errors import NotAvailableError
 from her2scope.evaluation.false_cells import FalseCells, measure_false_cells
 from her2scope.pipeline.analyse import FieldAnalyser
 from her2scope.segmentation.maps import NETWORK_UM_PER_PX
@@ -58,11 +59,12 @@ def export_network(run_dir: Path, out_dir: Path, seeds: Sequence[int], told: Cal
     told("exporting, and comparing with torch")
     exported = export(run_dir)
     card = _card(exported.facts, {FULL: exported.full, QUANTISED: exported.quantised})
-    _write(out_dir, {FULL: exported.full, QUANTISED: exported.quantised, CARD: _as_yaml(card)})
+    models = {out_dir / FULL: exported.full, out_dir / QUANTISED: exported.quantised}
+    write_all({**models, out_dir / CARD: _as_yaml(card)})
     told(f"measuring false cells on {len(seeds)} negative phantom fields")
     measured = measure_false_cells(_analyser(out_dir), seeds)
     card |= false_rates_of(measured)
-    _write(out_dir, {CARD: _as_yaml(card)})
+    write_all({out_dir / CARD: _as_yaml(card)})
     rates = ", ".join(f"{name} {rate:g}" for name, rate in card["false_rates"].items())
     return [f"model: {out_dir}", f"agreement with torch: {exported.facts['agreement_with_torch']}", f"false: {rates}"]
 
@@ -88,8 +90,6 @@ def _analyser(folder: Path) -> FieldAnalyser:
 
 
 def _card(facts: Any, files: dict[str, bytes]) -> dict[str, Any]:
-    from her2scope.domain.cells import CellClass
-
     return {
         "name": NETWORK,
         "task": "nuclei, tumour or other cell, stained membranes and tissue of HER2 IHC",
@@ -122,17 +122,3 @@ def _commit() -> str:
 
 def _as_yaml(card: dict[str, Any]) -> bytes:
     return yaml.safe_dump(card, sort_keys=False, width=118, allow_unicode=True).encode()
-
-
-def _write(folder: Path, files: dict[str, bytes]) -> None:
-    """Write files aside, then rename."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            aside = folder / (name + ".part")
-            aside.write_bytes(content)
-            os.replace(aside, folder / name)
-    except OSError as error:
-        raise BadInputError(
-            f"{folder}: cannot be written ({error.strerror}). Check the folder and the space."
-        ) from error

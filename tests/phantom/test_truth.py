@@ -175,9 +175,9 @@ def test_a_cell_is_the_same_in_overlapping_fields(seed: int) -> None:
                 cells[place] = same | at | {"visible": cell["visible"], "arcs": cell["arcs"]}
         return cells
 
-    here, there = found(Grid(0.0, 0.0, 0.25, 640, 480)), found(Grid(40.0, 30.0, 0.25, 800, 400))
+    here, there = found(Grid(0.0, 0.0, 0.25, 800, 640)), found(Grid(40.0, 30.0, 0.25, 800, 560))
     both = here.keys() & there.keys()
-    assert len(both) > 10
+    assert len(both) > 20
     for place in both:
         a, b = here[place], there[place]
         assert all(a[key] == b[key] for key in ("class", "kind", "type", "region", "intensity_od10", "visible"))
