@@ -58,6 +58,9 @@ class Habit:
     """Depth of the dents in nuclei, as a share of the radius."""
     eccentric: float = 0.4
     """How far nuclei lie off the middle of their cells: 1 is all the room there is."""
+    disorder: float = 0.0
+    """How far tumour nuclei leave the order of their cells, 0..1: long, bent and dark ones beside round and pale ones,
+    pressed aside, over their neighbours."""
     no_nucleus_share: float = 0.04
     """Tumour cells whose nucleus lies outside the section."""
     ghost_share: float = 0.0
@@ -139,6 +142,7 @@ USUAL: Mapping[str, Range] = {
     "cellularity": (0.6, 1.3),
     "lymphocytes": (0.05, 0.4),
     "plasma_share": (0.0, 0.35),
+    "disorder": (0.0, 0.3),
 }
 """Ranges of what is drawn evenly per case: measured ones beside their figures in `docs/guides/phantom.md`."""
 HARD: Mapping[str, Range] = {
@@ -175,6 +179,7 @@ HARD: Mapping[str, Range] = {
     "vessels": (0.05, 0.5),
     "cellularity": (0.4, 2.0),
     "lymphocytes": (0.05, 0.7),
+    "disorder": (0.0, 1.0),
 }
 EVEN_BY_FACTOR = ("pitch_um",)
 """Of `HARD`, drawn evenly by factor, not by difference: small cells are as common as large ones."""

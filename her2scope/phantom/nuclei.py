@@ -19,6 +19,9 @@ LEAST_ROOM_UM = 1.6
 """Cells narrower than twice this are cut so near their end that no nucleus shows."""
 TIP_SHARE = 0.6
 """How far along a nucleus no empty place may begin, as a share of its half length."""
+ODD_VARIATION, ODD_LENGTH, ODD_REACH_UM, ODD_DENT = 0.2, 0.5, 2.5, 0.14
+"""What disorder 1 adds to the spread of diameters, takes from the breadth over the length, adds to the farthest tip,
+and to the depth of dents, of the oddest nucleus."""
 Draw = Callable[[str], Floats]
 
 
@@ -61,29 +64,36 @@ def _epithelial(patch: Patch, matter: Matter) -> Nuclei:
     if not len(cell):
         return NO_NUCLEI
     draw = _draws(patch, cell, "nucleus")
-    spread = 1.0 + habit.nucleus_variation * normal(patch.seed, "nucleus size", i[cell], j[cell])
+    disorder = habit.disorder if matter != Matter.NORMAL else 0.0
+    odd = disorder * draw("odd")
+    variation = habit.nucleus_variation + ODD_VARIATION * disorder
+    spread = 1.0 + variation * normal(patch.seed, "nucleus size", i[cell], j[cell])
     size = 0.8 if matter == Matter.NORMAL else 1.0
     wanted_um = np.clip(size * habit.nucleus_share * habit.pitch_um * spread, SMALLEST_UM, LARGEST_UM) / 2.0
     room_um = patch.inner_radius_um[cell]
-    shape = np.clip((0.70 + 0.28 * draw("shape")) / habit.stretch**0.6, 0.45, 1.0)
+    shape = np.clip((0.70 + 0.28 * draw("shape")) / habit.stretch**0.6 * (1.0 - ODD_LENGTH * odd), 0.3, 1.0)
     short_um = np.clip(np.minimum(wanted_um * np.sqrt(shape), room_um - 0.1), 1.5, None)
-    long_um = np.clip(wanted_um**2 / short_um, short_um, np.minimum(short_um / 0.45, 1.25 * room_um + 0.8))
+    longest_um = np.minimum(short_um / (0.45 - 0.15 * odd), 1.25 * room_um + 0.8 + ODD_REACH_UM * odd)
+    long_um = np.clip(wanted_um**2 / short_um, short_um, longest_um)
     free_um = np.clip(room_um - 0.3 * short_um - 0.7 * long_um, 0.0, 3.5) + 0.25 * habit.pitch_um * (habit.stretch - 1)
     shift_um = np.minimum(habit.eccentric * free_um * np.sqrt(draw("eccentric")), 4.5)
     towards = 2.0 * np.pi * draw("towards")
-    along_grain = _directions(np.full(len(cell), habit.grain_angle))
+    grain = _directions(np.full(len(cell), habit.grain_angle))
     away = _directions(towards)
-    lean = (away * along_grain).sum(axis=1, keepdims=True) * along_grain  # a long cell has its room along its length
+    lean = (away * grain).sum(axis=1, keepdims=True) * grain  # a long cell has its room along its length
     away = away + (habit.stretch - 1.0) * lean
     away /= np.hypot(away[:, 0], away[:, 1])[:, None]
     turn = np.pi * draw("turn")
-    angle = np.where(habit.stretch > 1.12, habit.grain_angle + 0.6 * (draw("turn") - 0.5), turn)
-    pale = np.clip(habit.vesicular + 0.35 * (draw("pale") - 0.5), 0.0, 1.0)
+    along_grain = (habit.stretch > 1.12) & (draw("astray") >= 0.7 * disorder)
+    angle = np.where(along_grain, habit.grain_angle + 0.6 * (draw("turn") - 0.5), turn)
+    pale = np.clip(habit.vesicular + (0.35 + 0.6 * disorder) * (draw("pale") - 0.5), 0.0, 1.0)
     x_um, y_um = patch.site_um[cell].T
     flock = 0.5 + 0.9 * smooth_noise(patch.seed, "tone flock", x_um, y_um, TONE_FLOCK_UM)
-    tone = np.clip(0.65 * draw("tone") + 0.35 * flock, 0.0, 1.0) ** 1.5  # few are dark
-    dent = habit.irregular * (0.4 + 1.2 * draw("dent"))
-    shift, long_um = _within(patch, cell, shift_um[:, None] * away, np.stack([long_um, short_um], axis=1), angle)
+    few_dark = 1.5 - 0.8 * disorder
+    tone = np.clip(0.65 * draw("tone") + 0.35 * flock, 0.0, 1.0) ** few_dark
+    dent = habit.irregular * (0.4 + 1.2 * draw("dent")) + ODD_DENT * odd
+    shift, fitting_um = _within(patch, cell, shift_um[:, None] * away, np.stack([long_um, short_um], axis=1), angle)
+    long_um = np.where(draw("over") < 0.6 * disorder, long_um, fitting_um)
     dividing = draw("mitosis") < habit.mitosis_share
     axes = np.stack([long_um, np.where(dividing, 0.4 * long_um, short_um)], axis=1)
     shade = (np.where(dividing, 1.3, tone), np.where(dividing, 0.0, pale), np.where(dividing, 0.22, dent))

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from her2scope.segmentation.maps import N_REACHES
+from her2scope.training.targets import INTENSE_LINE, NEAR_LINE, NOT_ASKED, ON_LINE
 
 WHITE_SHIFT, TINT_SHIFT = 0.06, 0.025
 """Deviation (natural logarithm) of the white that the program takes for true, all channels and each: a white that is
@@ -18,6 +19,13 @@ CONTRAST_SHIFT = 0.08
 SHARPER_SHARE, SHARPER = 0.3, (-0.8, 0.8)
 """How many pictures are blurred or sharpened by a 3x3 mean at 0.5 um/px, and how far."""
 NOISE_SHARE, NOISE = 0.3, 0.02
+SCALED_SHARE, SCALES = 0.5, (0.6, 1.2)
+"""Batches that are read at another scale than the program takes them for, and the factor on what is seen: the um per px
+of a picture is often taken from a table, not measured, and small cells are rare in the tiles."""
+SIDE_STEP_PX = 16
+"""The network takes sides of whole steps."""
+LEAST_OF_LINE = 0.4
+"""Of a scaled pixel on a line."""
 _PLANES = ("membrane", "nucleus", "centre", "tumour", "region")
 
 
@@ -26,6 +34,8 @@ def make_batch(records: NDArray[np.void], rng: np.random.Generator) -> tuple[Ten
     picture = torch.from_numpy(records["rgb"]).permute(0, 3, 1, 2).float()
     picture = _as_read(picture, torch.from_numpy(records["white"]), rng)
     truth = {name: torch.from_numpy(np.ascontiguousarray(records[name])) for name in (*_PLANES, "offset", "reach")}
+    if rng.random() < SCALED_SHARE:
+        picture, truth = scaled(picture, truth, float(rng.uniform(*SCALES)))
     turns, is_mirrored = int(rng.integers(4)), bool(rng.integers(2))
     picture, truth = turn(picture, truth, turns, is_mirrored)
     return picture.contiguous(memory_format=torch.channels_last), truth
@@ -57,6 +67,44 @@ def _as_read(rgb: Tensor, white: Tensor, rng: np.random.Generator) -> Tensor:
         noise = torch.from_numpy(rng.standard_normal(picture.shape, np.float32))
         picture = picture + torch.from_numpy(loud)[:, None, None, None] * noise
     return picture.clamp(0.0, 1.0)
+
+
+def scaled(picture: Tensor, truth: dict[str, Tensor], factor: float) -> tuple[Tensor, dict[str, Tensor]]:
+    """Everything smaller or larger by about `factor`, as if the um per px were off by as much."""
+    side = SIDE_STEP_PX * max(1, round(factor * picture.shape[-1] / SIDE_STEP_PX))
+    factor = side / picture.shape[-1]
+    how = "area" if factor < 1.0 else "bilinear"
+    resized = {name: _nearest(value, factor) for name, value in truth.items() if name not in ("membrane", "centre")}
+    resized["membrane"] = _lines(truth["membrane"], side, how)
+    is_asked = truth["centre"] != NOT_ASKED
+    hill = functional.interpolate(
+        (is_asked * truth["centre"])[:, None].float(), resized["nucleus"].shape[-2:], mode=how
+    )
+    resized["centre"] = torch.where(_nearest(is_asked, factor), hill[:, 0].to(torch.uint8), NOT_ASKED)
+    resized["offset"] = (factor * resized["offset"].float()).round().to(torch.int8)
+    reach = resized["reach"]
+    resized["reach"] = torch.where(reach == NOT_ASKED, reach, (factor * reach.float()).clamp(max=250.0).to(torch.uint8))
+    return functional.interpolate(picture, (side, side), mode=how), resized
+
+
+def _nearest(plane: Tensor, factor: float) -> Tensor:
+    side = round(factor * plane.shape[-1])
+    place = ((torch.arange(side) + 0.5) / factor).long().clamp(max=plane.shape[-1] - 1)
+    return plane[..., place[:, None], place]
+
+
+def _lines(code: Tensor, side: int, how: str) -> Tensor:
+    """Codes of `targets.target_record` at another side: a thin line stays whole."""
+    on, intense = (
+        functional.interpolate((code >= least)[:, None].float(), (side, side), mode=how)[:, 0]
+        for least in (ON_LINE, INTENSE_LINE)
+    )
+    is_on = on >= LEAST_OF_LINE
+    near = functional.max_pool2d(is_on.float()[:, None], 3, 1, 1)[:, 0]
+    codes = (NEAR_LINE * near).to(torch.uint8)
+    codes[is_on] = ON_LINE
+    codes[is_on & (intense >= 0.5 * on)] = INTENSE_LINE
+    return codes
 
 
 def turn(picture: Tensor, truth: dict[str, Tensor], turns: int, is_mirrored: bool) -> tuple[Tensor, dict[str, Tensor]]:

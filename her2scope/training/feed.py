@@ -19,6 +19,7 @@ from her2scope.imaging.opencv import cv2
 from her2scope.phantom.noise import mixed_seed
 from her2scope.phantom.recipes import RECIPES
 from her2scope.phantom.run import UNCLEAN, make_run
+from her2scope.phantom.shards.looks import draw_looks
 from her2scope.phantom.shards.store import ShardSet
 from her2scope.phantom.shards.views import Sample
 from her2scope.training.targets import make_record, target_record
@@ -28,10 +29,12 @@ USUAL_SHARE = 0.3
 TINTED_SHARE, TINTS = 0.1, (-0.4, 0.8)
 """Samples whose cytoplasm and stroma are paler or bluer than the run's, and the span of the factor's logarithm: tumour
 is not to be known by how blue its ground is alone. With four samples in ten, small tumour cells became stroma."""
-CLEAN_SHARE, BLANK_SHARE = 0.18, 0.10
+CLEAN_SHARE, BLANK_SHARE = 0.10, 0.08
 """Samples without any DAB, and samples with that of cytoplasm and ground alone."""
 RECIPE_SHARE = 0.2
 """Samples stained and photographed like one of the recipes, whatever their tissue."""
+OTHER_LOOKS_SHARE = 0.5
+"""Samples whose nuclei and ground look otherwise than drawn."""
 WAITING = 24
 """Samples made ahead by each worker."""
 
@@ -114,7 +117,8 @@ def draw_sample(tiles: ShardSet, index: int, rng: np.random.Generator) -> Sample
     if kind < CLEAN_SHARE:
         clean: dict[str, Any] = dict.fromkeys(UNCLEAN, 0.0)
         run = replace(run, stain=replace(run.stain, **clean))
-    sample = tiles.sample(index, rng, run=run)
+    looks = draw_looks(rng) if rng.random() < OTHER_LOOKS_SHARE else None
+    sample = tiles.sample(index, rng, run=run, looks=looks)
     if run.stain.dab_gain == 0.0:
         sample = replace(sample, membrane=np.zeros_like(sample.membrane))
     return sample

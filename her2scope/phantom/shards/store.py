@@ -28,6 +28,7 @@ from her2scope import __version__
 from her2scope.domain.errors import BadInputError
 from her2scope.imaging.opencv import cv2
 from her2scope.phantom.run import Run
+from her2scope.phantom.shards.looks import Looks
 from her2scope.phantom.shards.tiles import AIMS, GROUP_TILES, SCORES, TileSettings, draw_group
 from her2scope.phantom.shards.views import Sample, TextureBank, make_sample
 
@@ -260,9 +261,16 @@ class ShardSet:
         tile = self._tile(index)
         return list(AIMS)[int(tile["aim"])], list(SCORES)[int(tile["score"])]
 
-    def sample(self, index: int, rng: np.random.Generator, difficulty: str = "hard", run: Run | None = None) -> Sample:
+    def sample(
+        self,
+        index: int,
+        rng: np.random.Generator,
+        difficulty: str = "hard",
+        run: Run | None = None,
+        looks: Looks | None = None,
+    ) -> Sample:
         """A tile in a stain, under a microscope and in an orientation that `rng` chooses; `run` fixes the former."""
-        return make_sample(self._tile(index), self.settings, self._bank, rng, difficulty, run)
+        return make_sample(self._tile(index), self.settings, self._bank, rng, difficulty, run, looks)
 
     @cached_property
     def _bank(self) -> TextureBank:

@@ -13,6 +13,7 @@ from her2scope.phantom.layers import SLOW_UM, Layers
 from her2scope.phantom.noise import Grid, smooth_plane
 from her2scope.phantom.optics import Light, Optics, exposed, focused, read_light
 from her2scope.phantom.run import Run, make_run
+from her2scope.phantom.shards.looks import Looks, with_looks
 from her2scope.phantom.shards.tiles import (
     FULL,
     HALF,
@@ -138,6 +139,7 @@ def make_sample(
     rng: np.random.Generator,
     difficulty: str = "hard",
     run: Run | None = None,
+    looks: Looks | None = None,
 ) -> Sample:
     """Stain a tile (one record), look at it and photograph it, with the truth of what is then to be seen.
 
@@ -145,13 +147,17 @@ def make_sample(
     ----------
     rng : of everything; the same gives the same sample
     run : stain and optics, instead of a run that is drawn with `difficulty`
+    looks : of nuclei and ground, instead of the drawn ones
     """
     view = draw_view(settings, rng)
     drawn_run = make_run(int(rng.integers(1 << 53)), difficulty)
     run = run or drawn_run
     um_per_px = TRUTH_UM_PER_PX / settings.finer
     camera_um = um_per_px * view.side / view.camera_px
-    stained = _stained(_planes(tile, settings, view, bank, rng), run.stain)
+    planes = _planes(tile, settings, view, bank, rng)
+    if looks is not None:
+        planes = with_looks(planes, *_nuclei_of_view(tile, settings, view), um_per_px, looks, rng)
+    stained = _stained(planes, run.stain)
     if view.camera_px != view.side:
         # The mean over each pixel only where pixels would be left out: it takes six times as long.
         how = cv2.INTER_AREA if view.camera_px < LEAST_OF_ALL * view.side else cv2.INTER_LINEAR
@@ -210,6 +216,12 @@ def _planes(
         row, column = view.top % 2, view.left % 2
         planes[name] = doubled[row : row + view.side, column : column + view.side]
     return planes
+
+
+def _nuclei_of_view(tile: np.void, settings: TileSettings, view: View) -> tuple[NDArray[np.uint16], NDArray[np.void]]:
+    """Nucleus at each drawn pixel of a view, and the tile's cells."""
+    rows, columns = (np.arange(first, first + view.side) // settings.finer for first in (view.top, view.left))
+    return tile["nucleus"][rows][:, columns], tile["cells"][: int(tile["n_cells"])]
 
 
 _STEPS = {**FULL, **HALF}

@@ -19,6 +19,7 @@ from her2scope.phantom.optics import Optics
 from her2scope.phantom.run import Run, make_run
 from her2scope.phantom.shards import store as shards
 from her2scope.phantom.shards import views as shard_views
+from her2scope.phantom.shards.looks import EPITHELIAL_TONE, MOST_UNEVEN, STROMAL_TONE, Looks, draw_looks
 from her2scope.phantom.shards.store import ShardSet, render_shards
 from her2scope.phantom.shards.tiles import (
     AIMS,
@@ -300,3 +301,58 @@ def test_what_the_camera_clips_is_not_visible(folder: Path) -> None:
     clipped = replace(run, optics=replace(PLAIN_LIGHT, exposure=60.0))
     for sample in samples_of(folder, N_TILES, clipped):
         assert not sample.cells["visible"].any()
+
+
+# ---- looks --------------------------------------------------------------------------------------------------------
+
+
+def od10_on(sample: Sample, kinds: tuple[str, ...]) -> float:
+    """Mean od10 on the nuclei of some kinds."""
+    chosen = np.concatenate([[False], np.isin(sample.cells["kind"], [KINDS.index(kind) for kind in kinds])])
+    od10 = -np.log10(np.maximum(sample.rgb, 1.0) / sample.white_rgb).sum(axis=2)
+    return float(od10[chosen[sample.nucleus]].mean()) if chosen[sample.nucleus].any() else float("nan")
+
+
+def test_other_looks_darken_the_nuclei_that_they_name_and_leave_the_truth(folder: Path) -> None:
+    tiles, epithelial, stromal = ShardSet(folder), ("tumour", "normal"), ("fibroblast", "lymphocyte", "plasma")
+    ratios: dict[tuple[str, ...], list[float]] = {epithelial: [], stromal: []}
+    for number in range(N_TILES):
+        plain, other = (
+            tiles.sample(number, np.random.default_rng(number), run=seen_as(ONLY_NUCLEI), looks=looks)
+            for looks in (None, Looks(epithelial_tone=0.5, stromal_tone=-0.5))
+        )
+        assert np.array_equal(plain.nucleus, other.nucleus) and np.array_equal(plain.membrane, other.membrane)
+        for kinds, found in ratios.items():
+            found.append(od10_on(other, kinds) / od10_on(plain, kinds))
+    assert 1.35 < np.nanmedian(ratios[epithelial]) < 1.75  # exp(0.5) = 1.65, less where steps of 8 bits end
+    assert 0.55 < np.nanmedian(ratios[stromal]) < 0.75
+
+
+def test_looks_that_change_nothing_change_nothing(folder: Path) -> None:
+    tiles = ShardSet(folder)
+    for number in range(6):
+        run = seen_as(Stain())
+        plain, same = (tiles.sample(number, np.random.default_rng(7), "usual", run, looks) for looks in (None, Looks()))
+        assert np.abs(plain.rgb.astype(int) - same.rgb).mean() < 0.5
+
+
+def test_plain_stroma_has_no_fibres(folder: Path) -> None:
+    only_stroma = replace(ONLY_NUCLEI, stroma_od10=0.2, haematoxylin_gain=1.0, roughness=0.0)
+    tiles = ShardSet(folder)
+    for number in range(N_TILES):
+        rough, plain = (
+            tiles.sample(number, np.random.default_rng(3), run=seen_as(only_stroma), looks=Looks(plain_stroma=share))
+            for share in (0.0, 1.0)
+        )
+        inside = (rough.region == Matter.STROMA) & (rough.nucleus == 0)
+        inside = cv2.erode(inside.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+        if inside.sum() > 500:
+            assert plain.rgb[inside].std(axis=0).max() < 0.7 * rough.rgb[inside].std(axis=0).max()
+
+
+def test_drawn_looks_differ_and_keep_their_bounds() -> None:
+    drawn = [draw_looks(np.random.default_rng(number)) for number in range(50)]
+    assert len(set(drawn)) == 50
+    assert all(EPITHELIAL_TONE[0] <= looks.epithelial_tone <= EPITHELIAL_TONE[1] for looks in drawn)
+    assert all(STROMAL_TONE[0] <= looks.stromal_tone <= STROMAL_TONE[1] for looks in drawn)
+    assert all(0.0 <= looks.plain_stroma <= 1.0 and looks.uneven_um9 <= MOST_UNEVEN for looks in drawn)
