@@ -18,9 +18,10 @@ from her2scope.reporting.write import write_report
 from her2scope.segmentation.closed_contours import ClosedContours
 from her2scope.segmentation.methods import CLOSED_CONTOURS, NETWORK
 from her2scope.segmentation.methods import DEFAULT_METHOD as DEFAULT_METHOD
-from her2scope.segmentation.model_card import false_rates, has_card, read_card
+from her2scope.segmentation.model_card import OUTLINES, false_rates, has_card, read_card
 from her2scope.segmentation.network import NetworkSegmenter
 from her2scope.segmentation.onnx_network import OnnxNetwork
+from her2scope.segmentation.outline_reader import OnnxOutlineReader
 from her2scope.settings import Calibration, ScoringSettings, home_dir, load_calibration, load_scoring
 from her2scope.storage.case_store import FolderCaseStore
 
@@ -30,7 +31,7 @@ def _closed_contours(settings: ScoringSettings, threads: int) -> Segmenter:
 
 
 def _network(settings: ScoringSettings, threads: int) -> Segmenter:
-    return network_segmenter(load_network(threads), settings)
+    return network_segmenter(load_network(threads), settings, threads)
 
 
 METHODS: dict[str, Callable[[ScoringSettings, int], Segmenter]] = {
@@ -59,10 +60,11 @@ def load_network(threads: int = 0, file: str | None = None) -> OnnxNetwork:
     return OnnxNetwork(read_card(NETWORK), threads, file)
 
 
-def network_segmenter(network: OnnxNetwork, settings: ScoringSettings) -> Segmenter:
-    """The network method with a loaded network."""
+def network_segmenter(network: OnnxNetwork, settings: ScoringSettings, threads: int = 0) -> Segmenter:
+    """The network method with a loaded network, and its card's reader of outlines."""
     card = network.card
-    return NetworkSegmenter(network, settings.network, card.false_rates, card.name, network.sha256)
+    reader = OnnxOutlineReader(card, threads) if OUTLINES in (card.files or {}) else None
+    return NetworkSegmenter(network, settings.network, card.false_rates, card.name, card.digest(network.file), reader)
 
 
 def make_analyser(method: str, settings: ScoringSettings, calibration: Calibration, threads: int = 0) -> FieldAnalyser:

@@ -20,11 +20,11 @@ from her2scope.evaluation.false_cells import FalseCells, measure_false_cells
 from her2scope.pipeline.analyse import FieldAnalyser
 from her2scope.segmentation.maps import NETWORK_UM_PER_PX
 from her2scope.segmentation.methods import NETWORK
-from her2scope.segmentation.model_card import CARD, FULL, QUANTISED, card_in
+from her2scope.segmentation.model_card import CARD, FULL, OUTLINES, QUANTISED, card_in
 from her2scope.segmentation.onnx_network import OnnxNetwork
 from her2scope.settings import Calibration, ScoringSettings
 
-OUTPUTS = {
+MAPS = {
     "membrane": ["membrane", "intense"],
     "nuclei": ["nucleus", "centre", "tumour", "offset_x_um", "offset_y_um"],
     "context": ["tissue", "reach_um x 32"],
@@ -43,30 +43,56 @@ UNMEASURED_RATE = 1.0
 
 
 def train_network(config_path: Path, out_dir: Path, told: Callable[[str], None]) -> list[str]:
-    """Train by a run's file, or go on with it."""
+    """Train by a run's file, or go on with it: the network, or the reader of its outlines."""
     _need_torch()
-    from her2scope.training.config import load_config
+    from her2scope.training.config import TrainConfig, load_config
+    from her2scope.training.outlines.train import train_outlines
     from her2scope.training.train import train
 
-    return [f"checkpoint: {train(load_config(config_path), out_dir, told)}"]
+    config = load_config(config_path)
+    if isinstance(config, TrainConfig):
+        return [f"checkpoint: {train(config, out_dir, told)}"]
+    return [f"checkpoint: {train_outlines(config, out_dir, told)}"]
 
 
-def export_network(run_dir: Path, out_dir: Path, seeds: Sequence[int], told: Callable[[str], None]) -> list[str]:
-    """Export a run to a model folder with its card; false cells are measured with the files that were written."""
+def export_run(run_dir: Path, out_dir: Path, seeds: Sequence[int], told: Callable[[str], None]) -> list[str]:
+    """Export a run to a model folder with its card; false cells are measured with the files that were written.
+
+    A reader of outlines goes into the folder of the network that it was trained with.
+    """
     _need_torch()
+    from her2scope.training.outlines.export import is_of_outlines
+
+    of_outlines = is_of_outlines(run_dir)
+    card, said = (_export_outlines if of_outlines else _export_network)(run_dir, out_dir, told)
+    told(f"measuring false cells on {len(seeds)} negative phantom fields")
+    card |= false_rates_of(measure_false_cells(_analyser(out_dir), seeds))
+    write_all({out_dir / CARD: _as_yaml(card)})
+    rates = ", ".join(f"{name} {rate:g}" for name, rate in card["false_rates"].items())
+    return [f"model: {out_dir}", said, f"false: {rates}"]
+
+
+def _export_network(run_dir: Path, out_dir: Path, told: Callable[[str], None]) -> tuple[dict[str, Any], str]:
     from her2scope.training.export import export
 
     told("exporting, and comparing with torch")
     exported = export(run_dir)
-    card = _card(exported.facts, {FULL: exported.full, QUANTISED: exported.quantised})
-    models = {out_dir / FULL: exported.full, out_dir / QUANTISED: exported.quantised}
-    write_all({**models, out_dir / CARD: _as_yaml(card)})
-    told(f"measuring false cells on {len(seeds)} negative phantom fields")
-    measured = measure_false_cells(_analyser(out_dir), seeds)
-    card |= false_rates_of(measured)
-    write_all({out_dir / CARD: _as_yaml(card)})
-    rates = ", ".join(f"{name} {rate:g}" for name, rate in card["false_rates"].items())
-    return [f"model: {out_dir}", f"agreement with torch: {exported.facts['agreement_with_torch']}", f"false: {rates}"]
+    files = {FULL: exported.full, QUANTISED: exported.quantised}
+    card = _card(exported.facts, files)
+    write_all({**{out_dir / name: content for name, content in files.items()}, out_dir / CARD: _as_yaml(card)})
+    return card, f"agreement with torch: {exported.facts['agreement_with_torch']}"
+
+
+def _export_outlines(run_dir: Path, out_dir: Path, told: Callable[[str], None]) -> tuple[dict[str, Any], str]:
+    from her2scope.training.outlines.export import export_reader
+
+    told("exporting the reader of outlines, and comparing with torch")
+    exported = export_reader(run_dir, card_in(out_dir))
+    card = yaml.safe_load((out_dir / CARD).read_text(encoding="utf-8"))
+    card["files"][OUTLINES] = hashlib.sha256(exported.content).hexdigest()
+    card |= {"commit": _commit(), "outlines": exported.facts, **_unmeasured()}
+    write_all({out_dir / OUTLINES: exported.content, out_dir / CARD: _as_yaml(card)})
+    return card, f"largest difference from torch: {exported.facts['largest_difference_from_torch']:g}"
 
 
 def false_rates_of(measured: FalseCells) -> dict[str, Any]:
@@ -97,11 +123,17 @@ def _card(facts: Any, files: dict[str, bytes]) -> dict[str, Any]:
         "commit": _commit(),
         "um_per_px": NETWORK_UM_PER_PX,
         "channels": ["red / white", "green / white", "blue / white"],
-        "outputs": OUTPUTS,
+        "outputs": MAPS,
         "surroundings_px": SURROUNDINGS_PX,
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
         "limits": list(LIMITS),
         **facts,
+        **_unmeasured(),
+    }
+
+
+def _unmeasured() -> dict[str, Any]:
+    return {
         "false_rates": {name.value: UNMEASURED_RATE for name in CellClass if name is not CellClass.NONE},
         "false_rates_icc": 1.0,
         "false_rates_source": "not measured yet",

@@ -12,7 +12,12 @@ from her2scope.cli.arguments import OneLineParser, count, say
 def add_training(commands: argparse._SubParsersAction[OneLineParser]) -> None:
     """Add `train` and `export`."""
     train = commands.add_parser("train", help="train the network on phantom tiles (needs `make train-env`)")
-    train.add_argument("config", type=Path, metavar="RUN.yaml", help="sets of tiles, seed, steps, ...")
+    train.add_argument(
+        "config",
+        type=Path,
+        metavar="RUN.yaml",
+        help="sets of tiles, or the model whose outlines are read; seed, steps, ...",
+    )
     train.add_argument("--out", type=Path, required=True, metavar="DIR", help="checkpoint, log and pictures; resumed")
     train.set_defaults(run=_train)
     export = commands.add_parser("export", help="write a trained network as ONNX with its card (needs torch too)")
@@ -34,7 +39,7 @@ def _train(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from her2scope.app.train import export_network
+    from her2scope.app.train import export_run
 
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.fields)
-    return say(export_network(arguments.run_dir, arguments.out, seeds, _tell))
+    return say(export_run(arguments.run_dir, arguments.out, seeds, _tell))

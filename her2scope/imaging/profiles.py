@@ -139,9 +139,9 @@ def read_profiles(
         Of `N_PLACES` places and `N_ACROSS` steps. Outside the picture the nearest pixel goes on.
     """
     xy_px, spacing_px = even_places(outlines.places_xy_px(), N_PLACES)
-    outward = _normals(xy_px)
+    outward = normals(xy_px)
     across_px = np.linspace(-HALF_UM, HALF_UM, N_ACROSS, dtype=np.float32) / np.float32(um_per_px)
-    od10 = np.stack([_at(dab_od10, xy_px + step * outward) for step in across_px])
+    od10 = np.stack([sampled(dab_od10, xy_px + step * outward) for step in across_px])
     inside, outside = _beside(outlines, dab_od10, xy_px, outward, um_per_px)
     wall = averaged_along(od10).max(axis=0)
     probability = _highest_across(membrane, xy_px, outward, um_per_px, membrane_um_per_px)
@@ -163,14 +163,14 @@ def even_places(outline_px: Floats, n: int) -> tuple[Floats, Floats]:
     return np.stack(axes, axis=1).reshape(-1, n, 2).astype(np.float32), (whole[:, 0] / n).astype(np.float32)
 
 
-def _normals(xy_px: Floats) -> Floats:
+def normals(xy_px: Floats) -> Floats:
     """Outward unit normals `(N, P, 2)` of outlines that go round from x towards y, from places two apart each way."""
     along = np.roll(xy_px, -2, axis=1) - np.roll(xy_px, 2, axis=1)
     along /= np.maximum(np.hypot(along[..., 0], along[..., 1]), np.float32(1e-6))[..., None]
     return np.stack([along[..., 1], -along[..., 0]], axis=2)
 
 
-def _at(plane: Plane, xy_px: Floats) -> Floats:
+def sampled(plane: Plane, xy_px: Floats) -> Floats:
     """Values `(N, P)` of a plane at places `(N, P, 2)`, bilinear; outside the picture that of its nearest pixel."""
     x, y = np.ascontiguousarray(xy_px[..., 0]), np.ascontiguousarray(xy_px[..., 1])
     values = np.empty(x.shape, np.float32)
@@ -187,9 +187,9 @@ def _highest_across(
     factor = np.float32(um_per_px / membrane_um_per_px)
     middle_px = (xy_px + np.float32(0.5)) * factor - np.float32(0.5)
     across_px = np.linspace(-HALF_UM, HALF_UM, N_ACROSS_NETWORK, dtype=np.float32) / np.float32(membrane_um_per_px)
-    highest = _at(membrane, middle_px)
+    highest = sampled(membrane, middle_px)
     for step in across_px[across_px != 0]:
-        np.maximum(highest, _at(membrane, middle_px + step * outward), out=highest)
+        np.maximum(highest, sampled(membrane, middle_px + step * outward), out=highest)
     return highest
 
 
@@ -203,8 +203,8 @@ def _beside(
     depths_px = np.array(BESIDE_UM, np.float32) / np.float32(um_per_px)
     away = xy_px - outlines.xy_px[:, None]
     room_px = np.maximum(np.hypot(away[..., 0], away[..., 1]) - outlines.nucleus_px[:, None], depths_px[0])
-    inside = [_at(dab_od10, xy_px - np.minimum(depth, room_px)[..., None] * outward) for depth in depths_px]
-    outside = [_at(dab_od10, xy_px + depth * outward) for depth in depths_px]
+    inside = [sampled(dab_od10, xy_px - np.minimum(depth, room_px)[..., None] * outward) for depth in depths_px]
+    outside = [sampled(dab_od10, xy_px + depth * outward) for depth in depths_px]
     palest_inside, palest_outside = (averaged_along(np.stack(side)).min(axis=0) for side in (inside, outside))
     return palest_inside, palest_outside
 

@@ -22,6 +22,8 @@ from her2scope.resources import resource_dir
 CARD = "card.yaml"
 FULL, QUANTISED = "model.onnx", "model.int8.onnx"
 """Files of a network: 32-bit numbers, for a graphics card, and 8-bit ones, for a processor."""
+OUTLINES = "outlines.onnx"
+"""File of the reader of outlines that was trained with that network."""
 SURROUNDINGS_PX = 256
 """How far around a pixel a network looks, where its card does not say."""
 T = TypeVar("T")
@@ -54,6 +56,16 @@ class ModelCard:
             return (self.files or {})[file]
         except KeyError:
             raise SettingsError(f"{self.folder / CARD}: no sha256 of {file}. Install her2scope again.") from None
+
+    def digest(self, file: str) -> str:
+        """What names the model in reports: the digest of its file.
+
+        Where a reader of outlines belongs to it, that of the two lines `sha256sum` prints of both files.
+        """
+        if OUTLINES not in (self.files or {}):
+            return self.sha256(file)
+        lines = "".join(f"{self.sha256(name)}  {name}\n" for name in (file, OUTLINES))
+        return hashlib.sha256(lines.encode()).hexdigest()
 
     def read_model(self, file: str) -> bytes:
         """Bytes of a model file; SettingsError unless they are those that the card was written for."""

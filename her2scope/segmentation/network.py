@@ -1,13 +1,14 @@
 """The network method: nuclei and membranes by a trained network, then each cell's own outline and its membrane.
 
 The network says where nuclei are, whether each is a tumour cell's, where stained membranes pass and about how far each
-cell reaches. What is measured, od10 along the cell's own outline, is read from the frame's own pixels.
+cell reaches. A second, small network then looks along each tumour cell's own outline at full camera resolution and says
+which places of it carry the cell's membrane. What is measured there, od10, is read from the frame's own pixels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from her2scope.domain.cells import CellKind, MembraneMeasure, StainCuts, classify
 from her2scope.domain.false_cells import FalseRates
 from her2scope.imaging.cell_outlines import CellOutlines, OutlineSeeds, directions, find_outlines
+from her2scope.imaging.outline_bands import read_bands
 from her2scope.imaging.profiles import Membranes, PlaceRule, measure_membranes, membrane_mask, read_profiles
 from her2scope.records import Cell, Frame, RgbImage, Segmentation, StainImage, StainSummary
 from her2scope.segmentation.decode import FoundNuclei, decode
@@ -48,8 +50,34 @@ class Network(Protocol):
         """Maps of a picture; pixel `x` of them is `(x + 0.5) * k - 0.5` of it, `k` the ratio of their um per px."""
 
 
+class OutlineReader(Protocol):
+    """What reads unrolled outlines (`outline_reader.OnnxOutlineReader`)."""
+
+    def read(self, bands: Floats) -> Floats:
+        """Probability `(N, P)` that each place carries the cell's own stained membrane, of `outline_bands` bands."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoundCells:
+    """What the first network finds in a frame."""
+
+    maps: NetworkMaps
+    nuclei: FoundNuclei
+    is_tumour: NDArray[np.bool_]
+    """`(N,)` of the nuclei."""
+    outlines: CellOutlines
+    """Of all N, in pixels of the frame."""
+
+    def tumour(self) -> CellOutlines:
+        """Outlines of the tumour cells alone."""
+        return _rows(self.outlines, self.is_tumour)
+
+
 class NetworkSegmenter:
-    """The network method behind the `Segmenter` port."""
+    """The network method behind the `Segmenter` port.
+
+    Without a reader of outlines a place is judged by the first network's map of membranes.
+    """
 
     method = NETWORK
 
@@ -60,8 +88,10 @@ class NetworkSegmenter:
         false_rates: FalseRates,
         model_name: str = "",
         model_sha256: str = "",
+        reader: OutlineReader | None = None,
     ) -> None:
         self.network, self.settings, self.false_rates = network, settings, false_rates
+        self.reader = reader
         self.model_name, self.model_sha256 = model_name, model_sha256
         self._places = place_rule(settings)
 
@@ -71,13 +101,20 @@ class NetworkSegmenter:
 
     def segment(self, frame: Frame, stains: StainImage, cuts: StainCuts) -> Segmentation:
         """Find, measure and classify the cells of one usable frame."""
+        found = self.find(frame, stains)
+        maps, least = found.maps, self.settings.min_membrane_probability
+        mask = membrane_mask(maps.membrane, maps.um_per_px, stains.dab_od10, frame.um_per_px, cuts, least)
+        return Segmentation(tuple(self._cells(found, frame, stains, cuts)), mask, self.network.provider)
+
+    def find(self, frame: Frame, stains: StainImage) -> FoundCells:
+        """Nuclei, their kinds and the cells' outlines: all that comes before a membrane is measured."""
         maps = self.network.predict(frame.rgb, frame.um_per_px, stains.white_rgb)
         nuclei = decode(maps, self.settings)
         nuclei = nuclei.chosen(~_are_empty(nuclei, stains, maps.um_per_px))
-        least = self.settings.min_membrane_probability
-        mask = membrane_mask(maps.membrane, maps.um_per_px, stains.dab_od10, frame.um_per_px, cuts, least)
-        cells = self._cells(frame, stains, cuts, maps, nuclei) if len(nuclei) else ()
-        return Segmentation(tuple(cells), mask, self.network.provider)
+        is_tumour = nuclei.tumour >= self.settings.min_tumour_probability
+        # those of no interest are sought too: each nucleus bounds its neighbours
+        outlines = find_outlines(maps.membrane, maps.um_per_px, _seeds(nuclei, is_tumour, maps))
+        return FoundCells(maps, nuclei, is_tumour, outlines.scaled(maps.um_per_px / frame.um_per_px))
 
     def control_cut(self, cells: Segmentation, cuts: StainCuts) -> float | None:
         """Low percentile of the intensity of a 3+ control's complete cells: nine in ten of them are above it."""
@@ -98,20 +135,21 @@ class NetworkSegmenter:
         haze, wall = staining.background_od10, staining.membrane_od10
         return (f"cytoplasm nearly as brown as membrane ({haze:.2f} of {wall:.2f} od10): membranes hardly stand out",)
 
-    def _cells(
-        self, frame: Frame, stains: StainImage, cuts: StainCuts, maps: NetworkMaps, nuclei: FoundNuclei
-    ) -> Iterator[Cell]:
+    def _cells(self, found: FoundCells, frame: Frame, stains: StainImage, cuts: StainCuts) -> Iterator[Cell]:
         """Every nucleus as a cell: the tumour cells first, then the others."""
-        is_tumour = nuclei.tumour >= self.settings.min_tumour_probability
-        # those of no interest are sought too: each nucleus bounds its neighbours
-        outlines = find_outlines(maps.membrane, maps.um_per_px, _seeds(nuclei, is_tumour, maps))
-        outlines = outlines.scaled(maps.um_per_px / frame.um_per_px)
+        radius_um, is_tumour = found.nuclei.radius_um, found.is_tumour
         if is_tumour.any():
-            tumour = _rows(outlines, is_tumour)
-            profiles = read_profiles(tumour, stains.dab_od10, frame.um_per_px, maps.membrane, maps.um_per_px)
-            measured = measure_membranes(profiles, cuts, self._places)
-            yield from self._tumour_cells(tumour, nuclei.radius_um[is_tumour], measured, frame, cuts)
-        yield from _other_cells(_rows(outlines, ~is_tumour), nuclei.radius_um[~is_tumour], frame)
+            measured = self._measured(found, frame, stains, cuts)
+            yield from self._tumour_cells(found.tumour(), radius_um[is_tumour], measured, frame, cuts)
+        yield from _other_cells(_rows(found.outlines, ~is_tumour), radius_um[~is_tumour], frame)
+
+    def _measured(self, found: FoundCells, frame: Frame, stains: StainImage, cuts: StainCuts) -> Membranes:
+        """Membranes of the tumour cells."""
+        tumour, maps = found.tumour(), found.maps
+        profiles = read_profiles(tumour, stains.dab_od10, frame.um_per_px, maps.membrane, maps.um_per_px)
+        if self.reader is not None:
+            profiles = replace(profiles, membrane=self.reader.read(bands_of(found, stains)))
+        return measure_membranes(profiles, cuts, self._places)
 
     def _tumour_cells(
         self, outlines: CellOutlines, radius_um: Floats, measured: Membranes, frame: Frame, cuts: StainCuts
@@ -124,6 +162,13 @@ class NetworkSegmenter:
         for ((x, y), radius, edge, outline), measure in zip(rows, measured.measures(), strict=True):
             cell_class = classify(measure, cuts, self.settings.rule)
             yield Cell(x, y, radius, CellKind.TUMOUR, edge, measure, outline, cell_class)
+
+
+def bands_of(found: FoundCells, stains: StainImage) -> Floats:
+    """Unrolled outlines of the tumour cells, as a reader of outlines takes them."""
+    maps, scale = found.maps, stains.um_per_px
+    planes = stains.dab_od10, stains.haematoxylin_od10
+    return read_bands(found.tumour(), *planes, scale, maps.membrane, maps.nucleus, maps.um_per_px)
 
 
 def place_rule(settings: NetworkSettings) -> PlaceRule:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -42,34 +42,77 @@ class TrainConfig:
     """Checkpoint whose weights a new run begins with."""
 
 
-def load_config(path: Path) -> TrainConfig:
-    """Read a run's file; SettingsError for an unknown key or a value of the wrong kind."""
+@dataclass(frozen=True, slots=True)
+class OutlineConfig:
+    """One training run of the reader of outlines. Everything random follows from `seed`."""
+
+    model: str
+    """Folder of the exported network that finds cells and outlines; the reader belongs to it alone."""
+    seed: int = 1
+    fields: int = 1600
+    """Phantom fields to learn from, each a run of its own: stain, microscope and camera vary between runs only."""
+    usual_share: float = 0.3
+    recipe_share: float = 0.12
+    width: int = 40
+    steps: int = 12_000
+    batch: int = 256
+    """Cells a step."""
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.02
+    warmup_steps: int = 100
+    final_rate_share: float = 0.02
+    check_share: float = 0.08
+    """Fields held back."""
+    check_every: int = 1000
+    workers: int = 1
+    threads: int = 1
+
+
+COUNTS = {
+    TrainConfig: ("steps", "batch", "pool", "workers", "threads", "check_every", "save_every"),
+    OutlineConfig: ("steps", "batch", "fields", "width", "workers", "threads", "check_every"),
+}
+"""Settings of each that must be at least 1."""
+AnyConfig = TypeVar("AnyConfig", TrainConfig, OutlineConfig)
+
+
+def load_config(path: Path) -> TrainConfig | OutlineConfig:
+    """Read a run's file: of a network where it names `sets`, of a reader of outlines where it names a `model`.
+
+    SettingsError for an unknown key or a value of the wrong kind.
+    """
     try:
         found: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror}). Give the file of a training run.") from error
     except (yaml.YAMLError, ValueError) as error:
         raise SettingsError(f"{path}: not YAML. Correct it: one `name: value` a line.") from error
+    if isinstance(found, dict) and "model" in found:
+        return make_config(OutlineConfig, found, str(path))
     if not isinstance(found, dict) or "sets" not in found:
-        raise SettingsError(f"{path}: names no `sets` of tiles. Draw one with `her2scope phantom shards`.")
-    return make_config(found, str(path))
+        raise SettingsError(
+            f"{path}: names neither `sets` of tiles (`her2scope phantom shards` draws them) nor the `model` whose "
+            "outlines are to be read."
+        )
+    config = make_config(TrainConfig, found, str(path))
+    if not config.sets or config.reuse < 1.0 or not 0.0 <= config.average_decay < 1.0:
+        raise SettingsError(f"{path}: sets must be named, reuse at least 1, average_decay from 0 to under 1.")
+    return config
 
 
-def make_config(values: dict[str, Any], where: str) -> TrainConfig:
+def make_config(kind: type[AnyConfig], values: dict[str, Any], where: str) -> AnyConfig:
     """A run from its mapping."""
-    fields = {item.name: item for item in dataclasses.fields(TrainConfig)}
+    fields = {item.name: item for item in dataclasses.fields(kind)}
     for name, value in values.items():
         if name not in fields:
             raise SettingsError(f"{where}: there is no setting {name}. Known: {', '.join(fields)}.")
         if not _fits(value, str(fields[name].type)):
             raise SettingsError(f"{where}: {name} cannot be {value!r}; it is {fields[name].type}. Correct it.")
     known: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
-    config = TrainConfig(**known)
-    for name in ("steps", "batch", "pool", "workers", "threads", "check_every", "save_every"):
+    config = kind(**known)
+    for name in COUNTS[kind]:
         if getattr(config, name) < 1:
             raise SettingsError(f"{where}: {name} must be at least 1, not {getattr(config, name)}. Correct it.")
-    if not config.sets or config.reuse < 1.0 or not 0.0 <= config.average_decay < 1.0:
-        raise SettingsError(f"{where}: sets must be named, reuse at least 1, average_decay from 0 to under 1.")
     return config
 
 

@@ -109,7 +109,7 @@ def _held_back(config: Mapping[str, Any]) -> NDArray[np.void]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Exporter and quantiser tell of every step; what fails raises."""
     logger = logging.getLogger()
     level = logger.level
@@ -125,7 +125,7 @@ def _quiet() -> Iterator[None]:
 def _to_onnx(shipped: nn.Module, path: Path) -> None:
     names = list(OUTPUTS)
     axes = {name: {2: f"{name}_rows", 3: f"{name}_columns"} for name in [INPUT, *names]}
-    with _quiet():
+    with quiet():
         torch.onnx.export(
             shipped, (torch.rand(1, 3, 128, 128),), str(path), input_names=[INPUT], output_names=names,
             dynamic_axes=axes, opset_version=OPSET, dynamo=False,
@@ -145,7 +145,7 @@ def _quantise(full: Path, path: Path, records: NDArray[np.void]) -> None:
         def get_next(self) -> dict[str, NDArray[np.float32]] | None:
             return next(self.feeds, None)
 
-    with _quiet():
+    with quiet():
         ready = path.with_suffix(".ready.onnx")
         quant_pre_process(str(full), str(ready), skip_symbolic_shape=True)
         nodes = onnx.load(str(ready)).graph.node

@@ -22,7 +22,7 @@ from her2scope.domain.errors import BadInputError
 from her2scope.phantom.noise import mixed_seed
 from her2scope.phantom.shards.store import ShardSet
 from her2scope.training.batches import make_batch, plain_batch
-from her2scope.training.config import TrainConfig
+from her2scope.training.config import OutlineConfig, TrainConfig
 from her2scope.training.feed import Pool
 from her2scope.training.losses import losses, weighted
 from her2scope.training.net import CellNet
@@ -110,10 +110,18 @@ def _begin(config: TrainConfig, out_dir: Path, told: Told) -> _State:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint as it was saved; BadInputError where it cannot be read."""
+    """A network's checkpoint as it was saved; BadInputError where it cannot be read."""
+    found = load_saved(path)
+    if not {"net", "mean", "config"} <= set(found):
+        raise BadInputError(f"{path}: no checkpoint of the network. Give the folder of its training run.")
+    return found
+
+
+def load_saved(path: Path) -> dict[str, Any]:
+    """What a training run saved; BadInputError where it cannot be read."""
     try:
         found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        if not {"net", "mean", "config"} <= set(found):
+        if not isinstance(found, dict) or "net" not in found:
             raise ValueError("not a checkpoint of this program")
     except (OSError, RuntimeError, ValueError, EOFError, TypeError, KeyError) as error:
         raise BadInputError(f"{path}: no readable checkpoint. Give the folder of a training run.") from error
@@ -163,7 +171,7 @@ def _save(state: _State, config: TrainConfig, out_dir: Path) -> None:
         raise BadInputError(f"{out_dir}: cannot be written. Check the folder and the space.") from error
 
 
-def _rate(config: TrainConfig, step: int) -> float:
+def falling_rate(config: TrainConfig | OutlineConfig, step: int) -> float:
     """Learning rate of a step: a short rise, then a cosine down to its last share."""
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
@@ -198,7 +206,7 @@ def _run(config: TrainConfig, state: _State, pool: Pool, checks: NDArray[np.void
 
 def _step(config: TrainConfig, state: _State, picture: Tensor, truth: dict[str, Tensor]) -> dict[str, float]:
     for group in state.optimiser.param_groups:
-        group["lr"] = _rate(config, state.step)
+        group["lr"] = falling_rate(config, state.step)
     state.net.train()
     parts = losses(state.net(picture), truth)
     state.optimiser.zero_grad(set_to_none=True)

@@ -7,16 +7,23 @@ from pathlib import Path
 import pytest
 
 from her2scope.domain.errors import SettingsError
-from her2scope.training.config import TrainConfig, load_config
+from her2scope.training.config import OutlineConfig, TrainConfig, load_config
 
 
 def test_a_file_is_read_and_the_rest_stays_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "run.yaml"
     path.write_text("sets: [a, b]\nsteps: 7\nwidths: [8, 16, 24]\nlearning_rate: 1\n")
     config = load_config(path)
+    assert isinstance(config, TrainConfig)
     assert config.sets == ("a", "b")
     assert (config.steps, config.widths, config.learning_rate) == (7, (8, 16, 24), 1)
     assert config.batch == TrainConfig(("a",)).batch
+
+
+def test_a_file_that_names_a_model_is_a_run_of_the_reader_of_outlines(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("model: models/network\nfields: 9\n")
+    assert load_config(path) == OutlineConfig("models/network", fields=9)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +37,9 @@ def test_a_file_is_read_and_the_rest_stays_as_it_is(tmp_path: Path) -> None:
         "sets: [a]\nsteps: 0\n",
         "sets: [a]\nwidths: [8, 16]\n",
         "sets: [a]\nreuse: 0.5\n",
+        "model: 7\n",
+        "model: m\nsets: [a]\n",
+        "model: m\nfields: 0\n",
         "sets: [a\n",
         "[1, 2]\n",
     ],

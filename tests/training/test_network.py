@@ -12,14 +12,14 @@ torch = pytest.importorskip("torch", reason="training needs torch: make test-tra
 
 from her2scope.phantom.shards.store import ShardSet, render_shards  # noqa: E402
 from her2scope.phantom.shards.tiles import TileSettings  # noqa: E402
-from her2scope.segmentation.maps import N_REACHES  # noqa: E402
+from her2scope.segmentation.maps import N_REACHES, NETWORK_UM_PER_PX  # noqa: E402
 from her2scope.segmentation.onnx_network import CPU, INPUT, OUTPUTS, open_session  # noqa: E402
-from her2scope.training.batches import plain_batch, turn  # noqa: E402
+from her2scope.training.batches import plain_batch, scaled, turn  # noqa: E402
 from her2scope.training.config import TrainConfig  # noqa: E402
 from her2scope.training.export import export  # noqa: E402
 from her2scope.training.losses import WEIGHTS, losses  # noqa: E402
 from her2scope.training.net import CellNet, Shipped  # noqa: E402
-from her2scope.training.targets import make_record  # noqa: E402
+from her2scope.training.targets import NOT_ASKED, OFFSET_STEP_UM, ON_LINE, make_record  # noqa: E402
 from her2scope.training.train import read_checkpoint, train  # noqa: E402
 
 SMALL = (8, 8, 8)
@@ -73,6 +73,26 @@ def test_offsets_and_reaches_turn_with_the_picture(turns: int, is_mirrored: bool
     assert (reach_row, reach_column) == (int(place[0]), int(place[1]))
     angle = math.atan2(y - reach_row, x - reach_column) / (2 * math.pi) * N_REACHES
     assert min((direction - angle) % N_REACHES, (angle - direction) % N_REACHES) < 0.75
+
+
+@pytest.mark.parametrize("factor", [0.625, 1.25])
+def test_truth_keeps_to_the_picture_at_another_scale(tiles: Path, factor: float) -> None:
+    """Middles that offsets point at lie on the hills, lines stay whole, and what is not asked stays so."""
+    record = make_record(ShardSet(tiles).sample(0, np.random.default_rng(0)))
+    picture, truth = plain_batch(record[None])
+    smaller, other = scaled(picture, truth, factor)
+    side = smaller.shape[-1]
+    assert side == 16 * round(factor * picture.shape[-1] / 16)
+    assert other["membrane"].shape[-1] == side and other["reach"].shape[-1] == side // 4
+    for name in ("nucleus", "centre", "tumour", "reach"):
+        share, before = ((found[name] == NOT_ASKED).float().mean() for found in (other, truth))
+        assert abs(float(share) - float(before)) < 0.03
+    lines, before = ((found["membrane"] >= ON_LINE).float().mean() for found in (other, truth))
+    assert 0.6 * float(before) <= float(lines) <= 1.6 * float(before)
+    assert truth["offset"].float().abs().max() * factor >= 0.9 * other["offset"].float().abs().max()
+    peaks = (other["centre"][0] > 180) & (other["centre"][0] != NOT_ASKED)
+    offset_px = other["offset"][0].float() * OFFSET_STEP_UM / (2 * NETWORK_UM_PER_PX)
+    assert bool(peaks.any()) and float(offset_px[:, peaks].abs().median()) < 1.5
 
 
 def test_nothing_is_learnt_from_what_is_not_asked(tiles: Path) -> None:

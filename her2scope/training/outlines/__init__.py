@@ -1,0 +1,1 @@
+"""Training of the reader of outlines, which looks along each cell's own outline."""

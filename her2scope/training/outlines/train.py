@@ -1,0 +1,161 @@
+"""The training run of the reader of outlines: fields, bands, steps, a checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from her2scope import __version__
+from her2scope.domain.cells import CellRule
+from her2scope.domain.errors import BadInputError
+from her2scope.domain.false_cells import FalseRates
+from her2scope.imaging.outline_bands import N_STAIN
+from her2scope.phantom.noise import mixed_seed
+from her2scope.segmentation.model_card import card_in
+from her2scope.segmentation.network import NetworkSegmenter
+from her2scope.segmentation.onnx_network import OnnxNetwork
+from her2scope.settings import NetworkSettings
+from her2scope.training.config import OutlineConfig
+from her2scope.training.outlines.fields import keep_fields, read_kept
+from her2scope.training.outlines.net import OutlineNet
+from her2scope.training.outlines.samples import OutlineSamples, read_samples
+from her2scope.training.train import CHECKPOINT, LOG, falling_rate
+
+FIELDS = "fields"
+GAIN = 0.15
+"""Deviation of the logarithm of a factor on a cell's DAB."""
+NOISE_SHARE, NOISE = 0.3, 0.05
+SHARE_WEIGHT = 0.5
+"""Of the error of an outline's stained share, beside that of its places: the share decides the class."""
+Told = Callable[[str], None]
+
+
+def train_outlines(config: OutlineConfig, out_dir: Path, told: Told) -> Path:
+    """Train a reader for the network in `config.model`; the checkpoint's path is given back.
+
+    Fields are kept, so a run that is stopped while it draws goes on where it was; training itself takes minutes and
+    begins anew.
+    """
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    paths = keep_fields(config, out_dir / FIELDS, told)
+    held = max(1, round(config.check_share * len(paths)))
+    segmenter, sha256 = _segmenter(Path(config.model))
+    told(f"reading {len(paths)} fields with {config.model}")
+    checks, learnt = (
+        OutlineSamples.joined([read_samples(segmenter, read_kept(path)) for path in some])
+        for some in (paths[:held], paths[held:])
+    )
+    if min(len(learnt.level), len(checks.level)) == 0:
+        raise BadInputError(
+            f"{config.model}: finds no tumour cell in any field. Choose a trained network, or more fields."
+        )
+    told(f"{len(learnt.level)} cells to learn from, {len(checks.level)} to check on")
+    net = _run(config, learnt, checks, out_dir, told)
+    facts = {"network_sha256": sha256, "cells": len(learnt.level), "held_back": check(net, checks)}
+    _save(net, config, facts, out_dir)
+    return out_dir / CHECKPOINT
+
+
+def _segmenter(folder: Path) -> tuple[NetworkSegmenter, str]:
+    """The network as it ships, and the digest of its file."""
+    network = OnnxNetwork(card_in(folder), threads=torch.get_num_threads())
+    return NetworkSegmenter(network, NetworkSettings(), FalseRates()), network.sha256
+
+
+def _run(
+    config: OutlineConfig, learnt: OutlineSamples, checks: OutlineSamples, out_dir: Path, told: Told
+) -> OutlineNet:
+    net = OutlineNet(config.width)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    rng = np.random.default_rng(mixed_seed("outline batches", config.seed))
+    sums, since = 0.0, 0
+    for step in range(1, config.steps + 1):
+        for group in optimiser.param_groups:
+            group["lr"] = falling_rate(config, step - 1)
+        bands, level = make_batch(learnt, config.batch, rng)
+        loss = loss_of(net(bands), level)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        sums, since = sums + float(loss.detach()), since + 1
+        if step % config.check_every == 0 or step == config.steps:
+            row = {"step": step, "learnt": round(sums / since, 4), **check(net, checks)}
+            with open(out_dir / LOG, "a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+            told(", ".join(f"{name} {value}" for name, value in row.items()))
+            sums, since = 0.0, 0
+    return net.eval()
+
+
+def make_batch(samples: OutlineSamples, size: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Bands `(B, C, P)` and levels `(B, P)` of cells at random: turned, mirrored, paler or darker, noisy."""
+    chosen = np.sort(rng.integers(0, len(samples.level), size))
+    bands = torch.from_numpy(samples.bands[chosen].astype(np.float32))
+    level = torch.from_numpy(samples.level[chosen])
+    turn = int(rng.integers(level.shape[1]))
+    bands, level = torch.roll(bands, turn, -1), torch.roll(level, turn, -1)
+    if rng.integers(2):
+        bands, level = bands.flip(-1), level.flip(-1)
+    gain = torch.from_numpy(np.exp(GAIN * rng.standard_normal((size, 1, 1))).astype(np.float32))
+    bands = torch.cat([gain * bands[:, :N_STAIN], bands[:, N_STAIN:]], dim=1)
+    if rng.random() < NOISE_SHARE:
+        bands = bands + float(NOISE * rng.random()) * torch.from_numpy(rng.standard_normal(bands.shape, np.float32))
+    return bands, level
+
+
+def loss_of(logits: Tensor, level: Tensor) -> Tensor:
+    """How far logits `(B, P)` are from the truth: place by place, and in the share of each outline."""
+    stained = (level > 0).float()
+    places = functional.binary_cross_entropy_with_logits(logits, stained)
+    share = (torch.sigmoid(logits).mean(dim=1) - stained.mean(dim=1)).abs().mean()
+    return places + SHARE_WEIGHT * share
+
+
+@torch.no_grad()
+def check(net: OutlineNet, checks: OutlineSamples) -> dict[str, float]:
+    """Held-back cells: loss, and the share that is rightly none, incomplete or complete."""
+    was_training = net.training
+    net.eval()
+    logits = torch.cat(
+        [
+            net(torch.from_numpy(part.astype(np.float32)))
+            for part in np.array_split(checks.bands, 1 + len(checks.bands) // 1024)
+        ]
+    )
+    net.train(was_training)
+    found, true = (_kinds(stained) for stained in (logits.numpy() > 0.0, checks.level > 0))
+    loss = float(loss_of(logits, torch.from_numpy(checks.level)))
+    unstained = true == 0
+    return {
+        "held_back": round(loss, 4),
+        "right": round(float((found == true).mean()), 4),
+        "false": round(float((found[unstained] > 0).mean()) if unstained.any() else 0.0, 4),
+        "missed": round(float((found[~unstained] == 0).mean()) if (~unstained).any() else 0.0, 4),
+    }
+
+
+def _kinds(stained: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """0 none, 1 incomplete, 2 complete of outlines `(N, P)`."""
+    rule = CellRule()
+    return np.digitize(stained.mean(axis=1), (rule.present_share, rule.complete_share))
+
+
+def _save(net: OutlineNet, config: OutlineConfig, facts: dict[str, Any], out_dir: Path) -> None:
+    whole = {"version": __version__, "outlines": dataclasses.asdict(config), "net": net.state_dict(), **facts}
+    aside = out_dir / (CHECKPOINT + ".part")
+    try:
+        torch.save(whole, aside)
+        os.replace(aside, out_dir / CHECKPOINT)
+    except (OSError, RuntimeError) as error:
+        raise BadInputError(f"{out_dir}: cannot be written. Check the folder and the space.") from error
