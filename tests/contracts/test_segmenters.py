@@ -7,7 +7,7 @@ import pytest
 from factories import honeycomb_field
 from segmentation.tiny_network import write_tiny_model
 
-from her2scope.app.compose import METHODS, has_network
+from her2scope.app.compose import METHODS, has_network, network_segmenter
 from her2scope.domain.cells import CellClass, CellKind, StainCuts
 from her2scope.imaging.opencv import cv2
 from her2scope.imaging.stains import unmix
@@ -15,13 +15,12 @@ from her2scope.phantom.field import PhantomSpec, render_field
 from her2scope.ports import Segmenter
 from her2scope.records import FAINT, INTENSE, CameraState, Frame, Segmentation, StainSummary
 from her2scope.segmentation.methods import NETWORK
-from her2scope.segmentation.model_card import card_in
-from her2scope.segmentation.network import NetworkSegmenter
+from her2scope.segmentation.model_card import FULL, OUTLINES, QUANTISED, card_in
 from her2scope.segmentation.onnx_network import OnnxNetwork
-from her2scope.settings import Calibration, NetworkSettings, ScoringSettings
+from her2scope.settings import Calibration, ScoringSettings
 
 CUTS = StainCuts()
-TOY = "toy network"
+TOY, TOY_WITH_READER = "toy network", "toy network with a reader of outlines"
 SCALES_UM_PER_PX = (0.15, 0.25, 0.37, 0.5)
 CLEAN = StainSummary(membrane_od10=0.6, background_od10=0.05, nuclear_od10=0.02, counterstain_od10=0.3)
 EVEN_BROWN = StainSummary(membrane_od10=0.6, background_od10=0.6, nuclear_od10=0.0, counterstain_od10=0.3)
@@ -32,13 +31,13 @@ def offered() -> list[str]:
     return [name for name in METHODS if name != NETWORK or has_network()]
 
 
-@pytest.fixture(scope="module", params=[*offered(), TOY])
+@pytest.fixture(scope="module", params=[*offered(), TOY, TOY_WITH_READER])
 def segmenter(request, tmp_path_factory) -> Segmenter:
-    if request.param != TOY:
+    if request.param not in (TOY, TOY_WITH_READER):
         return METHODS[request.param](ScoringSettings(), 1)
-    network = OnnxNetwork(card_in(write_tiny_model(tmp_path_factory.mktemp("toy"))), threads=1)
-    card = network.card
-    return NetworkSegmenter(network, NetworkSettings(), card.false_rates, card.name, network.sha256)
+    files = (FULL, QUANTISED) if request.param == TOY else (FULL, QUANTISED, OUTLINES)
+    network = OnnxNetwork(card_in(write_tiny_model(tmp_path_factory.mktemp("toy"), files)), threads=1)
+    return network_segmenter(network, ScoringSettings(), 1)
 
 
 @pytest.fixture(scope="module", params=SCALES_UM_PER_PX)

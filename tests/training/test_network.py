@@ -10,15 +10,25 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch: make test-train")
 
+from segmentation.tiny_network import write_tiny_model  # noqa: E402
+
+from her2scope.domain.errors import BadInputError  # noqa: E402
+from her2scope.imaging.outline_bands import CHANNELS  # noqa: E402
+from her2scope.imaging.profiles import N_PLACES  # noqa: E402
 from her2scope.phantom.shards.store import ShardSet, render_shards  # noqa: E402
 from her2scope.phantom.shards.tiles import TileSettings  # noqa: E402
 from her2scope.segmentation.maps import N_REACHES, NETWORK_UM_PER_PX  # noqa: E402
+from her2scope.segmentation.model_card import CARD, FULL, card_in  # noqa: E402
 from her2scope.segmentation.onnx_network import CPU, INPUT, OUTPUTS, open_session  # noqa: E402
+from her2scope.segmentation.outline_reader import BANDS, MEMBRANE  # noqa: E402
 from her2scope.training.batches import plain_batch, scaled, turn  # noqa: E402
-from her2scope.training.config import TrainConfig  # noqa: E402
+from her2scope.training.config import OutlineConfig, TrainConfig  # noqa: E402
 from her2scope.training.export import export  # noqa: E402
 from her2scope.training.losses import WEIGHTS, losses  # noqa: E402
 from her2scope.training.net import CellNet, Shipped  # noqa: E402
+from her2scope.training.outlines.export import export_reader, is_of_outlines  # noqa: E402
+from her2scope.training.outlines.net import OutlineNet  # noqa: E402
+from her2scope.training.outlines.train import train_outlines  # noqa: E402
 from her2scope.training.targets import NOT_ASKED, OFFSET_STEP_UM, ON_LINE, make_record  # noqa: E402
 from her2scope.training.train import read_checkpoint, train  # noqa: E402
 
@@ -132,3 +142,37 @@ def test_a_run_goes_on_from_its_checkpoint_and_ships(tiles: Path, tmp_path: Path
         membrane, nuclei, context = open_session(content, [CPU], 1).run(list(OUTPUTS), {INPUT: picture})
         assert membrane.shape == (1, 2, 64, 48) and nuclei.shape == (1, 5, 32, 24) and context.shape == (1, 33, 16, 12)
     assert shipped.facts["agreement_with_torch"]["full"]["largest"] < 1e-3
+
+
+def test_a_reader_of_outlines_is_trained_with_a_network_and_ships_with_it_alone(tmp_path: Path) -> None:
+    """Fields are drawn once; the reader learns; it goes to its own network and to no other."""
+    model = write_tiny_model(tmp_path / "model")
+    config = OutlineConfig(
+        str(model), fields=4, usual_share=1.0, recipe_share=0.0, width=8, steps=40, batch=16, check_every=20
+    )
+    said: list[str] = []
+    train_outlines(config, tmp_path / "run", said.append)
+    drawn = sorted((tmp_path / "run" / "fields").iterdir())
+    assert len(drawn) == 4
+    before = [path.stat().st_mtime_ns for path in drawn]
+    train_outlines(config, tmp_path / "run", said.append)
+    assert [path.stat().st_mtime_ns for path in drawn] == before
+    assert is_of_outlines(tmp_path / "run")
+
+    exported = export_reader(tmp_path / "run", card_in(model))
+    assert exported.facts["largest_difference_from_torch"] < 1e-3
+    bands = np.zeros((3, len(CHANNELS), N_PLACES), np.float32)
+    places = open_session(exported.content, [CPU], 1).run([MEMBRANE], {BANDS: bands})[0]
+    assert places.shape == (3, N_PLACES) and 0 <= places.min() and places.max() <= 1
+    other = write_tiny_model(tmp_path / "other", files=(FULL,))
+    (other / FULL).write_bytes(b"x")
+    (other / CARD).write_text((other / CARD).read_text().replace(card_in(other).sha256(FULL), "ab" * 32))
+    with pytest.raises(BadInputError, match="trained with another network"):
+        export_reader(tmp_path / "run", card_in(other))
+
+
+def test_a_turn_of_the_outline_turns_what_the_reader_says() -> None:
+    net = OutlineNet(8).eval()
+    bands = torch.rand(2, len(CHANNELS), N_PLACES)
+    with torch.no_grad():
+        assert torch.allclose(net(torch.roll(bands, 9, -1)), torch.roll(net(bands), 9, -1), atol=1e-5)
