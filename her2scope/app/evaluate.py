@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from her2scope import __version__
 from her2scope.app.compose import METHODS, load_network, make_analyser, network_segmenter, read_settings
 from her2scope.app.outputs import check_outputs, write_all
@@ -20,6 +22,7 @@ from her2scope.evaluation.phantom_fields import SCORES, evaluate_phantom_fields
 from her2scope.evaluation.quality_tiles import evaluate_quality_tiles
 from her2scope.evaluation.real_cases import evaluate_real_cases
 from her2scope.evaluation.real_nuclei import evaluate_real_nuclei
+from her2scope.evaluation.speed import evaluate_speed
 from her2scope.evaluation.table import SCHEMA, PartReport, Reports, not_measured, table_json, table_lines
 from her2scope.evaluation.work import Analysers, Makers, Tell
 from her2scope.phantom.compare.real_fields import RealField, read_list
@@ -28,6 +31,7 @@ from her2scope.pipeline.analyse import FieldAnalyser
 from her2scope.ports import JsonObject
 from her2scope.records import Frame
 from her2scope.reporting.json_report import json_bytes
+from her2scope.segmentation.maps import NETWORK_UM_PER_PX
 from her2scope.segmentation.methods import NETWORK
 from her2scope.segmentation.model_card import FULL, QUANTISED
 from her2scope.settings import Calibration, ScoringSettings
@@ -59,6 +63,7 @@ PARTS: Mapping[str, str | None] = {
     "membrane-masks": "her2_membrane_masks",
     "quality-tiles": "her2_bci_20x",
     "agreement": None,
+    "speed": None,
 }
 """Every part in the order of the table, and the folder of real data without which it cannot be measured."""
 
@@ -178,6 +183,7 @@ def _measured(
         "membrane-masks": lambda: evaluate_membrane_masks(analysers, data, tell),
         "quality-tiles": lambda: evaluate_quality_tiles(analysers, data, tell),
         "agreement": lambda: _agreement(request, analysers, tell),
+        "speed": lambda: evaluate_speed(analysers, _networks(analysers), _live_frame, tell),
     }
     return steps[part]()
 
@@ -191,6 +197,24 @@ def _agreement(request: EvaluateRequest, analysers: Analysers, tell: Tell) -> Re
         specs = [PhantomSpec(score, first + k, difficulty=request.difficulty) for k, score in enumerate(SCORES)]
         frames = [Frame(render_field(spec).rgb, 0, 0.0, spec.um_per_px) for spec in specs]
     return evaluate_agreement(twins, frames, tell)
+
+
+def _networks(analysers: Analysers) -> dict[str, dict[str, Callable[[Frame], object]]]:
+    """The builds of each method's network, alone, on as many threads as there are cores."""
+
+    def run(file: str) -> Callable[[Frame], object]:
+        network = load_network(file=file)
+        return lambda frame: network.predict(frame.rgb, frame.um_per_px, (255.0, 255.0, 255.0))
+
+    return {method: {"int8": run(QUANTISED), "fp32": run(FULL)} for method in analysers if method in TWINS}
+
+
+def _live_frame(size_wh: tuple[int, int]) -> Frame:
+    """A phantom at the network's scale, whatever its size: the same tissue again where it is larger."""
+    drawn = render_field(PhantomSpec("2+", 1, 0, (960, 544), NETWORK_UM_PER_PX)).rgb
+    across, down = (-(-wanted // there) for wanted, there in zip(size_wh, (960, 544), strict=True))
+    rgb = np.tile(drawn, (down, across, 1))[: size_wh[1], : size_wh[0]]
+    return Frame(np.ascontiguousarray(rgb), 0, 0.0, NETWORK_UM_PER_PX)
 
 
 def _missing(part: str, data: Path | None) -> str | None:

@@ -18,9 +18,6 @@ ON, NAME = "int8 against fp32", "same class, of all cells found by either"
 SAME_CELL_UM = 3.0
 LEAST_SAME_PERCENT = 99.0
 
-TIME = not_measured("960x544 input, 2 CPU cores", "ms per frame", "time is taken by `her2scope bench`", "at most 25 ms")
-"""A row that is told where it is not measured: a busy machine would make it a matter of luck."""
-
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
@@ -70,10 +67,10 @@ def evaluate_agreement(
     for method, both in twins.items():
         if both is None:
             figure = not_measured(ON, NAME, "no two builds to compare", f"at least {LEAST_SAME_PERCENT:g} %")
-            reports[method] = PartReport((figure, TIME))
+            reports[method] = PartReport((figure,))
             continue
         found = compare_analysers(*both, frames)
-        reports[method] = PartReport((agreement_figure(found), TIME), asdict(found) | {"same_share": found.same_share})
+        reports[method] = PartReport((agreement_figure(found),), asdict(found) | {"same_share": found.same_share})
         tell(f"agreement: {method}, {len(frames)} fields")
     return reports
 

@@ -135,9 +135,9 @@ def nest_field(seed: int, x_um: Floats, y_um: Floats) -> Floats:
     return np.asarray(octaves[0] + octaves[1])
 
 
-def fibre_angle(seed: int, xy_um: Floats) -> Floats:
+def fibre_angle(seed: int, xy_um: Floats, nest_scale: float = 1.0) -> Floats:
     """Direction of the stroma's fibres (radians): along the contours of the nest field."""
-    x, y = xy_um[:, 0], xy_um[:, 1]
+    x, y = (xy_um / nest_scale).T
     step_um = 2.0
     slope_x = nest_field(seed, x + step_um, y) - nest_field(seed, x - step_um, y)
     slope_y = nest_field(seed, x, y + step_um) - nest_field(seed, x, y - step_um)
@@ -213,7 +213,8 @@ class Ground:
     def _without_sections(self, x_um: Floats, y_um: Floats) -> tuple[Floats, Floats, Ints, Bools]:
         """Height of the tumour, distance noise of its rim, what a duct or necrosis puts there (-1: nothing), tears."""
         seed, habit = self.seed, self.habit
-        height = GROWTHS[habit.growth](seed, x_um, y_um, nest_field(seed, x_um, y_um))
+        at_scale = x_um / habit.nest_scale, y_um / habit.nest_scale
+        height = GROWTHS[habit.growth](seed, *at_scale, nest_field(seed, *at_scale))
         lumina = smooth_noise(seed, "holes", x_um, y_um, habit.lumen_um)
         placed = np.where(lumina > LUMEN_LEVEL.get(habit.growth, habit.lumen_level), int(Matter.GLASS), -1)
         rotten = smooth_noise(seed, "necrosis", x_um, y_um, 130.0) > habit.necrosis_level

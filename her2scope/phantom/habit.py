@@ -16,6 +16,8 @@ class Habit:
 
     growth: str = "nests"
     """A key of `growth.GROWTHS`."""
+    nest_scale: float = 1.0
+    """Factor on the width of nests, sheets and cords, and of the stroma between them."""
     pitch_um: float = 14.5
     """Distance of neighbouring cells before jitter."""
     stretch: float = 1.0
@@ -143,6 +145,7 @@ USUAL: Mapping[str, Range] = {
     "lymphocytes": (0.05, 0.4),
     "plasma_share": (0.0, 0.35),
     "disorder": (0.0, 0.3),
+    "nest_scale": (0.8, 1.2),
 }
 """Ranges of what is drawn evenly per case: measured ones beside their figures in `docs/guides/phantom.md`."""
 HARD: Mapping[str, Range] = {
@@ -162,7 +165,7 @@ HARD: Mapping[str, Range] = {
     "warp_um": (0.6, 2.2),
     "chromatin": (0.0, 1.2),
     "nucleus_blur_um": (0.0, 0.7),
-    "nucleus_share": (0.46, 0.74),
+    "nucleus_share": (0.46, 0.90),
     "nucleus_variation": (0.08, 0.28),
     "vesicular": (0.0, 1.0),
     "irregular": (0.04, 0.16),
@@ -180,8 +183,9 @@ HARD: Mapping[str, Range] = {
     "cellularity": (0.4, 2.0),
     "lymphocytes": (0.05, 0.7),
     "disorder": (0.0, 1.0),
+    "nest_scale": (0.4, 1.3),
 }
-EVEN_BY_FACTOR = ("pitch_um",)
+EVEN_BY_FACTOR = ("pitch_um", "nest_scale")
 """Of `HARD`, drawn evenly by factor, not by difference: small cells are as common as large ones."""
 EASY = Habit()
 

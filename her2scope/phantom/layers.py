@@ -115,7 +115,7 @@ def draw_layers(patch: Patch, antigen: Antigen, grid: Grid, walls: Plane | None 
         ghosts=_soft(_nuclei_planes(patch.nuclei, grid, is_sharp=False)[0], grid, 0.9),
         cytoplasm=np.clip(cytoplasm + necrosis, 0.0, 1.0),
         stroma=stroma,
-        fibres=_fibres(patch.seed, stroma, grid),
+        fibres=_fibres(patch.seed, patch.habit.nest_scale, stroma, grid),
         walls=draw_membranes(patch, antigen, grid)[0] if walls is None else walls,
         own=own,
         diffuse=diffuse + 1.3 * necrosis,
@@ -386,7 +386,7 @@ FIBRE_REACH_UM = 46.0
 """How far a fibre may lie from where it begins, with its sway."""
 
 
-def _fibres(seed: int, stroma: Plane, grid: Grid) -> Plane:
+def _fibres(seed: int, nest_scale: float, stroma: Plane, grid: Grid) -> Plane:
     """Relative density of stroma: wavy fibres along the contours of the nest field, over loose ground substance."""
     if not stroma.any():
         return stroma
@@ -396,7 +396,7 @@ def _fibres(seed: int, stroma: Plane, grid: Grid) -> Plane:
     i, j = (part.ravel() for part in np.meshgrid(columns, rows))
     shift = np.stack([uniform(seed, f"fibre {axis}", i, j) for axis in "xy"], axis=1)
     lines_um = _streamlines(
-        seed, FIBRE_PITCH_UM * (np.stack([i, j], axis=1) + shift), uniform(seed, "fibre turn", i, j)
+        seed, nest_scale, FIBRE_PITCH_UM * (np.stack([i, j], axis=1) + shift), uniform(seed, "fibre turn", i, j)
     )
     width, dark, long = (uniform(seed, f"fibre {what}", i, j) for what in ("width", "dark", "long"))
     lines, kept = _fixed(grid, lines_um), 3 + (long * (FIBRE_STEPS - 2)).astype(int)
@@ -418,9 +418,9 @@ def _fibres(seed: int, stroma: Plane, grid: Grid) -> Plane:
     return fibres
 
 
-def _streamlines(seed: int, start_um: Floats, turn: Floats) -> Floats:
+def _streamlines(seed: int, nest_scale: float, start_um: Floats, turn: Floats) -> Floats:
     """Places `(N, FIBRE_STEPS + 1, 2)` along the fibres that begin at the given places."""
-    angle = fibre_angle(seed, start_um) + 0.7 * (turn - 0.5)
+    angle = fibre_angle(seed, start_um, nest_scale) + 0.7 * (turn - 0.5)
     steps = np.arange(FIBRE_STEPS + 1)
     along = FIBRE_STEP_UM * steps * np.stack([np.cos(angle), np.sin(angle)], axis=1)[..., None]  # (N, 2, STEPS + 1)
     straight = start_um[:, None] + np.moveaxis(along, 1, 2)

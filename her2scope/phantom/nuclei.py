@@ -147,7 +147,7 @@ def _stromal(patch: Patch, number: int) -> Nuclei:
     long_um = np.where(is_round, 2.5 + 0.9 * size, 4.0 + 5.0 * size)
     long_um = np.where(is_plasma, 2.7 + 0.7 * size, long_um)
     short_um = np.where(is_round, long_um * (0.82 + 0.16 * draw("roundness")), 0.9 + 1.1 * draw("width"))
-    angle = fibre_angle(patch.seed, xy_um) + 0.7 * (draw("turn") - 0.5)
+    angle = fibre_angle(patch.seed, xy_um, habit.nest_scale) + 0.7 * (draw("turn") - 0.5)
     shade = (draw("tone"), 0.4 * draw("pale"), np.where(is_round, 0.03, 0.08))
     found = _made(cell, xy_um, np.stack([long_um, short_um], axis=1), angle, "fibroblast", shade)
     found.kind[is_round] = "lymphocyte"

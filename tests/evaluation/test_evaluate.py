@@ -6,10 +6,15 @@ import json
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
 
+from her2scope.app.compose import make_analyser
 from her2scope.app.evaluate import PARTS
 from her2scope.cli import main
+from her2scope.evaluation import speed
+from her2scope.records import Frame
+from her2scope.settings import Calibration, ScoringSettings
 
 METHOD = "closed-contours"
 SMALL = ("--size", "480x360")
@@ -99,6 +104,32 @@ def test_cases_stand_in_the_table(capsys, tmp_path):
     )
     assert code == 0 and kept.is_file()
     assert "null cases called 2+ or more" in out and "ultralow cases called ultralow" in out
+
+
+def test_speed_is_told_of_every_method(capsys, monkeypatch):
+    monkeypatch.setattr(speed, "SIZES_WH", (speed.LIVE_WH,))
+    monkeypatch.setattr(speed, "RUNS", 1)
+    code, out, _ = run(capsys, "--method", METHOD, *parts("speed"))
+    assert code == 0 and "ms per frame, whole analysis" in out
+
+
+def test_the_builds_of_a_network_are_timed_each_and_one_has_a_limit():
+    frames = []
+
+    def draw(size):
+        frame = Frame(np.full((*size[::-1], 3), 200, np.uint8), 0, 0.0, 0.5)
+        frames.append(frame)
+        return frame
+
+    seen = []
+    analyser = make_analyser(METHOD, ScoringSettings(), Calibration())
+    report = speed.evaluate_speed(
+        {METHOD: analyser}, {METHOD: {"int8": seen.append, "fp32": seen.append}}, draw, seen.append
+    )
+    figures = report[METHOD].figures
+    assert [figure.met for figure in figures if figure.wanted] == [True]
+    assert len(figures) == 1 + 2 * len(speed.SIZES_WH)
+    assert all(any(item is frame for item in seen) for frame in frames)
 
 
 def test_a_data_folder_without_a_set_says_so(capsys, tmp_path):
