@@ -32,7 +32,7 @@ WEIGHTS: Mapping[str, float] = {
     "nucleus": 1.0,
     "overlap": 0.5,
     "centre": 2.0,
-    "tumour": 0.5,
+    "tumour": 1.2,
     "offset": 0.3,
     "tissue": 0.2,
     "region": 0.2,

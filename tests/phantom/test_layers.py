@@ -77,19 +77,22 @@ def completeness_drawn(dab: Plane, outline_um: NDArray[np.float64], grid: Grid) 
 @pytest.mark.parametrize("score", ["1+", "2+", "3+"])
 @pytest.mark.parametrize("difficulty", ["easy", "usual", "hard"])
 def test_completeness_on_the_antigen_image_is_that_of_the_truth(difficulty: str, score: str) -> None:
-    errors, changed = [], []
+    errors, changed, far_off = [], [], []
     for seed in range(6):
         patch, antigen = grown(difficulty, score, seed)
         dab, _ = draw_membranes(patch, antigen, GRID)
         true = antigen.completeness()
+        first = len(errors)
         for cell in inner_cells(patch, GRID, 25.0):
             found = completeness_drawn(dab, patch.outline_um(cell), GRID)
             errors.append(found - true[cell])
             changed.append((found >= 0.9) != (true[cell] >= 0.9) or (found >= 0.1) != (true[cell] >= 0.1))
+        far_off.append(np.mean(np.abs(errors[first:]) > 0.05))
     assert len(errors) > 250
     assert np.abs(errors).mean() < 0.02
-    # What is left are corners, where the lines of two walls are broad enough to cover the end of a bare third one.
-    assert np.mean(np.abs(errors) > 0.05) < 0.10 and np.abs(errors).max() < 0.25
+    # What is left are corners, where the lines of two walls are broad enough to cover the end of a bare third one. They
+    # are a larger part of small cells: each run counts alike, however many of its cells are in view.
+    assert np.mean(far_off) < 0.10 and np.abs(errors).max() < 0.25
     assert np.mean(changed) < 0.03
 
 

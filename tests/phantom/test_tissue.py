@@ -32,7 +32,9 @@ WORST = Habit(
 )  # fmt: skip
 """Every range of hard at its worse end."""
 HABITS = {
-    **{growth: draw_habit(number, "hard", {"growth": growth}) for number, growth in enumerate(GROWTHS)},
+    **{
+        growth: draw_habit(number, "hard", {"growth": growth, "disorder": 0.0}) for number, growth in enumerate(GROWTHS)
+    },
     "worst": WORST,
     "worst and wide": replace(WORST, pitch_um=18.0, grain_angle=2.4),
     "easy": Habit(),
@@ -228,6 +230,27 @@ def test_nuclei_of_cells_lie_in_their_cells(name: str) -> None:
         inside.append((planes[0] & planes[1]).sum() / planes[1].sum())
     assert np.mean(np.array(inside) >= 0.95) >= 0.95
     assert min(inside) > 0.5
+
+
+def test_disorder_makes_nuclei_long_uneven_and_astray_but_leaves_their_middles_in_their_cells() -> None:
+    orderly, odd = (
+        Tissue(11, SECTIONS, replace(Habit(), disorder=disorder)).patch((0.0, 0.0, 600.0, 450.0))
+        for disorder in (0.0, 1.0)
+    )
+    length, size, tone = {}, {}, {}
+    for name, patch in (("orderly", orderly), ("odd", odd)):
+        own = patch.nuclei.kind == "tumour"
+        dividing = patch.nuclei.tone > 1.0
+        axes_um = patch.nuclei.axes_um[own & ~dividing]
+        length[name] = axes_um[:, 0] / axes_um[:, 1]
+        size[name] = np.sqrt(axes_um.prod(axis=1))
+        tone[name] = patch.nuclei.tone[own & ~dividing]
+    assert np.percentile(length["odd"], 75) > 1.25 * np.percentile(length["orderly"], 75)
+    assert size["odd"].std() > 1.3 * size["orderly"].std()
+    assert tone["odd"].mean() > tone["orderly"].mean() + 0.05
+    for nucleus in np.nonzero(odd.nuclei.kind == "tumour")[0]:
+        cell = odd.outline_um(int(odd.nuclei.cell[nucleus])).astype(np.float32)
+        assert cv2.pointPolygonTest(cell, tuple(odd.nuclei.xy_um[nucleus].tolist()), False) > 0
 
 
 @pytest.mark.parametrize("name", HABITS)
