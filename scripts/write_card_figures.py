@@ -21,7 +21,7 @@ def main() -> None:
     folder = Path(sys.argv[2]) if len(sys.argv) > 2 else Path("models", NETWORK)
     found = json.loads(source.read_text(encoding="utf-8"))
     measured = found["methods"][NETWORK]["model"]["sha256"]
-    if measured != card_in(folder).sha256(QUANTISED):
+    if measured != card_in(folder).digest(QUANTISED):
         sys.exit(f"{source}: measured with another model ({measured[:12]}...). Evaluate again.")
     path = folder / CARD
     card = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from her2scope.domain.false_cells import FalseRates
 from her2scope.imaging.profiles import N_PLACES, even_places
 from her2scope.imaging.stains import unmix
 from her2scope.records import Frame
+from her2scope.segmentation.model_card import card_in
 from her2scope.segmentation.network import NetworkSegmenter, bands_of
-from her2scope.settings import Calibration
-from her2scope.training.outlines.fields import KeptField
+from her2scope.segmentation.onnx_network import OnnxNetwork
+from her2scope.settings import Calibration, NetworkSettings
+from her2scope.training.config import OutlineConfig
+from her2scope.training.outlines.fields import KeptField, read_kept
 
 SAME_UM = 3.0
 """A find is the true cell whose middle is this near."""
@@ -31,6 +40,26 @@ class OutlineSamples:
     def joined(many: list[OutlineSamples]) -> OutlineSamples:
         """All in one."""
         return OutlineSamples(np.concatenate([one.bands for one in many]), np.concatenate([one.level for one in many]))
+
+
+@cache
+def network_of(config: OutlineConfig) -> OnnxNetwork:
+    """The network of a run as it ships, loaded."""
+    return OnnxNetwork(card_in(Path(config.model)), threads=1)
+
+
+def read_all(config: OutlineConfig, paths: Sequence[Path]) -> Iterator[OutlineSamples]:
+    """Samples of each kept field, in order."""
+    if config.workers == 1:
+        yield from (_read(config, path) for path in paths)
+        return
+    with ProcessPoolExecutor(config.workers, get_context("spawn")) as pool:
+        yield from pool.map(_read, [config] * len(paths), paths, chunksize=8)
+
+
+def _read(config: OutlineConfig, path: Path) -> OutlineSamples:
+    segmenter = NetworkSegmenter(network_of(config), NetworkSettings(), FalseRates())
+    return read_samples(segmenter, read_kept(path))
 
 
 def read_samples(segmenter: NetworkSegmenter, field: KeptField) -> OutlineSamples:

@@ -18,17 +18,12 @@ from torch.nn import functional
 from her2scope import __version__
 from her2scope.domain.cells import CellRule
 from her2scope.domain.errors import BadInputError
-from her2scope.domain.false_cells import FalseRates
 from her2scope.imaging.outline_bands import N_STAIN
 from her2scope.phantom.noise import mixed_seed
-from her2scope.segmentation.model_card import card_in
-from her2scope.segmentation.network import NetworkSegmenter
-from her2scope.segmentation.onnx_network import OnnxNetwork
-from her2scope.settings import NetworkSettings
 from her2scope.training.config import OutlineConfig
-from her2scope.training.outlines.fields import keep_fields, read_kept
+from her2scope.training.outlines.fields import keep_fields
 from her2scope.training.outlines.net import OutlineNet
-from her2scope.training.outlines.samples import OutlineSamples, read_samples
+from her2scope.training.outlines.samples import OutlineSamples, network_of, read_all
 from her2scope.training.train import CHECKPOINT, LOG, falling_rate
 
 FIELDS = "fields"
@@ -50,27 +45,19 @@ def train_outlines(config: OutlineConfig, out_dir: Path, told: Told) -> Path:
     torch.manual_seed(config.seed)
     paths = keep_fields(config, out_dir / FIELDS, told)
     held = max(1, round(config.check_share * len(paths)))
-    segmenter, sha256 = _segmenter(Path(config.model))
     told(f"reading {len(paths)} fields with {config.model}")
-    checks, learnt = (
-        OutlineSamples.joined([read_samples(segmenter, read_kept(path)) for path in some])
-        for some in (paths[:held], paths[held:])
-    )
+    read = list(read_all(config, paths))
+    checks, learnt = (OutlineSamples.joined(some) for some in (read[:held], read[held:]))
     if min(len(learnt.level), len(checks.level)) == 0:
         raise BadInputError(
             f"{config.model}: finds no tumour cell in any field. Choose a trained network, or more fields."
         )
     told(f"{len(learnt.level)} cells to learn from, {len(checks.level)} to check on")
     net = _run(config, learnt, checks, out_dir, told)
-    facts = {"network_sha256": sha256, "cells": len(learnt.level), "held_back": check(net, checks)}
+    network_sha256 = network_of(config).sha256
+    facts = {"network_sha256": network_sha256, "cells": len(learnt.level), "held_back": check(net, checks)}
     _save(net, config, facts, out_dir)
     return out_dir / CHECKPOINT
-
-
-def _segmenter(folder: Path) -> tuple[NetworkSegmenter, str]:
-    """The network as it ships, and the digest of its file."""
-    network = OnnxNetwork(card_in(folder), threads=torch.get_num_threads())
-    return NetworkSegmenter(network, NetworkSettings(), FalseRates()), network.sha256
 
 
 def _run(
