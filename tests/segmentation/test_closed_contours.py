@@ -98,7 +98,9 @@ def test_masks_have_the_frames_size_and_only_the_three_values(phantom):
 
 
 def test_the_controls_cut_is_a_low_range_of_its_own_walls():
-    phantom = render_field(PhantomSpec(score="3+", seed=13, difficulty="easy", camera="linear"))  # even, as controls are
+    phantom = render_field(
+        PhantomSpec(score="3+", seed=13, difficulty="easy", camera="linear")
+    )  # even, as controls are
     found = segment(phantom.rgb)
     cut = METHOD.control_cut(found, CUTS)
     walls = [cell.measure.intensity_od10 for cell in found.cells if cell.cell_class.is_complete and not cell.edge]

@@ -148,7 +148,15 @@ def test_a_reader_of_outlines_is_trained_with_a_network_and_ships_with_it_alone(
     """Fields are drawn once; the reader learns; it goes to its own network and to no other."""
     model = write_tiny_model(tmp_path / "model")
     config = OutlineConfig(
-        str(model), fields=4, usual_share=1.0, recipe_share=0.0, width=8, steps=40, batch=16, check_every=20, workers=2,
+        str(model),
+        fields=4,
+        usual_share=1.0,
+        recipe_share=0.0,
+        width=8,
+        steps=40,
+        batch=16,
+        check_every=20,
+        workers=2,
     )
     said: list[str] = []
     train_outlines(config, tmp_path / "run", said.append)
