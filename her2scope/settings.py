@@ -208,7 +208,7 @@ class NetworkSettings:
     stained_od10: float = 0.05
     """Noise floor of a place where a membrane is seen and stands out; faint lines of pale runs are 0.06 to 0.15."""
     min_membrane_probability: float = 0.8
-    """A membrane is surely seen from here on. Fixed on phantoms: at 0.6 half as many unstained cells again are stained."""
+    """A membrane is surely seen from here on. Fixed on phantoms: at 0.6 half as many unstained cells again are."""
     contrast_od10: float = 0.04
     """Least by which a sure place stands out from cytoplasm and background beside it (design section 1)."""
     contrast_of_wall_share: float = 0.25

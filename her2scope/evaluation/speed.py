@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from her2scope.evaluation.table import Figure, PartReport, at_most, told
+from her2scope.evaluation.table import Figure, PartReport, at_most, not_measured, told
 from her2scope.evaluation.work import Analysers, Tell
 from her2scope.records import Frame
 
@@ -38,13 +38,15 @@ def evaluate_speed(
     draw : a frame of a size at the network's scale
     """
     frames = {size: draw(size) for size in SIZES_WH}
+    builds = list(dict.fromkeys(build for runs in networks.values() for build in runs))
     reports = {}
     for method, analyser in analysers.items():
         whole_ms = median_ms(partial(analyser.analyse, cuts=analyser.default_cuts), frames[LIVE_WH])
         figures = [_told_ms(LIVE_WH, "whole analysis", whole_ms)]
-        for build, run in networks.get(method, {}).items():
+        runs = networks.get(method, {})
+        for build in builds:
             for size, frame in frames.items():
-                figures.append(_figure(size, build, median_ms(run, frame)))
+                figures.append(_figure(size, build, median_ms(runs[build], frame) if build in runs else None))
                 tell(f"speed: {method}, {build}, {size[0]}x{size[1]}")
         details = {f"{figure.on}, {figure.name}": figure.value for figure in figures}
         reports[method] = PartReport(tuple(figures), details)
@@ -63,9 +65,13 @@ def median_ms(run: Run, frame: Frame) -> float:
     return 1000.0 * float(np.median(taken_s))
 
 
-def _figure(size: Size, build: str, ms: float) -> Figure:
+def _figure(size: Size, build: str, ms: float | None) -> Figure:
+    """Row of the table; every method has the same rows."""
     name = f"ms per frame, network alone, {build}"
-    if size == LIVE_WH and build == LIMITED:
+    has_limit = size == LIVE_WH and build == LIMITED
+    if ms is None:
+        return not_measured(_on(size), name, "no network", f"at most {MOST_MS:g} ms" if has_limit else "")
+    if has_limit:
         return at_most(_on(size), name, ms, MOST_MS, "ms")
     return _told_ms(size, f"network alone, {build}", ms)
 

@@ -52,7 +52,7 @@ class PlaceRule:
     membrane: float = 0.8
     """Probability of a membrane that makes a place sure. On 24 usual and 36 hard phantom fields of the trained networks
     (sure, likely) = (0.6, 0.6), (0.7, 0.5), (0.8, 0.5) and (0.9, 0.5) class 90, 90, 90 and 89 % of the usual cells
-    rightly and 70, 70, 70 and 69 % of the hard ones; they find 83, 84, 82 and 77 % of the faint cells of the usual fields
+    rightly and 70, 70, 70 and 69 % of the hard ones; they find 83, 84, 82 and 77 % of the faint cells of usual fields
     and call 1.4, 1.5, 1.0 and 0.5 % of their unstained cells stained. Any least run from 1 to 3 um does as well."""
     contrast_od10: float = 0.04
     """Contrast that does: twice what noise of a usual camera (0.02 od10) gives haze."""

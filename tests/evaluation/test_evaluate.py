@@ -13,6 +13,7 @@ from her2scope.app.compose import make_analyser
 from her2scope.app.evaluate import PARTS
 from her2scope.cli import main
 from her2scope.evaluation import speed
+from her2scope.evaluation.table import table_json
 from her2scope.records import Frame
 from her2scope.settings import Calibration, ScoringSettings
 
@@ -123,9 +124,10 @@ def test_the_builds_of_a_network_are_timed_each_and_one_has_a_limit():
 
     seen = []
     analyser = make_analyser(METHOD, ScoringSettings(), Calibration())
-    report = speed.evaluate_speed(
-        {METHOD: analyser}, {METHOD: {"int8": seen.append, "fp32": seen.append}}, draw, seen.append
-    )
+    runs = {METHOD: {"int8": seen.append, "fp32": seen.append}}
+    report = speed.evaluate_speed({METHOD: analyser, "without": analyser}, runs, draw, seen.append)
+    table_json({"speed": report}, [METHOD, "without"])  # the methods stand side by side: the same rows
+    assert all("no network" in figure.text for figure in report["without"].figures[1:])
     figures = report[METHOD].figures
     assert [figure.met for figure in figures if figure.wanted] == [True]
     assert len(figures) == 1 + 2 * len(speed.SIZES_WH)
