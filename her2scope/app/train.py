@@ -33,7 +33,7 @@ SURROUNDINGS_PX = 256
 LIMITS = (
     "learnt from synthetic fields alone: no picture of a patient, and not validated on patients' slides",
     "tumours without any brown, and small tumour cells at 20x, are in part taken for other cells and then not counted",
-    "faint membranes are missed in part, and granules of the cytoplasm taken for membrane",
+    "faint membranes that an eye hardly sees are missed, and granules of the cytoplasm now and then taken for membrane",
     "a normal duct is told from tumour by its look only; the reader decides",
     "a nucleus that an eye cannot make out is not found, and its cell is not counted",
     "between 0.15 and 0.5 um/px; at 0.35 and coarser faint membranes are not to be trusted",
