@@ -153,7 +153,6 @@ def _resume(state: _State, found: dict[str, Any], out_dir: Path) -> None:
 
 
 def _save(state: _State, config: TrainConfig, out_dir: Path) -> None:
-    aside = out_dir / (CHECKPOINT + ".part")
     whole = {
         "version": __version__,
         "config": dataclasses.asdict(config),
@@ -164,6 +163,12 @@ def _save(state: _State, config: TrainConfig, out_dir: Path) -> None:
         "seconds": state.seconds,
         "samples": state.samples,
     }
+    save_whole(whole, out_dir)
+
+
+def save_whole(whole: dict[str, Any], out_dir: Path) -> None:
+    """Put a checkpoint in the place of the last one, never half of it."""
+    aside = out_dir / (CHECKPOINT + ".part")
     try:
         torch.save(whole, aside)
         os.replace(aside, out_dir / CHECKPOINT)

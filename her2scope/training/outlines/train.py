@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +22,7 @@ from her2scope.training.config import OutlineConfig
 from her2scope.training.outlines.fields import keep_fields
 from her2scope.training.outlines.net import OutlineNet
 from her2scope.training.outlines.samples import OutlineSamples, network_of, read_all
-from her2scope.training.train import CHECKPOINT, LOG, falling_rate
+from her2scope.training.train import CHECKPOINT, LOG, falling_rate, save_whole
 
 FIELDS = "fields"
 GAIN = 0.15
@@ -56,7 +54,9 @@ def train_outlines(config: OutlineConfig, out_dir: Path, told: Told) -> Path:
     net = _run(config, learnt, checks, out_dir, told)
     network_sha256 = network_of(config).sha256
     facts = {"network_sha256": network_sha256, "cells": len(learnt.level), "held_back": check(net, checks)}
-    _save(net, config, facts, out_dir)
+    save_whole(
+        {"version": __version__, "outlines": dataclasses.asdict(config), "net": net.state_dict(), **facts}, out_dir
+    )
     return out_dir / CHECKPOINT
 
 
@@ -136,13 +136,3 @@ def _kinds(stained: NDArray[np.bool_]) -> NDArray[np.intp]:
     """0 none, 1 incomplete, 2 complete of outlines `(N, P)`."""
     rule = CellRule()
     return np.digitize(stained.mean(axis=1), (rule.present_share, rule.complete_share))
-
-
-def _save(net: OutlineNet, config: OutlineConfig, facts: dict[str, Any], out_dir: Path) -> None:
-    whole = {"version": __version__, "outlines": dataclasses.asdict(config), "net": net.state_dict(), **facts}
-    aside = out_dir / (CHECKPOINT + ".part")
-    try:
-        torch.save(whole, aside)
-        os.replace(aside, out_dir / CHECKPOINT)
-    except (OSError, RuntimeError) as error:
-        raise BadInputError(f"{out_dir}: cannot be written. Check the folder and the space.") from error
