@@ -17,10 +17,10 @@ from her2scope.settings import Calibration, ScoringSettings
 
 
 def main() -> None:
-    """Score fresh negative fields, one per seed, and print the rate of each stained class."""
+    """Score fresh negative fields, one run per seed, and print the rate of each stained class."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--method", default=DEFAULT_METHOD, choices=sorted(METHODS))
-    parser.add_argument("--seeds", type=int, default=60)
+    parser.add_argument("--seeds", type=int, default=40)
     parser.add_argument("--first-seed", type=int, default=5000)
     arguments = parser.parse_args()
     analyser = make_analyser(arguments.method, ScoringSettings(), Calibration())

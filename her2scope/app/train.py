@@ -65,7 +65,7 @@ def export_run(run_dir: Path, out_dir: Path, seeds: Sequence[int], told: Callabl
 
     of_outlines = is_of_outlines(run_dir)
     card, said = (_export_outlines if of_outlines else _export_network)(run_dir, out_dir, told)
-    told(f"measuring false cells on {len(seeds)} negative phantom fields")
+    told(f"measuring false cells on {len(seeds)} negative phantom runs")
     card |= false_rates_of(measure_false_cells(_analyser(out_dir), seeds))
     write_all({out_dir / CARD: _as_yaml(card)})
     rates = ", ".join(f"{name} {rate:g}" for name, rate in card["false_rates"].items())

@@ -23,7 +23,9 @@ def add_training(commands: argparse._SubParsersAction[OneLineParser]) -> None:
     export = commands.add_parser("export", help="write a trained network as ONNX with its card (needs torch too)")
     export.add_argument("run_dir", type=Path, metavar="DIR", help="folder of a training run")
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the model")
-    export.add_argument("--fields", type=count, default=60, metavar="N", help="negative phantoms for false cells (60)")
+    export.add_argument(
+        "--runs", type=count, default=40, metavar="N", help="negative phantom runs for false cells (40)"
+    )
     export.add_argument("--first-seed", type=int, default=5000, metavar="S", help="of these (default 5000)")
     export.set_defaults(run=_export)
 
@@ -41,5 +43,5 @@ def _train(arguments: argparse.Namespace) -> int:
 def _export(arguments: argparse.Namespace) -> int:
     from her2scope.app.train import export_run
 
-    seeds = range(arguments.first_seed, arguments.first_seed + arguments.fields)
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.runs)
     return say(export_run(arguments.run_dir, arguments.out, seeds, _tell))

@@ -14,6 +14,11 @@ from her2scope.pipeline.analyse import FieldAnalyser
 from her2scope.records import Frame
 
 UM_PER_PX = 0.25
+RUN_FIELDS = 5
+"""Fields of each run: enough to tell a run's own rate from chance."""
+COVERED_RUNS = 90.0
+"""Percentile of the runs' rates that the card states; the rules then take the 99 % bound of it. Runs differ by more
+than chance, and a case is of one run: with the mean rate, 7 of 30 null phantom cases were called ultralow."""
 UNSEEN_CELLS = 3.0
 """Where none was seen among n, the rate is below 3 / n with 95 % confidence."""
 
@@ -29,31 +34,48 @@ class FalseCells:
 
 
 def measure_false_cells(analyser: FieldAnalyser, seeds: Sequence[int], difficulty: str = "usual") -> FalseCells:
-    """Score fresh negative fields, one run each, with the default cuts.
+    """Score fresh negative fields of one run a seed, with the default cuts.
 
     Fields that the method itself doubts or refuses are left out: no report can rest on those.
     """
-    fields, doubted = [], 0
-    for seed in seeds:
-        drawn = render_field(PhantomSpec(score="0", seed=seed, difficulty=difficulty))
-        result = analyser.analyse(Frame(drawn.rgb, 0, 0.0, UM_PER_PX), analyser.default_cuts)
-        if result.doubts or not result.quality.usable or not result.counts.n_tumour:
-            doubted += 1
-        else:
-            fields.append(result.counts)
-    if len(fields) < 2:
-        raise BadInputError(f"{len(fields)} of {len(seeds)} negative fields could be read: too few. Give more seeds.")
+    runs = [_read_run(analyser, seed, difficulty) for seed in seeds]
+    fields = [counts for run in runs for counts in run]
+    if sum(bool(run) for run in runs) < 2:
+        raise BadInputError(
+            f"{len(fields)} fields of {len(seeds)} negative runs could be read: too few. Give more seeds."
+        )
     total = CellCounts.total(fields)
+    shares = [1 - run.none / run.n_tumour for run in map(CellCounts.total, runs) if run.n_tumour]
+    mean_share = 1 - total.none / total.n_tumour
+    worse = max(1.0, float(np.percentile(shares, COVERED_RUNS)) / mean_share) if mean_share else 1.0
     rates: dict[CellClass, float] = {
-        name: float(f"{max(total[name], UNSEEN_CELLS) / total.n_tumour:.2g}")
+        name: float(f"{min(1.0, worse * max(total[name], UNSEEN_CELLS) / total.n_tumour):.2g}")
         for name in CellClass
         if name is not CellClass.NONE
     }
+    left_out = RUN_FIELDS * len(runs) - len(fields)
     source = (
-        f"{len(fields)} negative phantom fields ({total.n_tumour} cells), difficulty {difficulty}, seeds {seeds[0]} to "
-        f"{seeds[-1]}; {doubted} more are doubted or refused; at least {UNSEEN_CELLS:g} cells a class"
+        f"{len(fields)} negative phantom fields ({total.n_tumour} cells) of {len(runs)} runs, difficulty {difficulty}, "
+        f"seeds {seeds[0]} to {seeds[-1]}; {left_out} more are doubted or refused; {worse:.2g} times the mean of "
+        f"{100 * mean_share:.2g} %: {COVERED_RUNS:g} % of runs have no more; at least {UNSEEN_CELLS:g} cells a class"
     )
-    return FalseCells(rates, float(f"{_icc(fields):.2g}"), source)
+    return FalseCells(rates, float(f"{_icc_within(runs):.2g}"), source)
+
+
+def _read_run(analyser: FieldAnalyser, seed: int, difficulty: str) -> list[CellCounts]:
+    """Counts of the fields of one run that a report could rest on."""
+    found = []
+    for number in range(RUN_FIELDS):
+        drawn = render_field(PhantomSpec(score="0", seed=seed, number=number, difficulty=difficulty))
+        result = analyser.analyse(Frame(drawn.rgb, 0, 0.0, UM_PER_PX), analyser.default_cuts)
+        if not result.doubts and result.quality.usable and result.counts.n_tumour:
+            found.append(result.counts)
+    return found
+
+
+def _icc_within(runs: Sequence[Sequence[CellCounts]]) -> float:
+    """Mean over the runs of the correlation between cells of one field of a run."""
+    return float(np.mean([_icc(run) for run in runs if len(run) > 1] or [0.0]))
 
 
 def _icc(fields: Sequence[CellCounts]) -> float:

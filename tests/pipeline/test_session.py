@@ -134,7 +134,9 @@ def test_a_cut_outside_the_labs_range_is_a_warning_and_not_used(store, clock, fr
     assert not session.view.score.reportable
 
 
-def test_haze_that_thresholds_take_for_membrane_is_not_reportable(session, frames):
+def test_haze_that_thresholds_take_for_membrane_is_not_reportable(store, clock, frames):
+    thresholds = make_analyser("closed-contours", ScoringSettings(), Calibration())
+    session = CaseSession(store.create("haze"), thresholds, clock, "reader")
     session.read_control(frames["3+"], "3+", "")
     session.accept(frames["hazy 0"])
     assert not session.view.score.reportable
