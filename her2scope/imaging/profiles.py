@@ -82,7 +82,7 @@ class Profiles:
     od10: Floats
     """`(N, P, K)` DAB from `HALF_UM` inside to `HALF_UM` outside."""
     membrane: Floats
-    """`(N, P)` highest probability (0..1) of a membrane across the outline."""
+    """`(N, P)` probability (0..1) of a membrane: the map's highest across the outline, or a reader's answer."""
     contrast_od10: Floats
     """`(N, P)` by how much the wall stands out from the mean of its two sides, averaged over 3 um along the outline.
 
