@@ -142,6 +142,8 @@ class StainSummary:
     background_od10: float
     nuclear_od10: float
     counterstain_od10: float
+    stroma_od10: float = 0.0
+    """DAB beside the nuclei that are no tumour cell's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +179,8 @@ class FieldResult:
     doubts: tuple[str, ...] = ()
     """Why a case with this field is not reportable, though the field is scored and shown."""
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+    clear_white_rgb: tuple[float, float, float] | None = None
+    """White of the frame's clear areas (0..255), None where it shows none."""
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -192,7 +196,7 @@ class FieldResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ControlReading:
-    """One reading of a control field; every one is kept."""
+    """One reading of a level of the control: its newest field and the measures over all its fields; each is kept."""
 
     number: int
     at_utc: str
@@ -201,6 +205,9 @@ class ControlReading:
     measures: ControlMeasures
     verdict: ControlVerdict
     result: FieldResult
+    """Of the newest field."""
+    with_earlier: tuple[int, ...] = ()
+    """Numbers of the earlier readings whose fields are measured together with this one's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from her2scope.overlays.model import OverlaySelection
 from her2scope.overlays.palette import palette
 from her2scope.overlays.raster import cell_labels, draw_overlay
 from her2scope.pipeline.clock import SystemClock
-from her2scope.pipeline.control import judge, read_control
+from her2scope.pipeline.control import judge, measure_control, read_field
 from her2scope.pipeline.session import CaseSession
 from her2scope.records import AcceptedField, CameraState, CaseView, ControlReading, Frame
 from her2scope.reporting.content import control_json, score_json
@@ -116,7 +116,8 @@ def check_control(request: ControlRequest) -> tuple[bool, list[str]]:
     calibration = read_calibration(request.calibration)
     analyser = make_analyser(request.method or DEFAULT_METHOD, read_settings(request.settings), calibration)
     frames = [_frame(path, place, request.um_per_px, calibration) for place, path in enumerate(request.images)]
-    results, measures = read_control(analyser, frames)
+    results = [read_field(analyser, frame, request.expected, analyser.default_cuts) for frame in frames]
+    measures = measure_control(analyser, results, request.expected)
     verdict = judge(analyser, measures, request.expected, [])
     now_utc = SystemClock().now_utc()
     reading = ControlReading(1, now_utc, request.expected, request.lot, measures, verdict, results[0])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from her2scope.domain.cells import CellKind, StainCuts
 from her2scope.evaluation.matching import Places
 from her2scope.pipeline.analyse import FieldAnalyser
-from her2scope.pipeline.control import ANCHOR_LEVEL, cuts_in_force, judge, read_control
+from her2scope.pipeline.control import ANCHOR_LEVEL, cuts_in_force, judge, measure_control, read_field
 from her2scope.records import Cell, ControlReading, Frame
 
 
@@ -28,9 +28,10 @@ class Anchor:
 
 def read_anchor(analyser: FieldAnalyser, control: Frame) -> Anchor:
     """Read one field of a 3+ control: its verdict, and the cuts that a case of its run is then read with."""
-    results, measures = read_control(analyser, [control])
+    result = read_field(analyser, control, ANCHOR_LEVEL, analyser.default_cuts)
+    measures = measure_control(analyser, [result], ANCHOR_LEVEL)
     verdict = judge(analyser, measures, ANCHOR_LEVEL, [])
-    reading = ControlReading(1, "", ANCHOR_LEVEL, "", measures, verdict, results[0])
+    reading = ControlReading(1, "", ANCHOR_LEVEL, "", measures, verdict, result)
     cuts, from_control = cuts_in_force(analyser.default_cuts, [reading], analyser.settings.control)
     return Anchor(cuts, from_control, verdict.status.value, tuple(str(code) for code in verdict.codes))
 

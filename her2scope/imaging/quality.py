@@ -252,15 +252,17 @@ def _reduced_to(image: NDArray[P], um_per_px: float, coarse_um_per_px: float) ->
     return cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
 
 
-def white_drift(rgb: RgbImage, white_rgb: Vector) -> float | None:
-    """Largest relative change of a channel's white in the picture's clear areas against the calibrated white.
-
-    None where the picture shows no clear area: then a drift of lamp or camera cannot be seen.
-    """
+def clear_white(rgb: RgbImage) -> Vector | None:
+    """White of the picture's clear areas; None where it shows none: then a drift of lamp or camera cannot be seen."""
     small = reduced(rgb, CLEAR_REDUCTION)
-    found = np.array(estimate_white(rgb))
-    clear = (small >= CLEAR_OF_WHITE * found).all(axis=2).astype(np.uint8)
+    found = estimate_white(rgb)
+    clear = (small >= CLEAR_OF_WHITE * np.array(found)).all(axis=2).astype(np.uint8)
     clear = cv2.erode(clear, np.ones((3, 3), np.uint8))  # bright specks of tissue are not clear areas
     if clear.mean() < MIN_CLEAR_SHARE:
         return None
-    return float(np.max(np.abs(found / np.array(white_rgb) - 1)))
+    return found
+
+
+def white_drift(white_rgb: Vector, reference_rgb: Vector) -> float:
+    """Largest relative change (0..) of a channel's white against a reference."""
+    return float(np.max(np.abs(np.array(white_rgb) / np.array(reference_rgb) - 1)))

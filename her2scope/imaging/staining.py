@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from her2scope.domain.cells import CellKind
 from her2scope.imaging.opencv import cv2
 from her2scope.imaging.stains import reduced
 from her2scope.records import Cell, Plane, RgbImage, StainImage, StainSummary
@@ -22,6 +23,9 @@ PLACES_OF_CYTOPLASM = np.linspace(0.0, 1.0, 5)
 """Between the nucleus' rim and the wall; the palest of them is taken, since what is drawn there is never exact."""
 MAX_SUMMARISED_CELLS = 120
 """Medians over more cells than this do not change, only cost time."""
+MIN_STROMA_CELLS = 10
+STROMA_MARGIN_UM = 1.0
+"""Beyond a nucleus' rim, where its blur ends and the next nucleus is not reached yet."""
 
 
 def characteristic_curve(rgb: RgbImage, stains: StainImage, stained_od10: float) -> tuple[float, ...]:
@@ -42,7 +46,8 @@ def summarise_staining(stains: StainImage, cells: Sequence[Cell]) -> StainSummar
     sigma_px = max(0.3, SMOOTHING_UM / stains.um_per_px)
     dab, blue = (cv2.GaussianBlur(plane, (0, 0), sigma_px) for plane in (stains.dab_od10, stains.haematoxylin_od10))
     membrane, cytoplasm, nuclear, counterstain = [], [], [], []
-    for cell in cells[:: -(-len(cells) // MAX_SUMMARISED_CELLS)]:
+    tumour = [cell for cell in cells if cell.kind is CellKind.TUMOUR] or list(cells)
+    for cell in _some(tumour):
         centre = np.array([[cell.x_px, cell.y_px]])
         between = _cytoplasm_px(cell, stains.um_per_px)
         brown = _values(dab, between).min(axis=0)
@@ -56,7 +61,27 @@ def summarise_staining(stains: StainImage, cells: Sequence[Cell]) -> StainSummar
         background_od10=float(np.median(cytoplasm)),
         nuclear_od10=max(0.0, float(np.median(nuclear))),
         counterstain_od10=max(0.0, float(np.median(counterstain))),
+        stroma_od10=_stroma_od10(dab, [cell for cell in cells if cell.kind is CellKind.OTHER], stains.um_per_px),
     )
+
+
+def _some(cells: Sequence[Cell]) -> Sequence[Cell]:
+    """Every second, third ... cell of many."""
+    return cells[:: -(-len(cells) // MAX_SUMMARISED_CELLS)]
+
+
+def _stroma_od10(dab: Plane, others: Sequence[Cell], um_per_px: float) -> float:
+    """Median DAB beside nuclei that are no tumour cell's, 0 with too few of them to say."""
+    if len(others) < MIN_STROMA_CELLS:
+        return 0.0
+    rings = []
+    for cell in _some(others):
+        centre = np.array([cell.x_px, cell.y_px])
+        away = cell.outline_xy_px - centre
+        length_px = np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-6)
+        radius_px = (cell.nucleus_radius_um + STROMA_MARGIN_UM) / um_per_px
+        rings.append(float(np.median(_values(dab, centre + radius_px * away / length_px))))
+    return float(np.median(rings))
 
 
 def _cytoplasm_px(cell: Cell, um_per_px: float) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from her2scope.imaging.registration import Relief, find_place
-from her2scope.records import Cell, FieldResult, Overlap
+from her2scope.records import Cell, FieldResult, Frame, Overlap
 
 SAME_CELL_UM = 4.0
 """Cells of two overlapping fields nearer than this are one: under half the diameter of a tumour cell."""
@@ -30,6 +30,28 @@ def find_overlaps(relief: Relief, um_per_px: float, earlier: Mapping[int, tuple[
         if place is not None:
             found.append(Overlap(number, place.dx_px, place.dy_px))
     return tuple(found)
+
+
+def overlaps_with(frame: Frame, relief: Relief, earlier: Mapping[int, tuple[Relief, Frame]]) -> tuple[Overlap, ...]:
+    """The same for frames; a picture too small to be registered may still be the very same one."""
+    found = find_overlaps(
+        relief, frame.um_per_px, {number: (other, seen.um_per_px) for number, (other, seen) in earlier.items()}
+    )
+    numbers = {overlap.field for overlap in found}
+    same = [number for number, (_, seen) in earlier.items() if np.array_equal(seen.rgb, frame.rgb)]
+    return found + tuple(Overlap(number, 0.0, 0.0) for number in same if number not in numbers)
+
+
+def counted_in_turn(results: Sequence[FieldResult]) -> list[tuple[bool, ...]]:
+    """Which cells of each field count when they are taken in this order: each cell once."""
+    seen: dict[int, tuple[Relief, Frame]] = {}
+    counted = []
+    for number, result in enumerate(results):
+        relief = Relief.of(result.frame)
+        overlaps = overlaps_with(result.frame, relief, seen)
+        counted.append(counted_cells(result, overlaps, dict(enumerate(results[:number]))))
+        seen[number] = relief, result.frame
+    return counted
 
 
 def counted_cells(

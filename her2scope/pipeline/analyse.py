@@ -12,14 +12,16 @@ from her2scope import __version__
 from her2scope.domain.cells import CellCounts, StainCuts
 from her2scope.domain.guideline import guideline
 from her2scope.domain.score import find_score
-from her2scope.imaging.quality import check_quality, white_drift
+from her2scope.imaging.quality import check_quality, clear_white, white_drift
 from her2scope.imaging.staining import SATURATION_LEVELS, characteristic_curve, summarise_staining
 from her2scope.imaging.stains import estimate_white, unmix
 from her2scope.ports import Segmenter
 from her2scope.records import FieldResult, Frame, ProgramInfo, QualityReport, Segmentation, StainImage, StainSummary
-from her2scope.settings import Calibration, ScoringSettings
+from her2scope.settings import Calibration, ScoringSettings, Vector
 
 NO_PROVIDER = "none"
+DRIFT = "drift"
+"""What a doubt begins with that says that lamp or camera are no longer as they were calibrated."""
 
 
 class FieldAnalyser:
@@ -68,6 +70,7 @@ class FieldAnalyser:
         timings_ms: dict[str, float],
     ) -> FieldResult:
         counts = CellCounts.of(cell.cell_class for cell in found.cells if not cell.edge)
+        white = clear_white(frame.rgb)
         finding = find_score(
             counts, self.guideline, self.segmenter.false_rates, frame.um_per_px, self.settings.min_field_cells
         )
@@ -75,16 +78,17 @@ class FieldAnalyser:
             frame=frame, quality=quality, cells=found.cells, membrane=found.membrane, cuts=cuts, counts=counts,
             finding=finding, stain=summary, curve=curve, white_rgb=stains.white_rgb,
             white_estimated=stains.white_estimated, program=self.program(found.provider),
-            doubts=(*self.segmenter.doubts(summary), *self._drift(frame)), timings_ms=timings_ms,
+            doubts=(*self.segmenter.doubts(summary), *self._drift(white)), timings_ms=timings_ms,
+            clear_white_rgb=white,
         )  # fmt: skip
 
-    def _drift(self, frame: Frame) -> tuple[str, ...]:
+    def _drift(self, white: Vector | None) -> tuple[str, ...]:
         """Whether the picture's clear areas are another white than the calibrated one."""
-        white_rgb = self.calibration.white_rgb
-        drift = white_drift(frame.rgb, white_rgb) if white_rgb is not None else None
-        if drift is None or drift <= self.settings.quality.max_white_drift:
+        reference = self.calibration.white_rgb
+        drift = white_drift(white, reference) if white is not None and reference is not None else 0.0
+        if drift <= self.settings.quality.max_white_drift:
             return ()
-        return (f"drift: the white differs by {100 * drift:.0f} % from the calibrated one; check lamp and exposure",)
+        return (f"{DRIFT}: the white differs by {100 * drift:.0f} % from the calibrated one; check lamp and exposure",)
 
     def _unusable(
         self, frame: Frame, quality: QualityReport, stains: StainImage, cuts: StainCuts, timings_ms: dict[str, float]

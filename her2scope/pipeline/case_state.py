@@ -112,7 +112,8 @@ class CaseState:
 
     def _on_control_read(self, event: Event, results: Results) -> None:
         data = event.data
-        measures = {**data["measures"], "quality_codes": tuple(data["measures"]["quality_codes"])}
+        tuples = {name: tuple(value) for name, value in data["measures"].items() if isinstance(value, list)}
+        measures = {**data["measures"], **tuples}
         verdict = ControlVerdict(
             ControlStatus(data["verdict"]["status"]),
             tuple(ControlCode(code) for code in data["verdict"]["codes"]),
@@ -121,6 +122,7 @@ class CaseState:
         reading = ControlReading(
             len(self.controls) + 1, event.at_utc, data["expected"], data["lot"],
             ControlMeasures(**measures), verdict, self._result_of(data["result"], results, CONTROL),
+            tuple(data.get("with_earlier", ())),  # absent in cases of earlier versions
         )  # fmt: skip
         self.controls.append(reading)
         for item in data["fields"]:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from her2scope.domain.cells import CellCounts, StainCuts
+from her2scope.domain.cells import CellClass, CellCounts, StainCuts
 from her2scope.domain.control import (
+    ControlCode,
     ControlLimits,
     ControlMeasures,
     ControlVerdict,
@@ -15,40 +16,58 @@ from her2scope.domain.control import (
     anchored_cuts,
     cut_in_range,
     judge_control,
+    moderate_cut,
 )
 from her2scope.domain.guideline import SCORES, Category, Finding, Score
 from her2scope.domain.score import ControlStanding, ControlStatus, find_score
-from her2scope.pipeline.analyse import NO_PROVIDER, FieldAnalyser
-from her2scope.records import AcceptedField, ControlReading, FieldResult, Frame, Segmentation
+from her2scope.imaging.quality import white_drift
+from her2scope.pipeline.accumulate import counted_in_turn
+from her2scope.pipeline.analyse import DRIFT, NO_PROVIDER, FieldAnalyser
+from her2scope.records import AcceptedField, Cell, ControlReading, FieldResult, Frame, Segmentation
+from her2scope.settings import QualitySettings
 
 ANCHOR_LEVEL: Score = "3+"
 """The level that anchors the intensity scale."""
+BELOW_ANCHOR: tuple[Score, ...] = ("2+", "1+")
+"""Levels that place the cut between faint and moderate."""
+MAX_WHITE_DRIFT = QualitySettings().max_white_drift
 SAME_SCALE = 0.02
 """Relative difference of um per px up to which two pictures count as taken at one scale."""
 SEVERITY = (ControlStatus.VALID, ControlStatus.WARNING, ControlStatus.INVALID)
 
 
-def read_control(
-    analyser: FieldAnalyser, frames: Sequence[Frame], speed_um_per_s: float = 0.0
-) -> tuple[list[FieldResult], ControlMeasures]:
-    """Read the fields of one control with the default cuts: a control is never judged by a scale taken from itself."""
-    results = [analyser.analyse(frame, analyser.default_cuts, speed_um_per_s) for frame in frames]
-    return results, measure_control(analyser, results)
+MIN_MODERATE_CELLS = 20
+"""Cells with the membrane of its level that a 2+ or 1+ control needs to give a moderate cut: the median of 20 is within
+6 % of that of many, on phantoms."""
 
 
-def measure_control(analyser: FieldAnalyser, results: Sequence[FieldResult]) -> ControlMeasures:
+def read_field(
+    analyser: FieldAnalyser, frame: Frame, expected: Score, cuts: StainCuts, speed_um_per_s: float = 0.0
+) -> FieldResult:
+    """Read one field of a level of a control.
+
+    The 3+ is read with the default cuts: a control is never judged by a scale taken from itself. The levels below it
+    are read with `cuts`, those of the levels that were read before.
+    """
+    scale = analyser.default_cuts if expected == ANCHOR_LEVEL else cuts
+    return analyser.analyse(frame, scale, speed_um_per_s)
+
+
+def measure_control(analyser: FieldAnalyser, results: Sequence[FieldResult], expected: Score) -> ControlMeasures:
     """What a control reads over its fields: cells pooled, medians weighted by their cells, the worst picture."""
     usable = [result for result in results if result.quality.usable]
     unusable = [result for result in results if not result.quality.usable]
-    counts = CellCounts.total(result.counts for result in usable)
+    fields = _counted_fields(usable)
+    pooled = tuple(cell for cells in fields for cell in cells)
+    by_field = [CellCounts.of(cell.cell_class for cell in cells) for cells in fields]
+    counts = CellCounts.total(by_field)
     finding = find_score(
         counts,
         analyser.guideline,
-        analyser.segmenter.false_rates.over([result.counts for result in usable]),
+        analyser.segmenter.false_rates.over(by_field),
         max((result.frame.um_per_px for result in usable), default=0.0),
         analyser.settings.min_field_cells,
     )
-    pooled = tuple(cell for result in usable for cell in result.cells)
     found = Segmentation(pooled, np.zeros((0, 0), np.uint8), NO_PROVIDER)
 
     def mean(name: str) -> float:
@@ -63,6 +82,12 @@ def measure_control(analyser: FieldAnalyser, results: Sequence[FieldResult]) -> 
         background_od10=mean("background_od10"),
         nuclear_od10=mean("nuclear_od10"),
         counterstain_od10=mean("counterstain_od10"),
+        stroma_od10=mean("stroma_od10"),
+        moderate_od10=_moderate_cut(found, expected),
+        shares_percent={str(name): share for name, share in (counts.shares_percent() or {}).items()},
+        field_od10=tuple(result.stain.membrane_od10 for result in usable),
+        field_scores=tuple(result.score for result in usable if result.score is not None),
+        drift=next((doubt for result in usable for doubt in result.doubts if doubt.startswith(DRIFT)), ""),
         low_end_open=isinstance(finding, Finding)
         and (finding.score, finding.category) == ("1+", Category.UNDETERMINED),
         clipped_share=max(result.quality.clipped_share for result in usable or results),
@@ -70,10 +95,30 @@ def measure_control(analyser: FieldAnalyser, results: Sequence[FieldResult]) -> 
     )
 
 
+def _counted_fields(results: Sequence[FieldResult]) -> list[tuple[Cell, ...]]:
+    """Cells of each field, each cell once: reading one place twice makes no control larger."""
+    return [
+        tuple(cell for cell, counts in zip(result.cells, counted, strict=True) if counts)
+        for result, counted in zip(results, counted_in_turn(results), strict=True)
+    ]
+
+
+def _moderate_cut(cells: Segmentation, expected: Score) -> float | None:
+    """The moderate cut that a 2+ or 1+ control gives: from its complete membranes, or from all that are stained."""
+    of_level = [
+        cell.measure.intensity_od10
+        for cell in cells.cells
+        if not cell.edge
+        and cell.cell_class not in (None, CellClass.NONE)
+        and (expected != "2+" or cell.cell_class.is_complete)
+    ]
+    return moderate_cut(expected, float(np.median(of_level))) if len(of_level) >= MIN_MODERATE_CELLS else None
+
+
 def judge(
     analyser: FieldAnalyser, measures: ControlMeasures, expected: Score, earlier: Sequence[ControlReading]
 ) -> ControlVerdict:
-    """Verdict on a reading, in view of the earlier readings of the same level."""
+    """Verdict on a reading, in view of the earlier readings of the same level that are not part of it."""
     verdict = judge_control(measures, expected, analyser.settings.control)
     return after_earlier(verdict, [item.verdict.status for item in earlier if item.expected == expected])
 
@@ -88,15 +133,43 @@ def cuts_in_force(
 ) -> tuple[StainCuts, bool]:
     """Cuts for the case, and whether a control gave them.
 
-    The cut is the mean over all readings of the 3+ level that are like the latest one (`_like`), sufficient, and in
-    the lab's range. The latest itself has to give one: an older cut must not stand in for a reading that has none.
+    The intense cut is the mean over all readings of the 3+ level that are like the latest one (`_like`), sufficient,
+    and in the lab's range; those whose fields a later one is measured together with stand in that one. The latest
+    itself has to give one: an older cut must not stand in for a reading that has none. The moderate cut is that of the
+    2+ and 1+ levels in force, where they are sufficient.
     """
     anchor = latest_of(controls, ANCHOR_LEVEL)
     if anchor is None or _usable_cut(anchor, limits) is None:
         return default, False
-    readings = [item for item in controls if item.expected == ANCHOR_LEVEL and _like(item, anchor)]
-    cuts = [cut for item in readings if (cut := _usable_cut(item, limits)) is not None]
-    return anchored_cuts(default, float(np.mean(cuts))), True
+    like = [item for item in controls if _like(item, anchor)]
+    part_of_later = {number for item in like for number in item.with_earlier}
+    whole = [item for item in like if item.expected == ANCHOR_LEVEL and item.number not in part_of_later]
+    cuts = [cut for item in whole if (cut := _usable_cut(item, limits)) is not None]
+    below = [reading for level in BELOW_ANCHOR if (reading := latest_of(like, level)) is not None]
+    moderate = [
+        item.measures.moderate_od10
+        for item in below
+        if item.measures.moderate_od10 is not None and item.verdict.status is not ControlStatus.INVALID
+    ]
+    return anchored_cuts(default, float(np.mean(cuts)), moderate), True
+
+
+def measured_together(
+    controls: Sequence[ControlReading], expected: Score, lot: str, frame: Frame
+) -> list[ControlReading]:
+    """Readings of a level whose fields a new field of it joins: the latest like it, and what that was joined with.
+
+    Only readings that could not be judged by themselves, or did well, go on; after one that failed by its stain the
+    next is a new reading, so that a failure is never thinned out by other fields.
+    """
+    latest = latest_of(controls, expected)
+    if latest is None or latest.lot != lot or not _same_camera(latest.result.frame, frame):
+        return []
+    failed = latest.verdict.status is ControlStatus.INVALID
+    if failed and set(latest.verdict.codes) != {ControlCode.TOO_FEW}:
+        return []
+    numbers = {*latest.with_earlier, latest.number}
+    return [item for item in controls if item.number in numbers]
 
 
 def _usable_cut(reading: ControlReading, limits: ControlLimits) -> float | None:
@@ -122,6 +195,7 @@ def standing(
     override_reason: str | None,
     fields: Sequence[AcceptedField],
     cuts_from_control: bool = True,
+    max_white_drift: float = MAX_WHITE_DRIFT,
 ) -> ControlStanding:
     """What the run's controls say of a case with these active fields, and what in the fields forbids a report."""
     refusals = list(_field_refusals(fields))
@@ -138,9 +212,24 @@ def standing(
     }
     if not cuts_from_control and anchor.verdict.status is not ControlStatus.INVALID:
         refusals.append("the control gave no intense cut that may be used: default cuts")
-    if any(not _same_camera(item.result.frame, anchor.result.frame) for item in fields if item.result.quality.usable):
+    usable = [item for item in fields if item.result.quality.usable]
+    if any(not _same_camera(item.result.frame, anchor.result.frame) for item in usable):
         refusals.append("the control was read in another camera state (objective, scale, exposure or white balance)")
+    refusals += _drifts(usable, anchor, max_white_drift)
     return ControlStanding(worst, override_reason is not None, {"0", "1+"} <= read, "0" in read, tuple(refusals))
+
+
+def _drifts(fields: Sequence[AcceptedField], anchor: ControlReading, most: float) -> Iterator[str]:
+    """Where the light changed since the control was read: a white that is estimated anew would hide it."""
+    then = anchor.result.clear_white_rgb
+    for item in fields:
+        now = item.result.clear_white_rgb
+        drift = white_drift(now, then) if now is not None and then is not None else 0.0
+        if drift > most:
+            yield (
+                f"{DRIFT}: the white of field {item.number} differs by {100 * drift:.0f} % from the control's; check "
+                "lamp, condenser and automatic white balance, and read the control again"
+            )
 
 
 def _field_refusals(fields: Sequence[AcceptedField]) -> Iterator[str]:

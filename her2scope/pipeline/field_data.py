@@ -49,6 +49,7 @@ def field_to_data(result: FieldResult) -> dict[str, Any]:
         "white_estimated": result.white_estimated,
         "program": asdict(result.program),
         "doubts": list(result.doubts),
+        "clear_white_rgb": list(result.clear_white_rgb) if result.clear_white_rgb else None,
     }
 
 
@@ -67,6 +68,7 @@ def field_from_data(data: Mapping[str, Any], rgb: RgbImage, membrane: NDArray[np
         **{**stored_quality, "codes": tuple(stored_quality["codes"]), "reasons": tuple(stored_quality["reasons"])}
     )
     red, green, blue = data["white_rgb"]
+    clear = data.get("clear_white_rgb")  # absent in cases of earlier versions
     return FieldResult(
         frame=frame, quality=quality, cells=cells, membrane=membrane,
         cuts=StainCuts(**data["cuts"]),
@@ -74,6 +76,7 @@ def field_from_data(data: Mapping[str, Any], rgb: RgbImage, membrane: NDArray[np
         finding=_finding_from_data(data["finding"]), stain=StainSummary(**data["stain"]),
         curve=tuple(data["curve"]), white_rgb=(red, green, blue), white_estimated=data["white_estimated"],
         program=ProgramInfo(**data["program"]), doubts=tuple(data["doubts"]),
+        clear_white_rgb=(clear[0], clear[1], clear[2]) if clear else None,
     )  # fmt: skip
 
 

@@ -6,18 +6,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
 from her2scope.domain.cells import StainCuts
 from her2scope.domain.errors import CaseRuleError
 from her2scope.domain.events import Event, EventKind
 from her2scope.domain.guideline import SCORES, Ish, Score
 from her2scope.domain.score import ControlStatus, score_case
 from her2scope.imaging.registration import Relief
-from her2scope.pipeline.accumulate import find_overlaps
+from her2scope.pipeline.accumulate import overlaps_with
 from her2scope.pipeline.analyse import FieldAnalyser
 from her2scope.pipeline.case_state import CaseState, Image
-from her2scope.pipeline.control import cuts_in_force, judge, read_control, standing
+from her2scope.pipeline.control import (
+    cuts_in_force,
+    judge,
+    measure_control,
+    measured_together,
+    read_field,
+    standing,
+)
 from her2scope.pipeline.field_data import field_to_data, overlap_to_data
 from her2scope.ports import CaseFile, Clock
 from her2scope.records import (
@@ -26,7 +31,6 @@ from her2scope.records import (
     ControlReading,
     FieldResult,
     Frame,
-    Overlap,
     ReaderScore,
 )
 from her2scope.settings import Calibration, ScoringSettings, as_mapping, from_mapping
@@ -68,7 +72,7 @@ class CaseSession:
     # ---- what the reader does -------------------------------------------------------------------------------------
 
     def read_control(self, frame: Frame, expected: Score, lot: str, speed_um_per_s: float = 0.0) -> ControlReading:
-        """Read a control field of a known score.
+        """Read a control field of a known score; it is measured together with the level's fields before it.
 
         Where it changes the cuts, the fields accepted so far are measured again, in the same event: a case never
         holds fields measured with two scales.
@@ -76,15 +80,20 @@ class CaseSession:
         self._must_be_open()
         if expected not in SCORES:
             raise CaseRuleError(f"a control has a score of {', '.join(SCORES)}, not '{expected}'.")
-        (result,), measures = read_control(self._analyser, [frame], speed_um_per_s)
-        verdict = judge(self._analyser, measures, expected, self._state.controls)
-        reading = ControlReading(0, "", expected, lot, measures, verdict, result)
-        again = self._measured_again([*self._state.controls, reading])
+        controls = self._state.controls
+        joined = measured_together(controls, expected, lot, frame)
+        result = read_field(self._analyser, frame, expected, self.cuts, speed_um_per_s)
+        measures = measure_control(self._analyser, [*(item.result for item in joined), result], expected)
+        numbers = tuple(item.number for item in joined)
+        verdict = judge(self._analyser, measures, expected, [item for item in controls if item.number not in numbers])
+        reading = ControlReading(0, "", expected, lot, measures, verdict, result, numbers)
+        again = self._measured_again([*controls, reading])
         data = {
             "expected": expected,
             "lot": lot,
             "measures": asdict(measures),
             "verdict": asdict(verdict),
+            "with_earlier": list(numbers),
             "result": field_to_data(result),
             "fields": [{"field": number, "result": field_to_data(field)} for number, field in again.items()],
         }
@@ -112,11 +121,8 @@ class CaseSession:
         if not result.quality.usable and not keep_unusable:
             raise CaseRuleError(f"field not added: {'; '.join(result.quality.reasons)}.")
         relief = Relief.of(frame)
-        earlier = {number: (item.relief, item.result.frame.um_per_px) for number, item in self._state.fields.items()}
-        overlaps = find_overlaps(relief, frame.um_per_px, earlier)
-        same = [item.number for item in self._state.fields.values() if np.array_equal(item.result.frame.rgb, frame.rgb)]
-        found = {overlap.field for overlap in overlaps}  # a picture too small to register may still be the same one
-        overlaps += tuple(Overlap(number, 0.0, 0.0) for number in same if number not in found)
+        earlier = {number: (item.relief, item.result.frame) for number, item in self._state.fields.items()}
+        overlaps = overlaps_with(frame, relief, earlier)
         number = max(self._state.fields, default=0) + 1
         data = {
             "field": number,
@@ -169,7 +175,8 @@ class CaseSession:
         scales = [item.result.frame.um_per_px for item in active if item.result.quality.usable]
         usable = [item for item in active if item.result.quality.usable]
         cuts, from_control = self._cuts_of(state.controls)
-        held = standing(state.controls, state.override_reason, active, from_control)
+        most_drift = settings.quality.max_white_drift
+        held = standing(state.controls, state.override_reason, active, from_control, most_drift)
         score = score_case(
             [item.counts for item in active], self._analyser.guideline, self._analyser.segmenter.false_rates,
             max(scales, default=0.0), held, state.ish, settings.min_case_cells,
