@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from her2scope.domain.cells import StainCuts
+from her2scope.domain.control_history import ControlEntry
 from her2scope.domain.events import Event
 from her2scope.domain.false_cells import FalseRates
 from her2scope.records import Frame, ReportContent, Segmentation, StainImage, StainSummary
@@ -147,6 +148,20 @@ class CaseStore(Protocol):
 
     def cases(self) -> tuple[CaseSummary, ...]:
         """All cases, newest first; a damaged or locked one is listed, never an error."""
+
+
+class ControlHistory(Protocol):
+    """Every reading of a control, of all runs. Several programs may use it at once."""
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What could not be kept as it was written, in words, and where it lies now."""
+
+    def entries(self) -> tuple[ControlEntry, ...]:
+        """All readings in the order in which they were appended; StoreError where one cannot be read back."""
+
+    def append(self, entry: ControlEntry) -> None:
+        """Keep a reading; durable (fsync) when it returns. DiskFullError, StoreError: then nothing of it is kept."""
 
 
 class ReportWriter(Protocol):

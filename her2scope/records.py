@@ -132,6 +132,8 @@ class QualityReport:
     clipped_share: float
     """Of the tissue's pixels: a channel >= 254 or <= 2."""
     tissue_share: float
+    dark_share: float = 0.0
+    """Of the tissue's pixels: a channel <= 2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +210,8 @@ class ControlReading:
     """Of the newest field."""
     with_earlier: tuple[int, ...] = ()
     """Numbers of the earlier readings whose fields are measured together with this one's."""
+    run: str = ""
+    """The staining run, as the lab calls it."""
 
 
 @dataclass(frozen=True, slots=True)

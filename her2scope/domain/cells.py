@@ -91,6 +91,9 @@ class MembraneMeasure:
     """Median od10 of the stained places; 0 where none is."""
     intense_share: float
     """Share (0..1) of the outline above the intense cut."""
+    uniform_od10: float = 0.0
+    """od10 that three quarters of the whole outline reach; 0 where less than that is stained. A cell is intense up to
+    this cut (CAP asks for *uniform* intense staining); 0 too where a method does not measure it."""
 
 
 def classify(measure: MembraneMeasure, cuts: StainCuts, rule: CellRule) -> CellClass:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import prod
 
@@ -38,12 +38,17 @@ class ControlLimits:
     min_intense_od10: float = 0.30
     """A 3+ control whose membranes are weaker than this has faded."""
     max_intense_od10: float = 1.60
-    """Above it the wall lets under 3 % of the light through: stain or exposure is wrong."""
+    """Above it the wall lets under 3 % of the light through: stain, exposure or the camera's sharpening is wrong."""
+    invalid_intense_od10: float = 2.20
+    """Above it it lets 0.6 % through: one or two of 255 grey levels, which no camera of 8 bits measures."""
     min_cut_od10: float = 0.45
     max_cut_od10: float = 1.40
     """Intense cuts that a lab's sufficient 3+ controls give; one outside is a warning and is not used."""
     max_background_od10: float = 0.15
-    """DAB of the cytoplasm (median over cells) above this hides faint staining; clean controls have 0.06 to 0.11."""
+    max_background_share: float = 0.30
+    """DAB of the cytoplasm (median over tumour cells) above both, this od10 and this share of the membranes', hides
+    faint staining. The light that strong membranes spread is part of it: sufficient 3+ phantoms have 0.12 to 0.52, and
+    at most a third of their membranes'; a real 3+ field with brown cytoplasm 0.67 of 1.46."""
     max_stroma_od10: float = 0.20
     """The same beside the cells that are no tumour: collagen and lymphocytes bind no antibody."""
     invalid_background_od10: float = 0.40
@@ -52,10 +57,13 @@ class ControlLimits:
     a brown cytoplasm all the same (a real 3+ field: 0.55 of 1.40)."""
     max_nuclear_od10: float = 0.10
     """DAB inside nuclei (median), over what the cytoplasm beside them carries, above this is nuclear staining."""
-    min_counterstain_od10: float = 0.08
-    """Haematoxylin of nuclei over their surroundings below this cannot be seen."""
+    min_counterstain_od10: float = 0.03
+    """Haematoxylin of nuclei over their surroundings below this cannot be seen: pale 3+ phantoms have 0.02 to 0.10, a
+    real 3+ field without a counterstain 0.00."""
     max_clipped_share: float = 0.05
     invalid_clipped_share: float = 0.30
+    max_dark_share: float = 0.15
+    """Tissue of which a channel is black: more stain than the camera can measure. Real 3+ fields have up to 0.10."""
     min_level_share: float = 0.25
     """A 3+ control with fewer cells of complete, intense membrane than this is a poor one, though 10 % make it 3+."""
     max_field_ratio: float = 1.5
@@ -92,6 +100,8 @@ class ControlMeasures:
     """Score of each usable field with cells enough for one."""
     drift: str = ""
     """How far the white is from the calibrated one, in words, where it drifted."""
+    dark_share: float = 0.0
+    """Share (0..1) of the tissue's pixels of which a channel is black."""
 
     @property
     def followed_od10(self) -> float:
@@ -106,6 +116,8 @@ class ControlVerdict:
     status: ControlStatus
     codes: tuple[ControlCode, ...]
     reasons: tuple[str, ...]
+    rules: tuple[str, ...] = ()
+    """Rules of the control chart that the run breaks (`1-3s`)."""
 
 
 _Doubt = tuple[ControlStatus, ControlCode, str]
@@ -157,15 +169,20 @@ def _stain(measures: ControlMeasures, expected: Score, limits: ControlLimits) ->
         why = f"DAB too weak (median {measures.membrane_od10:.2f}, limit {limits.min_intense_od10:.2f} od10)"
         yield ControlStatus.INVALID, ControlCode.FADED, f"{why}; check antibody, incubation, retrieval"
     if measures.membrane_od10 > limits.max_intense_od10:
+        severe = measures.membrane_od10 > limits.invalid_intense_od10
+        status = ControlStatus.INVALID if severe else ControlStatus.WARNING
         why = f"DAB too strong (median {measures.membrane_od10:.2f}, limit {limits.max_intense_od10:.2f} od10)"
-        yield ControlStatus.INVALID, ControlCode.OVER_STAINED, f"{why}; check antibody dilution and DAB time"
-    if measures.background_od10 > limits.max_background_od10:
+        remedy = "check antibody dilution and DAB time, and that the camera does not sharpen"
+        yield status, ControlCode.OVER_STAINED, f"{why}; {remedy}"
+    if measures.dark_share > limits.max_dark_share:
+        why = f"{100 * measures.dark_share:.0f} % of the tissue is black (limit {100 * limits.max_dark_share:.0f} %)"
+        yield ControlStatus.WARNING, ControlCode.OVER_STAINED, f"{why}; check DAB time and exposure"
+    most = max(limits.max_background_od10, limits.max_background_share * measures.membrane_od10)
+    if measures.background_od10 > most:
         stands_out = measures.background_od10 <= limits.invalid_background_share * measures.membrane_od10
         severe = measures.background_od10 > limits.invalid_background_od10 and not stands_out
         status = ControlStatus.INVALID if severe else ControlStatus.WARNING
-        why = (
-            f"DAB between the membranes (median {measures.background_od10:.2f}, limit {limits.max_background_od10:.2f})"
-        )
+        why = f"DAB between the membranes (median {measures.background_od10:.2f}, limit {most:.2f} od10)"
         yield status, ControlCode.BACKGROUND, f"{why}; check blocking and washing"
     if measures.stroma_od10 > limits.max_stroma_od10:
         why = f"DAB in the stroma (median {measures.stroma_od10:.2f}, limit {limits.max_stroma_od10:.2f} od10)"
@@ -225,9 +242,7 @@ def _poor(measures: ControlMeasures, limits: ControlLimits) -> Iterator[_Doubt]:
 def _agreement(measures: ControlMeasures, limits: ControlLimits) -> Iterator[_Doubt]:
     """Whether the fields of a level say the same, and the light is that of the calibration."""
     if len(set(measures.field_scores)) > 1:
-        why = (
-            f"its fields read {', '.join(measures.field_scores)}: choose fields of one tissue, or the stain is uneven"
-        )
+        why = f"its fields read {', '.join(measures.field_scores)}: choose fields of one tissue, or the stain is uneven"
         yield ControlStatus.WARNING, ControlCode.WRONG_LEVEL, why
     weakest, strongest = min(measures.field_od10, default=0.0), max(measures.field_od10, default=0.0)
     if weakest > 0 and strongest > limits.max_field_ratio * weakest:
@@ -259,7 +274,7 @@ def after_earlier(verdict: ControlVerdict, earlier: Sequence[ControlStatus]) -> 
     """Verdict in view of this run's earlier readings: a valid one after an invalid one is at best a warning."""
     if verdict.status is ControlStatus.VALID and ControlStatus.INVALID in earlier:
         why = "an earlier reading of this run's control was invalid"
-        return ControlVerdict(ControlStatus.WARNING, verdict.codes, (*verdict.reasons, why))
+        return replace(verdict, status=ControlStatus.WARNING, reasons=(*verdict.reasons, why))
     return verdict
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
 
-from her2scope.domain.cells import MembraneMeasure, StainCuts
+from her2scope.domain.cells import CellRule, MembraneMeasure, StainCuts
 from her2scope.imaging.cell_outlines import CellOutlines
 from her2scope.imaging.opencv import cv2
 from her2scope.imaging.outlines import MAX_REMAP_ROWS
@@ -36,6 +37,8 @@ thickest wall (2.1 um wide, 3.6 um where it is cut aslant), whose own profile ne
 AVERAGED_PLACES = 5
 """Places (3 um) over which wall and surroundings are averaged before they are compared: the outline keeps to the line,
 so noise goes down and the line stays."""
+UNIFORM_SHARE = CellRule().intense_share
+"""Of an outline, that an intense membrane is at least as strong as its cut on."""
 BRIDGED_UM = 1.0
 """Gaps shorter than this are no gaps (design section 3)."""
 
@@ -106,12 +109,15 @@ class Membranes:
     """`(N,)` median of the wall over stained places; 0 where none is."""
     intense_share: Floats
     """`(N,)` share (0..1) of the outline that is stained above the intense cut."""
+    uniform_od10: Floats
+    """`(N,)` od10 that `UNIFORM_SHARE` of all places reach."""
     stained: Bools
     """`(N, P)` which places are stained, bridged gaps too."""
 
     def measures(self) -> Iterator[MembraneMeasure]:
         """The measure of each cell, in order."""
-        rows = zip(self.completeness.tolist(), self.intensity_od10.tolist(), self.intense_share.tolist(), strict=True)
+        columns = self.completeness, self.intensity_od10, self.intense_share, self.uniform_od10
+        rows = zip(*(column.tolist() for column in columns), strict=True)
         return (MembraneMeasure(*row) for row in rows)
 
 
@@ -236,7 +242,7 @@ def measure_membranes(profiles: Profiles, cuts: StainCuts, rule: PlaceRule = DEF
     walls = profiles.wall_od10
     intense = stained & (walls >= cuts.intense_od10)
     complete, intense_share = (places.mean(axis=1, dtype=np.float32) for places in (stained, intense))
-    return Membranes(complete, _medians(walls, stained), intense_share, stained)
+    return Membranes(complete, _medians(walls, stained), intense_share, _reached(walls, stained), stained)
 
 
 def stained_places(profiles: Profiles, stained_od10: float, rule: PlaceRule = DEFAULT_PLACE_RULE) -> Bools:
@@ -270,6 +276,13 @@ def _closed(places: Bools, profiles: Profiles, length_um: float) -> Bools:
         for back in range(1, gap + 1):
             closed |= np.roll(ends_gap, -back, axis=1)
     return closed
+
+
+def _reached(walls: Floats, stained: Bools) -> Floats:
+    """The od10 `(N,)` that `UNIFORM_SHARE` of all places `(N, P)` reach, 0 where fewer are stained."""
+    last = ceil(UNIFORM_SHARE * walls.shape[1]) - 1
+    ranked = -np.partition(-np.where(stained, walls, np.float32(0)), last, axis=1)
+    return ranked[:, last]
 
 
 def _medians(values: Floats, chosen: Bools) -> Floats:

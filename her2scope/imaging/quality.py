@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from her2scope.domain.score import MAX_SCORED_UM_PER_PX
 from her2scope.imaging.opencv import cv2
-from her2scope.imaging.stains import WHITE_PERCENTILE, estimate_white, reduced
+from her2scope.imaging.stains import WHITE_PERCENTILE, reduced
 from her2scope.records import Mask, Plane, QualityReport, RgbImage
 from her2scope.settings import QualitySettings, Vector
 
@@ -21,7 +21,7 @@ GATE_UM_PER_PX = 0.5
 TISSUE_OD10 = 0.06
 """Green od10 over the clearest part of the picture from which a place is tissue."""
 CLIPPED_HIGH, CLIPPED_LOW = 254, 2
-CLEAR_REDUCTION = 4
+CLEAR_REDUCTION = 8
 CLEAR_OF_WHITE = 0.97
 MIN_CLEAR_SHARE = 0.01
 """A clear area: flat at 97 % of the picture's own white or more, over at least 1 % of the picture."""
@@ -90,8 +90,9 @@ def check_quality(
     said = dict(refused)
     if not refused and clipped > settings.max_clipped_share:
         said["clipped"] = f"{100 * clipped:.0f} % of the tissue's pixels are clipped: od10 there is a lower bound"
+    dark = _share_of_tissue(lowest <= CLIPPED_LOW, detail.tissue)
     return QualityReport(
-        not refused, tuple(said), tuple(said.values()), round(detail.focus, 3), clipped, detail.tissue_share
+        not refused, tuple(said), tuple(said.values()), round(detail.focus, 3), clipped, detail.tissue_share, dark
     )
 
 
@@ -102,10 +103,13 @@ def clipped_share(rgb: RgbImage, tissue: Mask) -> float:
 
 
 def _clipped_share(highest: Mask, lowest: Mask, tissue: Mask) -> float:
-    clipped = ((highest >= CLIPPED_HIGH) | (lowest <= CLIPPED_LOW)).astype(np.uint8)
-    inside = cv2.resize(tissue, lowest.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    return _share_of_tissue((highest >= CLIPPED_HIGH) | (lowest <= CLIPPED_LOW), tissue)
+
+
+def _share_of_tissue(chosen: NDArray[np.bool_], tissue: Mask) -> float:
+    inside = cv2.resize(tissue, chosen.shape[::-1], interpolation=cv2.INTER_NEAREST)
     n_tissue = cv2.countNonZero(inside)
-    return cv2.countNonZero(cv2.bitwise_and(clipped, inside)) / n_tissue if n_tissue else 0.0
+    return cv2.countNonZero(cv2.bitwise_and(chosen.astype(np.uint8), inside)) / n_tissue if n_tissue else 0.0
 
 
 def _channel_extremes(rgb: RgbImage) -> tuple[Mask, Mask]:
@@ -255,12 +259,13 @@ def _reduced_to(image: NDArray[P], um_per_px: float, coarse_um_per_px: float) ->
 def clear_white(rgb: RgbImage) -> Vector | None:
     """White of the picture's clear areas; None where it shows none: then a drift of lamp or camera cannot be seen."""
     small = reduced(rgb, CLEAR_REDUCTION)
-    found = estimate_white(rgb)
-    clear = (small >= CLEAR_OF_WHITE * np.array(found)).all(axis=2).astype(np.uint8)
-    clear = cv2.erode(clear, np.ones((3, 3), np.uint8))  # bright specks of tissue are not clear areas
+    brightest = np.percentile(small.reshape(-1, 3), WHITE_PERCENTILE, axis=0)
+    bright = (small >= CLEAR_OF_WHITE * brightest).all(axis=2).astype(np.uint8)
+    clear = cv2.erode(bright, np.ones((3, 3), np.uint8))  # bright specks of tissue are not clear areas
     if clear.mean() < MIN_CLEAR_SHARE:
         return None
-    return found
+    red, green, blue = np.median(small[clear > 0], axis=0).tolist()
+    return red, green, blue
 
 
 def white_drift(white_rgb: Vector, reference_rgb: Vector) -> float:

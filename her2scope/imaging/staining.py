@@ -59,7 +59,7 @@ def summarise_staining(stains: StainImage, cells: Sequence[Cell]) -> StainSummar
     return StainSummary(
         membrane_od10=float(np.median(membrane)) if membrane else 0.0,
         background_od10=float(np.median(cytoplasm)),
-        nuclear_od10=max(0.0, float(np.median(nuclear))),
+        nuclear_od10=float(np.median(nuclear)),
         counterstain_od10=max(0.0, float(np.median(counterstain))),
         stroma_od10=_stroma_od10(dab, [cell for cell in cells if cell.kind is CellKind.OTHER], stains.um_per_px),
     )

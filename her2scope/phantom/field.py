@@ -62,6 +62,8 @@ class PhantomSpec:
     damage: str | None = None
     recipe: str | None = None
     """A key of `recipes.RECIPES`: a lookalike of a real field."""
+    lab: int | None = None
+    """Seed of the laboratory that the run is one of; None: the run is a laboratory of its own."""
 
     def __post_init__(self) -> None:
         if self.score not in PATTERNS:
@@ -88,7 +90,7 @@ class PhantomField:
 
 def render_field(spec: PhantomSpec) -> PhantomField:
     """Draw one field. The same spec gives the same bytes."""
-    run = make_run(spec.seed, spec.difficulty, spec.stainer, spec.camera, spec.damage, spec.recipe)
+    run = make_run(spec.seed, spec.difficulty, spec.stainer, spec.camera, spec.damage, spec.recipe, spec.lab)
     tissue, grid = _chosen_view(spec)
     patch = tissue.patch(grid.widened(ceil(MARGIN_UM / grid.um_per_px)).bounds_um)
     antigen = express(patch, tissue.sections)

@@ -34,9 +34,14 @@ STAINERS: Mapping[str, Stainer] = {
     "beta": Stainer(0.92, 1.15, vector_of(72.0, 30.0), vector_of(28.0, 36.0)),
     "gamma": Stainer(1.08, 0.90, vector_of(68.0, 32.0), vector_of(31.0, 38.0)),
     "delta": Stainer(1.0, 1.0, vector_of(77.0, 27.0), vector_of(20.0, 35.0)),
+    "epsilon": Stainer(0.72, 1.0, vector_of(70.0, 31.0), vector_of(26.0, 37.0)),
+    "zeta": Stainer(1.35, 0.95, vector_of(71.0, 30.0), vector_of(29.0, 37.0)),
 }
 """Ruifrok and Johnston's hues (alpha), and those of the purest places of real fields: DAB where it is strongest, and
-haematoxylin where there is no DAB. Weak stain looks otherwise, since there is some of the other in it."""
+haematoxylin where there is no DAB. Weak stain looks otherwise, since there is some of the other in it. Epsilon is a
+pale protocol and zeta a strong one, which only a control can tell from a failed stain."""
+SEED_STAINERS = ("alpha", "beta", "gamma", "delta")
+"""What a seed chooses from."""
 CLEAN_SHARE = 0.15
 """Share of runs without any of `UNCLEAN`."""
 UNCLEAN = ("haze_od10", "granular_od10", "background_od10", "nuclear_od10", "edge_od10", "precipitate", "roughness")
@@ -60,8 +65,25 @@ DAMAGES = (
     "over_exposed",
     "wrong_level",
     "too_few",
+    "drift",
 )
-"""What can go wrong with a run or a field: the codes of the control rules that a picture can show."""
+"""What can go wrong with a run or a field: the codes of the control rules that a picture can show; a drift of the light
+only beside the white of another day."""
+DRIFTED_LIGHT = (0.86, 0.80, 0.70)
+"""Red, green and blue light of a lamp that was turned down, as a share of what it was: a filament cools and yellows."""
+LAB_SPREAD: Mapping[str, float] = {
+    "dab_gain": 0.07,
+    "haematoxylin_gain": 0.10,
+    "haze_od10": 0.25,
+    "granular_od10": 0.25,
+    "background_od10": 0.25,
+    "nuclear_od10": 0.25,
+}
+LAMP_SPREAD = 0.01
+"""Standard deviations (natural logarithm) from run to run within a laboratory: 7 % of DAB, as automated stainers keep;
+what is unwanted varies more."""
+MOST_LAB_BOOST = 1.3
+"""A laboratory titrates its antibody so that a 3+ membrane does not exceed what a camera can measure."""
 WRONG_LEVEL: Mapping[str, str] = {"3+": "1+", "2+": "0", "mixed": "0", "1+": "3+", "ultralow": "3+", "0": "3+"}
 """Pattern that is really on the slide where the label is wrong."""
 
@@ -104,18 +126,40 @@ def make_run(
     camera: str | None = None,
     damage: str | None = None,
     recipe: str | None = None,
+    lab: int | None = None,
 ) -> Run:
-    """Run of a seed. A stainer or camera that is named replaces the one that the seed would choose."""
+    """Run of a seed. A stainer or camera that is named replaces the one that the seed would choose.
+
+    With `lab`, the seed of a laboratory, stainer, protocol, camera and lamp are the laboratory's, and only what differs
+    there from run to run is the run's own.
+    """
+    if lab is not None:
+        return _run_of_lab(make_run(mixed_seed("lab", lab), difficulty, stainer, camera, None, recipe), seed, damage)
     like = _known("recipe", recipe, RECIPES) if recipe else Recipe("", "")
     rng = np.random.default_rng(mixed_seed("run", seed))
     # Drawn whether named or not: everything else of the run stays the same.
-    drawn_stainer, drawn_camera = str(rng.choice(list(STAINERS))), str(rng.choice(SEED_CAMERAS))
+    drawn_stainer, drawn_camera = str(rng.choice(SEED_STAINERS)), str(rng.choice(SEED_CAMERAS))
     stainer, camera = stainer or drawn_stainer, camera or drawn_camera
     lot = f"{rng.integers(10_000, 99_999)}"
     stain = _stain(_known("stainer", stainer, STAINERS), difficulty, np.random.default_rng(mixed_seed("stain", seed)))
     optics = _optics(_known("camera", camera, CAMERAS), difficulty, np.random.default_rng(mixed_seed("optics", seed)))
     stain, optics = replace(stain, **like.stain), replace(optics, **like.optics)
     run = Run(seed, stainer, lot, camera, difficulty, damage, recipe, stain, optics)
+    return run if damage is None else _damaged(run, damage)
+
+
+def _run_of_lab(usual: Run, seed: int, damage: str | None) -> Run:
+    """A run of a laboratory of which `usual` is a run of mean strength."""
+    rng = np.random.default_rng(mixed_seed("run of lab", seed))
+    spread = {name: float(np.exp(deviation * rng.standard_normal())) for name, deviation in LAB_SPREAD.items()}
+    stain = replace(
+        usual.stain,
+        intense_boost=min(usual.stain.intense_boost, MOST_LAB_BOOST),
+        **{name: getattr(usual.stain, name) * factor for name, factor in spread.items()},
+    )
+    light = float(np.exp(LAMP_SPREAD * rng.standard_normal()))
+    optics = replace(usual.optics, lamp_rgb=_dimmed(usual.optics.lamp_rgb, (light, light, light)))
+    run = replace(usual, seed=seed, stain=stain, optics=optics)
     return run if damage is None else _damaged(run, damage)
 
 
@@ -187,11 +231,17 @@ def _damaged(run: Run, damage: str) -> Run:
         "nuclear": replace(stain, nuclear_od10=0.45),
         "blurred": replace(optics, blur_um=1.6),
         "over_exposed": replace(optics, exposure=2.0),
+        "drift": replace(optics, lamp_rgb=_dimmed(optics.lamp_rgb, DRIFTED_LIGHT)),
     }
     change = changes.get(damage)
     if isinstance(change, Stain):
         return replace(run, stain=change)
     return replace(run, optics=change) if isinstance(change, Optics) else run
+
+
+def _dimmed(lamp_rgb: Vector, share: Vector) -> Vector:
+    red, green, blue = (light * part for light, part in zip(lamp_rgb, share, strict=True))
+    return red, green, blue
 
 
 def _known(what: str, name: str, table: Mapping[str, T]) -> T:

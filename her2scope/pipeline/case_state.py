@@ -118,11 +118,13 @@ class CaseState:
             ControlStatus(data["verdict"]["status"]),
             tuple(ControlCode(code) for code in data["verdict"]["codes"]),
             tuple(data["verdict"]["reasons"]),
+            tuple(data["verdict"].get("rules", ())),
         )
         reading = ControlReading(
             len(self.controls) + 1, event.at_utc, data["expected"], data["lot"],
             ControlMeasures(**measures), verdict, self._result_of(data["result"], results, CONTROL),
-            tuple(data.get("with_earlier", ())),  # absent in cases of earlier versions
+            tuple(data.get("with_earlier", ())),  # absent, as the run, in cases of earlier versions
+            data.get("run", ""),
         )  # fmt: skip
         self.controls.append(reading)
         for item in data["fields"]:

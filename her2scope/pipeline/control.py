@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,12 +19,15 @@ from her2scope.domain.control import (
     judge_control,
     moderate_cut,
 )
+from her2scope.domain.control_history import ControlEntry
 from her2scope.domain.guideline import SCORES, Category, Finding, Score
+from her2scope.domain.own_limits import figures_of
 from her2scope.domain.score import ControlStanding, ControlStatus, find_score
+from her2scope.domain.westgard import WestgardFinding, judge_by_history
 from her2scope.imaging.quality import white_drift
 from her2scope.pipeline.accumulate import counted_in_turn
 from her2scope.pipeline.analyse import DRIFT, NO_PROVIDER, FieldAnalyser
-from her2scope.records import AcceptedField, Cell, ControlReading, FieldResult, Frame, Segmentation
+from her2scope.records import AcceptedField, Cell, ControlReading, FieldResult, Frame, Segmentation, image_digest
 from her2scope.settings import QualitySettings
 
 ANCHOR_LEVEL: Score = "3+"
@@ -33,6 +37,8 @@ BELOW_ANCHOR: tuple[Score, ...] = ("2+", "1+")
 MAX_WHITE_DRIFT = QualitySettings().max_white_drift
 SAME_SCALE = 0.02
 """Relative difference of um per px up to which two pictures count as taken at one scale."""
+DIGEST_SHOWN = 12
+"""Signs of a model's digest by which a history tells models apart."""
 SEVERITY = (ControlStatus.VALID, ControlStatus.WARNING, ControlStatus.INVALID)
 
 
@@ -90,6 +96,7 @@ def measure_control(analyser: FieldAnalyser, results: Sequence[FieldResult], exp
         drift=next((doubt for result in usable for doubt in result.doubts if doubt.startswith(DRIFT)), ""),
         low_end_open=isinstance(finding, Finding)
         and (finding.score, finding.category) == ("1+", Category.UNDETERMINED),
+        dark_share=max(result.quality.dark_share for result in usable or results),
         clipped_share=max(result.quality.clipped_share for result in usable or results),
         quality_codes=tuple(dict.fromkeys(code for result in unusable for code in result.quality.codes)),
     )
@@ -121,6 +128,54 @@ def judge(
     """Verdict on a reading, in view of the earlier readings of the same level that are not part of it."""
     verdict = judge_control(measures, expected, analyser.settings.control)
     return after_earlier(verdict, [item.verdict.status for item in earlier if item.expected == expected])
+
+
+def compared(
+    reading: ControlReading,
+    joined: Sequence[ControlReading],
+    history: Sequence[ControlEntry],
+    at_utc: str,
+    instrument: str,
+) -> tuple[ControlReading, ControlEntry]:
+    """A reading judged by the lab's own chart too, and what the history keeps of it.
+
+    Parameters
+    ----------
+    joined : earlier readings whose fields it is measured together with
+    """
+    entry = _entry(reading, joined, at_utc, instrument)
+    verdict = with_findings(reading.verdict, judge_by_history(entry, history))
+    codes = tuple(code.value for code in verdict.codes)
+    return replace(reading, verdict=verdict), replace(entry, status=verdict.status, codes=codes)
+
+
+def _entry(reading: ControlReading, joined: Sequence[ControlReading], at_utc: str, instrument: str) -> ControlEntry:
+    program = reading.result.program
+    return ControlEntry(
+        at_utc=at_utc,
+        run=reading.run,
+        level=reading.expected,
+        lot=reading.lot,
+        instrument=instrument,
+        method=f"{program.method} {program.model_sha256[:DIGEST_SHOWN]}".strip(),
+        intensity_od10=round(reading.measures.followed_od10, 4),
+        status=reading.verdict.status,
+        codes=tuple(code.value for code in reading.verdict.codes),
+        n_tumour=reading.measures.n_tumour,
+        images=tuple(image_digest(item.result.frame.rgb) for item in (*joined, reading)),
+        figures=figures_of(reading.measures),
+    )
+
+
+def with_findings(verdict: ControlVerdict, findings: Sequence[WestgardFinding]) -> ControlVerdict:
+    """A verdict together with what the lab's own chart says of the run."""
+    codes = (*verdict.codes, *(finding.code for finding in findings))
+    return ControlVerdict(
+        max((verdict.status, *(finding.severity for finding in findings)), key=SEVERITY.index),
+        tuple(dict.fromkeys(codes)),
+        (*verdict.reasons, *(finding.reason for finding in findings)),
+        tuple(finding.rule for finding in findings),
+    )
 
 
 def latest_of(controls: Sequence[ControlReading], level: Score) -> ControlReading | None:

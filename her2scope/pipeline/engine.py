@@ -99,14 +99,15 @@ class LiveEngine:
         """Look at the control or at the case's tissue."""
         self._mode = mode
 
-    def read_control(self, expected: Score, lot: str) -> None:
-        """Read the newest frame as a control field of a known score."""
+    def read_control(self, expected: Score, lot: str, run: str = "") -> None:
+        """Read the newest frame as a control field of a known score; without a name the run is called by its day."""
+        named = run or self._clock.now_utc()[: len("2026-01-15")]
         try:
             tracked = self._live_frame()
         except CaseRuleError as error:
             self._say(Severity.WARNING, str(error))
         else:
-            self._ask(lambda case: self._do_read_control(case, tracked, expected, lot))
+            self._ask(lambda case: self._do_read_control(case, tracked, expected, lot, named))
 
     def override_control(self, reason: str) -> None:
         """Score in spite of an invalid control, for a written reason."""
@@ -326,8 +327,8 @@ class LiveEngine:
         again = f", {n_seen} seen before" if n_seen > 0 else ""
         self._say(Severity.INFO, f"field {accepted.number} added: {accepted.counts.n_tumour} tumour cells{again}")
 
-    def _do_read_control(self, case: CaseSession, tracked: TrackedFrame, expected: Score, lot: str) -> None:
-        reading = case.read_control(tracked.frame, expected, lot, tracked.speed_um_per_s)
+    def _do_read_control(self, case: CaseSession, tracked: TrackedFrame, expected: Score, lot: str, run: str) -> None:
+        reading = case.read_control(tracked.frame, expected, lot, tracked.speed_um_per_s, run)
         reasons = f": {'; '.join(reading.verdict.reasons)}" if reading.verdict.reasons else ""
         self._say(Severity.INFO, f"{expected} control {reading.verdict.status.value}{reasons}")
 

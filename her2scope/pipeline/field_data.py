@@ -92,14 +92,15 @@ def _cell_to_data(cell: Cell) -> list[Any]:
         cell.x_px, cell.y_px, cell.nucleus_radius_um, cell.kind.value, cell.edge,
         measure.completeness, measure.intensity_od10, measure.intense_share,
         cell.cell_class.value if cell.cell_class else None,
-        cell.outline_xy_px.round(2).tolist(),
+        cell.outline_xy_px.round(2).tolist(), measure.uniform_od10,
     ]  # fmt: skip
 
 
 def _cell_from_data(row: list[Any]) -> Cell:
-    x_px, y_px, radius_um, kind, edge, completeness, intensity, intense_share, name, outline = row
+    x_px, y_px, radius_um, kind, edge, completeness, intensity, intense_share, name, outline, *later = row
+    measure = MembraneMeasure(completeness, intensity, intense_share, *later)  # nothing in cases of earlier versions
     return Cell(
-        x_px, y_px, radius_um, CellKind(kind), edge, MembraneMeasure(completeness, intensity, intense_share),
+        x_px, y_px, radius_um, CellKind(kind), edge, measure,
         np.array(outline, dtype=np.float32).reshape(-1, 2), CellClass(name) if name else None,
     )  # fmt: skip
 

@@ -100,8 +100,8 @@ class LiveCommands(Protocol):
     def set_mode(self, mode: Mode) -> None:
         """Look at the control or at the case's tissue."""
 
-    def read_control(self, expected: Score, lot: str) -> None:
-        """Read the newest frame as a control field of a known score."""
+    def read_control(self, expected: Score, lot: str, run: str = "") -> None:
+        """Read the newest frame as a control field of a known score; without a name the run is called by its day."""
 
     def override_control(self, reason: str) -> None:
         """Score in spite of an invalid control, for a written reason."""

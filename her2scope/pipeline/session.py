@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from her2scope.domain.cells import StainCuts
+from her2scope.domain.control_history import ControlEntry
 from her2scope.domain.errors import CaseRuleError
 from her2scope.domain.events import Event, EventKind
 from her2scope.domain.guideline import SCORES, Ish, Score
@@ -16,6 +17,7 @@ from her2scope.pipeline.accumulate import overlaps_with
 from her2scope.pipeline.analyse import FieldAnalyser
 from her2scope.pipeline.case_state import CaseState, Image
 from her2scope.pipeline.control import (
+    compared,
     cuts_in_force,
     judge,
     measure_control,
@@ -24,7 +26,7 @@ from her2scope.pipeline.control import (
     standing,
 )
 from her2scope.pipeline.field_data import field_to_data, overlap_to_data
-from her2scope.ports import CaseFile, Clock
+from her2scope.ports import CaseFile, Clock, ControlHistory
 from her2scope.records import (
     AcceptedField,
     CaseView,
@@ -37,10 +39,18 @@ from her2scope.settings import Calibration, ScoringSettings, as_mapping, from_ma
 
 
 class CaseSession:
-    """One open case. Used by one thread at a time; each call returns when its event is durable."""
+    """One open case. Used by one thread at a time; each call returns when its event is durable.
 
-    def __init__(self, file: CaseFile, analyser: FieldAnalyser, clock: Clock, who: str) -> None:
+    Parameters
+    ----------
+    history : every control reading of the laboratory, by which new ones are judged and to which they are added
+    """
+
+    def __init__(
+        self, file: CaseFile, analyser: FieldAnalyser, clock: Clock, who: str, history: ControlHistory | None = None
+    ) -> None:
         self._file, self._analyser, self._clock, self._who = file, analyser, clock, who
+        self._history = history
         self._state = CaseState(file.case_id, file.image)
         stored = file.events()
         for event in stored:
@@ -71,7 +81,9 @@ class CaseSession:
 
     # ---- what the reader does -------------------------------------------------------------------------------------
 
-    def read_control(self, frame: Frame, expected: Score, lot: str, speed_um_per_s: float = 0.0) -> ControlReading:
+    def read_control(
+        self, frame: Frame, expected: Score, lot: str, speed_um_per_s: float = 0.0, run: str = ""
+    ) -> ControlReading:
         """Read a control field of a known score; it is measured together with the level's fields before it.
 
         Where it changes the cuts, the fields accepted so far are measured again, in the same event: a case never
@@ -86,18 +98,22 @@ class CaseSession:
         measures = measure_control(self._analyser, [*(item.result for item in joined), result], expected)
         numbers = tuple(item.number for item in joined)
         verdict = judge(self._analyser, measures, expected, [item for item in controls if item.number not in numbers])
-        reading = ControlReading(0, "", expected, lot, measures, verdict, result, numbers)
+        reading = ControlReading(0, "", expected, lot, measures, verdict, result, numbers, run)
+        reading, entry = self._compared(reading, joined)
         again = self._measured_again([*controls, reading])
         data = {
             "expected": expected,
             "lot": lot,
             "measures": asdict(measures),
-            "verdict": asdict(verdict),
+            "verdict": asdict(reading.verdict),
             "with_earlier": list(numbers),
+            "run": run,
             "result": field_to_data(result),
             "fields": [{"field": number, "result": field_to_data(field)} for number, field in again.items()],
         }
         self._record(EventKind.CONTROL_READ, data, {0: result, **again})
+        if self._history is not None:
+            self._history.append(entry)
         return self._state.controls[-1]
 
     def override_control(self, reason: str) -> None:
@@ -209,6 +225,13 @@ class CaseSession:
         self._state.take(event, results)
 
     # ---- helpers --------------------------------------------------------------------------------------------------
+
+    def _compared(
+        self, reading: ControlReading, joined: Sequence[ControlReading]
+    ) -> tuple[ControlReading, ControlEntry]:
+        """A reading judged by the lab's chart too, and what the history will keep of it."""
+        told = self._history.entries() if self._history is not None else ()
+        return compared(reading, joined, told, self._clock.now_utc(), self._analyser.calibration.name)
 
     def _measured_again(self, controls: Sequence[ControlReading]) -> dict[int, FieldResult]:
         """The fields analysed with the cuts that `controls` give, where those differ from the fields' own."""

@@ -117,15 +117,17 @@ class NetworkSegmenter:
         return FoundCells(maps, nuclei, is_tumour, outlines.scaled(maps.um_per_px / frame.um_per_px))
 
     def control_cut(self, cells: Segmentation, cuts: StainCuts) -> float | None:
-        """Low percentile of the intensity of a 3+ control's complete cells: nine in ten of them are above it."""
+        """The cut by which eight in ten cells of a 3+ control's strong population are intense (decision 9)."""
         complete = [
-            cell.measure.intensity_od10
+            cell.measure
             for cell in cells.cells
             if not cell.edge and cell.cell_class is not None and cell.cell_class.is_complete
         ]
         if len(complete) < self.settings.min_cut_cells:
             return None
-        return float(np.percentile(complete, self.settings.cut_percentile))
+        least_od10 = self.settings.cut_least_of_median * float(np.median([one.intensity_od10 for one in complete]))
+        uniform = [one.uniform_od10 for one in complete if one.intensity_od10 >= least_od10]
+        return float(np.percentile(uniform, self.settings.cut_percentile))
 
     def doubts(self, staining: StainSummary) -> tuple[str, ...]:
         """Haze: where the cytoplasm is nearly as brown as the walls, no wall stands out and gaps are not seen."""

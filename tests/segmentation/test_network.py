@@ -198,15 +198,18 @@ def control_of(intensities: np.ndarray, cell_class=CellClass.COMPLETE_INTENSE, e
     cells = []
     for value in intensities:
         drawn = drawn_cell(cell_class, edge=edge)
-        cells.append(dataclasses.replace(drawn, measure=dataclasses.replace(drawn.measure, intensity_od10=value)))
+        measure = dataclasses.replace(drawn.measure, intensity_od10=value, uniform_od10=0.8 * value)
+        cells.append(dataclasses.replace(drawn, measure=measure))
     return Segmentation(tuple(cells), np.zeros((0, 0), np.uint8), "none")
 
 
-def test_the_controls_cut_is_the_tenth_percentile_of_its_complete_cells():
+def test_the_controls_cut_is_what_eight_in_ten_of_its_strong_complete_cells_reach():
     by = method(maps_of([]))
-    walls = np.linspace(0.5, 1.5, 101)
-    assert by.control_cut(control_of(walls), CUTS) == pytest.approx(0.6)
-    assert by.control_cut(control_of(walls, CellClass.COMPLETE_MODERATE), CUTS) == pytest.approx(0.6)
+    walls = np.linspace(0.8, 1.2, 101)
+    assert by.control_cut(control_of(walls), CUTS) == pytest.approx(0.8 * 0.88)
+    assert by.control_cut(control_of(walls, CellClass.COMPLETE_MODERATE), CUTS) == pytest.approx(0.8 * 0.88)
+    with_weak_cells = np.concatenate([walls, np.full(20, 0.4)])  # moderate cells of a 3+ tissue set no cut
+    assert by.control_cut(control_of(with_weak_cells), CUTS) == pytest.approx(0.8 * 0.88)
     assert by.control_cut(control_of(walls[:99]), CUTS) is None
     assert by.control_cut(control_of(walls, edge=True), CUTS) is None
     assert by.control_cut(control_of(walls, CellClass.INCOMPLETE_INTENSE), CUTS) is None

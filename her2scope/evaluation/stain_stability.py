@@ -1,0 +1,240 @@
+"""The same tissue stained by several machines and seen by several cameras: its score should stay the same.
+
+Each field is drawn once for every stainer and camera, and read twice: with the default cuts, and with those that the
+3+, 2+ and 1+ controls of the same staining run and camera give.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from her2scope.domain.cells import SHARE_ORDER, StainCuts
+from her2scope.domain.guideline import Score
+from her2scope.evaluation.phantom_fields import CONTROL_NUMBER, NO_SCORE
+from her2scope.evaluation.table import Figure, PartReport, percent_at_least, told
+from her2scope.evaluation.tallies import mean_of
+from her2scope.evaluation.work import Analysers, Makers, Tell, done_in_any_order
+from her2scope.phantom.field import PhantomSpec, render_field
+from her2scope.pipeline.analyse import FieldAnalyser
+from her2scope.pipeline.control import cuts_in_force, judge, measure_control, read_field
+from her2scope.ports import JsonObject
+from her2scope.records import ControlReading, Frame, RgbImage
+
+COHORT_STAINERS = ("alpha", "beta", "delta", "epsilon", "zeta")
+"""DAB from 0.72 to 1.35 of the usual strength, in four hues."""
+COHORT_CAMERAS = ("linear", "sharp", "srgb")
+PATTERNS = ("0", "1+", "2+", "3+", "mixed")
+CONTROL_LEVELS: tuple[Score, ...] = ("3+", "2+", "1+")
+UM_PER_PX = 0.25
+COHORT_SEEDS = 8_000_000
+"""Added to the first seed."""
+ON = "one tissue, 5 stainers x 3 cameras"
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """One staining run seen by one camera."""
+
+    seed: int
+    stainer: str
+    camera: str
+
+    def field(self, pattern: str, number: int = 0) -> PhantomSpec:
+        """A field of it."""
+        return PhantomSpec(pattern, self.seed, number, stainer=self.stainer, camera=self.camera)
+
+
+@dataclass(frozen=True, slots=True)
+class TwiceRead:
+    """One field, read with the default cuts and with those of the controls."""
+
+    pattern: str
+    true_score: str | None
+    default_score: str | None
+    anchored_score: str | None
+    default_percent: tuple[float, ...]
+    anchored_percent: tuple[float, ...]
+    """Shares in `SHARE_ORDER`; empty without cells."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRun:
+    """One run: its cuts, and its fields."""
+
+    from_control: bool
+    cuts: StainCuts
+    fields: tuple[TwiceRead, ...]
+
+
+def evaluate_stain_stability(
+    makers: Makers, tissues: int, first_seed: int, tell: Tell, workers: int = 1
+) -> Mapping[str, PartReport]:
+    """Read so many tissues of each pattern by every stainer and camera; one report by method."""
+    seeds = range(first_seed + COHORT_SEEDS, first_seed + COHORT_SEEDS + tissues)
+    specs = [RunSpec(*run) for run in product(seeds, COHORT_STAINERS, COHORT_CAMERAS)]
+    read: dict[RunSpec, Mapping[str, ReadRun]] = {}
+    for spec, runs in done_in_any_order(read_run, specs, makers, workers):
+        read[spec] = runs
+        tell(f"stain stability: {len(read)} of {len(specs)} runs")
+    return {method: _report({spec: read[spec][method] for spec in specs}) for method in makers}
+
+
+def read_run(analysers: Analysers, spec: RunSpec) -> dict[str, ReadRun]:
+    """Draw the controls and fields of one run, and read them by each method."""
+    controls = {level: render_field(spec.field(level, CONTROL_NUMBER)).rgb for level in CONTROL_LEVELS}
+    fields = [render_field(spec.field(pattern)) for pattern in PATTERNS]
+    found = {}
+    for method, analyser in analysers.items():
+        cuts, from_control = _anchored(analyser, controls)
+        read = [
+            _read_twice(analyser, drawn.rgb, pattern, drawn.truth["score"], cuts)
+            for pattern, drawn in zip(PATTERNS, fields, strict=True)
+        ]
+        found[method] = ReadRun(from_control, cuts, tuple(read))
+    return found
+
+
+def _anchored(analyser: FieldAnalyser, controls: Mapping[Score, RgbImage]) -> tuple[StainCuts, bool]:
+    """Cuts that the controls of a run give, read as a reader reads them: the strongest first."""
+    readings: list[ControlReading] = []
+    limits = analyser.settings.control
+    for level, rgb in controls.items():
+        cuts, _ = cuts_in_force(analyser.default_cuts, readings, limits)
+        result = read_field(analyser, Frame(rgb, 0, 0.0, UM_PER_PX), level, cuts)
+        measures = measure_control(analyser, [result], level)
+        verdict = judge(analyser, measures, level, [])
+        readings.append(ControlReading(len(readings) + 1, "", level, "", measures, verdict, result))
+    return cuts_in_force(analyser.default_cuts, readings, limits)
+
+
+def _read_twice(
+    analyser: FieldAnalyser, rgb: RgbImage, pattern: str, true_score: str | None, cuts: StainCuts
+) -> TwiceRead:
+    frame = Frame(rgb, 0, 0.0, UM_PER_PX)
+    by_default, anchored = (analyser.analyse(frame, some) for some in (analyser.default_cuts, cuts))
+    shares = [
+        tuple(percent[name] for name in SHARE_ORDER) if (percent := result.counts.shares_percent()) else ()
+        for result in (by_default, anchored)
+    ]
+    return TwiceRead(pattern, true_score, by_default.score, anchored.score, shares[0], shares[1])
+
+
+# ---- figures ------------------------------------------------------------------------------------------------------
+
+
+def _report(runs: Mapping[RunSpec, ReadRun]) -> PartReport:
+    tissues = _by_tissue(runs)
+    n = sum(map(len, tissues.values()))
+    figures: list[Figure] = [
+        percent_at_least(
+            ON, "field scores equal, anchored scale", _equal(tissues, anchored=True), 95.0,
+            f"{len(tissues)} fields, {n} readings",
+        ),
+        told(ON, "field scores equal, default cuts", *_percent(_equal(tissues, anchored=False))),
+        told(ON, "field scores right, anchored scale", *_percent(_right(tissues, anchored=True))),
+        told(ON, "field scores right, default cuts", *_percent(_right(tissues, anchored=False))),
+        told(ON, "spread of shares (SD), anchored scale", *_points(_spread(tissues, anchored=True))),
+        told(ON, "spread of shares (SD), default cuts", *_points(_spread(tissues, anchored=False))),
+    ]  # fmt: skip
+    without = sum(not run.from_control for run in runs.values())
+    notes = [f"{without} of {len(runs)} runs: the 3+ control gave no usable cut, and the default cuts were used"]
+    return PartReport(tuple(figures), _details(runs), (*notes, *_table(runs)))
+
+
+def _by_tissue(runs: Mapping[RunSpec, ReadRun]) -> dict[tuple[int, str], list[TwiceRead]]:
+    """The readings of each field."""
+    tissues: dict[tuple[int, str], list[TwiceRead]] = {}
+    for spec, run in runs.items():
+        for field in run.fields:
+            tissues.setdefault((spec.seed, field.pattern), []).append(field)
+    return tissues
+
+
+def _score(field: TwiceRead, anchored: bool) -> str:
+    return (field.anchored_score if anchored else field.default_score) or NO_SCORE
+
+
+def _equal(tissues: Mapping[tuple[int, str], Sequence[TwiceRead]], anchored: bool) -> float | None:
+    """Share of readings that say what most readings of that field say."""
+    agreeing = [
+        max(Counter(_score(field, anchored) for field in fields).values()) / len(fields) for fields in tissues.values()
+    ]
+    return mean_of(agreeing)
+
+
+def _right(tissues: Mapping[tuple[int, str], Sequence[TwiceRead]], anchored: bool) -> float | None:
+    """Share of readings that say what is true of the field."""
+    return mean_of(
+        [float(_score(field, anchored) == field.true_score) for fields in tissues.values() for field in fields]
+    )
+
+
+def _spread(tissues: Mapping[tuple[int, str], Sequence[TwiceRead]], anchored: bool) -> float | None:
+    """Standard deviation of a field's shares over stainers and cameras, mean of classes and fields, in points."""
+    found = []
+    for fields in tissues.values():
+        shares = [percent for one in fields if (percent := one.anchored_percent if anchored else one.default_percent)]
+        if len(shares) > 1:
+            found.append(float(np.std(np.array(shares), axis=0).mean()))
+    return mean_of(found)
+
+
+def _percent(share: float | None) -> tuple[float | None, str]:
+    return share, "nothing to measure" if share is None else f"{100 * share:.1f} %"
+
+
+def _points(value: float | None) -> tuple[float | None, str]:
+    return value, "nothing to measure" if value is None else f"{value:.1f} points"
+
+
+def _table(runs: Mapping[RunSpec, ReadRun]) -> Iterator[str]:
+    """Shares and scores of each pattern by stainer and camera, the mean over its tissues."""
+    yield f"shares in percent ({' / '.join(name.value for name in SHARE_ORDER)}) and scores, anchored | default cuts"
+    for pattern, stainer, camera in product(PATTERNS, COHORT_STAINERS, COHORT_CAMERAS):
+        fields = [
+            field
+            for spec, run in runs.items()
+            for field in run.fields
+            if (field.pattern, spec.stainer, spec.camera) == (pattern, stainer, camera)
+        ]
+        if fields:
+            both = (_cell(fields, anchored=True), _cell(fields, anchored=False))
+            yield f"{pattern:>5}  {stainer:8} {camera:7} {both[0]} | {both[1]}"
+
+
+def _cell(fields: Sequence[TwiceRead], anchored: bool) -> str:
+    shares = [percent for one in fields if (percent := one.anchored_percent if anchored else one.default_percent)]
+    means = np.array(shares).mean(axis=0) if shares else []
+    scores = Counter(_score(field, anchored) for field in fields)
+    said = " ".join(f"{name}x{n}" if n > 1 else name for name, n in scores.most_common())
+    return f"{' / '.join(f'{value:4.1f}' for value in means)}  {said}"
+
+
+def _details(runs: Mapping[RunSpec, ReadRun]) -> JsonObject:
+    return {
+        "runs": [
+            {
+                "seed": spec.seed,
+                "stainer": spec.stainer,
+                "camera": spec.camera,
+                "from_control": run.from_control,
+                "moderate_od10": run.cuts.moderate_od10,
+                "intense_od10": run.cuts.intense_od10,
+                "fields": [
+                    {
+                        "pattern": field.pattern,
+                        "true_score": field.true_score,
+                        "anchored": {"score": field.anchored_score, "percent": list(field.anchored_percent)},
+                        "default": {"score": field.default_score, "percent": list(field.default_percent)},
+                    }
+                    for field in run.fields
+                ],
+            }
+            for spec, run in runs.items()
+        ]
+    }
