@@ -15,6 +15,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +24,7 @@ import yaml
 
 from her2scope.domain.cells import CellRule, StainCuts
 from her2scope.domain.control import ControlLimits
+from her2scope.domain.control_material import ControlMaterials
 from her2scope.domain.errors import Her2ScopeError, SettingsError
 from her2scope.domain.guideline import BREAST_2023
 from her2scope.domain.score import MIN_CASE_CELLS, MIN_FIELD_CELLS
@@ -30,6 +32,7 @@ from her2scope.domain.units import checked_um_per_px
 
 T = TypeVar("T")
 Vector = tuple[float, float, float]
+FlatField = tuple[tuple[Vector, ...], ...]
 
 
 # ---- what can be set at all ---------------------------------------------------------------------------------------
@@ -62,6 +65,8 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "cut_high_percentile": (0, 100),
     "cut_percentile": (0, 100),
     "min_cut_cells": (1, 100_000),
+    "max_field_ratio": (1, 100),
+    "max_nuclear_od10": (-2, 5),
     "min_nucleus_score": (0, 1),
     "min_nucleus_radius_um": (0, 20),
     "likely_contrast_od10": (-0.5, 5),
@@ -220,8 +225,10 @@ class NetworkSettings:
     """How far likely places count from a sure one on."""
     least_run_um: float = 3.0
     """Shorter stained pieces of an outline are granules, not a membrane."""
-    cut_percentile: float = 10.0
-    """Intense cut: this percentile of the intensities of the 3+ control's complete cells (design section 3)."""
+    cut_least_of_median: float = 0.6
+    """Complete cells weaker than this share of the control's median are not its 3+ population and set no cut."""
+    cut_percentile: float = 20.0
+    """Intense cut: this percentile of the od10 that three quarters of each of the others' outline reach."""
     min_cut_cells: int = 100
     """Fewer complete cells than this set no cut."""
 
@@ -248,35 +255,74 @@ class ScoringSettings:
     def __post_init__(self) -> None:
         check_ranges(self)
         check_ranges(self.cuts, "cuts: ")
-        check_ranges(self.control, "control: ")
-        check_rising(self.control, "min_intense_od10", "max_intense_od10", "control: ")
-        check_rising(self.control, "min_cut_od10", "max_cut_od10", "control: ")
-        check_rising(self.control, "max_background_od10", "invalid_background_od10", "control: ")
-        check_rising(self.control, "max_clipped_share", "invalid_clipped_share", "control: ")
+        check_limits(self.control, "control: ")
+
+
+def check_limits(limits: ControlLimits, where: str) -> None:
+    """SettingsError for limits of a control that cannot be."""
+    check_ranges(limits, where)
+    for lower, higher in (
+        ("min_intense_od10", "max_intense_od10"),
+        ("max_intense_od10", "invalid_intense_od10"),
+        ("min_cut_od10", "max_cut_od10"),
+        ("max_background_od10", "invalid_background_od10"),
+        ("max_clipped_share", "invalid_clipped_share"),
+    ):
+        check_rising(limits, lower, higher, where)
+
+
+DEFAULT_VALID_DAYS = 180
+"""How long a calibration is trusted: half a year, the usual interval at which laboratories service a microscope.
+A lamp that is changed or a condenser that is moved ends it earlier: the drift of the white says so."""
+CLOCK_SLACK = timedelta(days=1)
+"""A date that far ahead is only another time zone."""
+FLAT_FIELD_SIDES = (2, 32)
+FLAT_FIELD_RANGE = (0.2, 2.0)
+"""Least and greatest relative white: light that falls to a fifth is a condenser out of place, not shading."""
+MIN_USUAL_UM_PER_PX, MAX_USUAL_UM_PER_PX = 0.03, 5.0
+"""Objectives from 100x to 2x: what a value in nanometres or millimetres is recognised by."""
+GREATEST_SHARE_WHITE = 1.0
+"""A white whose channels are all at most this was given as shares of full scale."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """One microscope and camera, as calibrated."""
+    """One microscope and camera, as calibrated.
+
+    What is checked here holds for stored cases, too, which must stay readable; what is asked of a calibration that is
+    to be used from now on stands in `check_for_use`.
+    """
 
     name: str = "none"
     date: str = ""
+    """Of the last measurement, ISO 8601 (2026-01-15); the age of each part is that of `measured_on`."""
     objectives: Mapping[str, float] = field(default_factory=dict)
     """um per px of the camera's full image, per objective."""
     response: str = "unknown"
     """`linear`, `srgb`, `gamma:X` or `unknown`."""
     white_rgb: Vector | None = None
-    """Mean of an empty field (0..255 as the camera gives it); None: estimated from each picture, and said."""
+    """An empty field where it is brightest (0..255 as the camera gives it); None: estimated from each picture, and
+    said."""
     haematoxylin_vector: Vector = (0.650, 0.704, 0.286)
     dab_vector: Vector = (0.268, 0.570, 0.776)
     """od10 per channel of each pure stain: Ruifrok and Johnston, Anal Quant Cytol Histol 23:291, 2001."""
+    flat_field: FlatField | None = None
+    """White at places over the camera's full image as a share of `white_rgb`, rows x columns x (red, green, blue); the
+    outer places lie on the picture's edges. In camera values, as `white_rgb` is, not in light: so it stays right when
+    the response is measured later. None: the light is taken as even."""
+    valid_days: int = DEFAULT_VALID_DAYS
+    exposure_ms: float | None = None
+    gain: float | None = None
+    white_balance: str | None = None
+    """State of the camera for which white and flat field hold; None: not known."""
+    measured_from: Mapping[str, str] = field(default_factory=dict)
+    """How each part was got, in words for the report."""
+    measured_on: Mapping[str, str] = field(default_factory=dict)
+    """Date of each part, ISO 8601: measuring one part again makes no other younger."""
 
     def __post_init__(self) -> None:
         for name, um_per_px in self.objectives.items():
-            try:
-                checked_um_per_px(um_per_px)
-            except Her2ScopeError as error:
-                raise SettingsError(f"objective {name}: {error}") from error
+            _check_objective(name, um_per_px)
         _check_response(self.response)
         if self.white_rgb is not None and not all(0 < value <= 255 for value in self.white_rgb):
             raise SettingsError(f"white_rgb must be three values from 1 to 255, not {self.white_rgb}.")
@@ -285,6 +331,98 @@ class Calibration:
             if not all(math.isfinite(value) for value in vector) or math.hypot(*vector) < 1e-6:
                 raise SettingsError(f"{what} {vector} has no direction. Give od10 per channel, as 0.27, 0.57, 0.78.")
         _check_stains_differ(self.haematoxylin_vector, self.dab_vector)
+        if not 1 <= self.valid_days <= 3660:
+            raise SettingsError(f"valid_days must be from 1 to 3660, not {self.valid_days}. Correct it.")
+        if self.flat_field is not None:
+            _check_flat_field(self.flat_field)
+            if self.white_rgb is None:
+                raise SettingsError("flat_field needs white_rgb. Measure both: her2scope calibrate empty IMAGE.")
+
+
+def expired(calibration: Calibration, today: date) -> str | None:
+    """Why a calibration's age is in doubt, None where it is not; one without any measured part cannot be too old."""
+    if not calibration.date:
+        return None if calibration == Calibration() else "the calibration has no date: its age is not known"
+    made = _date_of(calibration.date)
+    if made is None:
+        return f"the calibration's date '{calibration.date}' cannot be read: its age is not known"
+    if made > today + CLOCK_SLACK:
+        return f"the calibration is dated {made}, in the future: its age is not known"
+    dates = {part: _date_of(text) or made for part, text in calibration.measured_on.items()} or {"calibration": made}
+    part, oldest = min(dates.items(), key=lambda item: item[1])
+    days = (today - oldest).days
+    if days > calibration.valid_days:
+        return f"{part}: measured {oldest}, {days} days ago (valid for {calibration.valid_days}): calibrate again"
+    return None
+
+
+def missing_parts(calibration: Calibration) -> tuple[str, ...]:
+    """What was not measured at this microscope, each with what follows from it, for the status line."""
+    literature = Calibration()
+    vectors = {"haematoxylin": calibration.haematoxylin_vector, "DAB": calibration.dab_vector}
+    of_literature = {"haematoxylin": literature.haematoxylin_vector, "DAB": literature.dab_vector}
+    missing = (
+        (not calibration.objectives, "no objective: the size of a pixel is not calibrated"),
+        (calibration.white_rgb is None, "no white reference: the white is estimated from each picture"),
+        (calibration.flat_field is None, "no flat field: the light is taken as even"),
+        (calibration.response == "unknown", "camera response unknown: od10 is apparent"),
+        (vectors == of_literature, "stain vectors are the literature's, not your lab's"),
+    )
+    return tuple(words for is_missing, words in missing if is_missing)
+
+
+def check_for_use(calibration: Calibration, today: date) -> None:
+    """SettingsError for a slip of unit, or a date that is none or lies ahead, in a calibration that is to be used."""
+    if calibration.white_rgb is not None and max(calibration.white_rgb) <= GREATEST_SHARE_WHITE:
+        as_values = ", ".join(f"{255 * value:.0f}" for value in calibration.white_rgb)
+        raise SettingsError(
+            f"white_rgb {calibration.white_rgb} looks like shares of full scale. Give camera values: [{as_values}]."
+        )
+    for what in ("haematoxylin_vector", "dab_vector"):
+        if min(getattr(calibration, what)) < 0:
+            raise SettingsError(
+                f"{what} {getattr(calibration, what)} has a negative entry: no stain adds light. Give od10 per "
+                "channel, as 0.27, 0.57, 0.78."
+            )
+    for part, text in {"date": calibration.date, **calibration.measured_on}.items():
+        made = _date_of(text)
+        if made is None and (text or part != "date"):
+            raise SettingsError(f"{part}: '{text}' is not a date. Write year-month-day, as {today}.")
+        if made and made > today + CLOCK_SLACK:
+            raise SettingsError(
+                f"{part}: {made} lies in the future (today is {today}). Correct it, or the computer's clock."
+            )
+
+
+def _date_of(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _check_objective(name: str, um_per_px: float) -> None:
+    try:
+        checked_um_per_px(um_per_px)
+    except Her2ScopeError as error:
+        for unit, um in (("nanometres", 1e-3), ("millimetres", 1e3)):
+            if MIN_USUAL_UM_PER_PX <= um_per_px * um <= MAX_USUAL_UM_PER_PX:
+                meant = f"{um_per_px:g} looks like {unit}: give {um_per_px * um:g}"
+                raise SettingsError(f"objective {name}: {meant} (micrometres per pixel).") from error
+        raise SettingsError(f"objective {name}: {error}") from error
+
+
+def _check_flat_field(flat_field: FlatField) -> None:
+    fewest, most = FLAT_FIELD_SIDES
+    columns = {len(row) for row in flat_field}
+    if len(columns) != 1:
+        raise SettingsError("flat_field: its rows differ in length. Measure it: her2scope calibrate empty IMAGE.")
+    if not (fewest <= len(flat_field) <= most and fewest <= min(columns) <= most):
+        raise SettingsError(f"flat_field must have {fewest} to {most} rows and columns. Measure it again.")
+    low, high = FLAT_FIELD_RANGE
+    for value in (value for row in flat_field for place in row for value in place):
+        if not low <= value <= high:
+            raise SettingsError(f"flat_field: a relative white of {value:g} is not from {low:g} to {high:g}.")
 
 
 def _check_response(response: str) -> None:
@@ -350,9 +488,22 @@ def load_scoring(path: Path) -> ScoringSettings:
     return from_mapping(ScoringSettings, _read_yaml(path), str(path))
 
 
+def load_controls(path: Path) -> ControlMaterials:
+    """Read the controls of a laboratory; limits left out keep their default."""
+    materials = from_mapping(ControlMaterials, _read_yaml(path), str(path))
+    for item in materials.controls:
+        check_limits(item.limits, f"{path}: control {item.name}: ")
+    return materials
+
+
 def load_calibration(path: Path) -> Calibration:
     """Read a microscope's calibration; keys left out keep their default."""
-    return from_mapping(Calibration, _read_yaml(path), str(path))
+    calibration = from_mapping(Calibration, _read_yaml(path), str(path))
+    try:
+        check_for_use(calibration, date.today())
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}") from error
+    return calibration
 
 
 def load_preferences(path: Path) -> tuple[Preferences, tuple[str, ...]]:
@@ -379,8 +530,14 @@ def save_yaml(settings: Any, path: Path) -> None:
     """Write a settings dataclass, aside and then renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(path.name + ".part")
-    aside.write_text(yaml.safe_dump(as_mapping(settings), sort_keys=False), encoding="utf-8")
+    aside.write_bytes(as_yaml(settings))
     os.replace(aside, path)
+
+
+def as_yaml(settings: Any) -> bytes:
+    """YAML of any settings dataclass, one line for each innermost list."""
+    text = yaml.safe_dump(as_mapping(settings), sort_keys=False, default_flow_style=None, width=120, allow_unicode=True)
+    return text.encode()
 
 
 def home_dir() -> Path:
@@ -429,14 +586,23 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
         wanted = next(item for item in inner if item is not types.NoneType)
         return None if value is None else _convert(wanted, value, where)
     if origin is tuple:
-        if not isinstance(value, list | tuple) or len(value) != len(inner):
-            raise SettingsError(f"{where}: expected {len(inner)} values, found {value!r}. Correct it.")
-        return tuple(_convert(item_kind, item, where) for item_kind, item in zip(inner, value, strict=True))
+        return _convert_tuple(inner, value, where)
     if origin in (Mapping, dict):
         if not isinstance(value, Mapping):
             raise SettingsError(f"{where}: expected names with values, found {value!r}. Correct it.")
         return {str(key): _convert(inner[1], item, f"{where}: {key}") for key, item in value.items()}
     return _convert_plain(kind, value, where)
+
+
+def _convert_tuple(inner: tuple[Any, ...], value: Any, where: str) -> Any:
+    """A tuple of so many values each of its kind, or (`tuple[float, ...]`) of any number of one kind."""
+    any_number = len(inner) == 2 and inner[1] is Ellipsis
+    if not isinstance(value, list | tuple) or not (any_number or len(value) == len(inner)):
+        wanted = "a list" if any_number else f"{len(inner)} values"
+        raise SettingsError(f"{where}: expected {wanted}, found {value!r}. Correct it.")
+    if any_number:
+        return tuple(_convert(inner[0], item, f"{where}: {i}") for i, item in enumerate(value, start=1))
+    return tuple(_convert(kind, item, where) for kind, item in zip(inner, value, strict=True))
 
 
 def _convert_plain(kind: Any, value: Any, where: str) -> Any:
@@ -450,7 +616,10 @@ def _convert_plain(kind: Any, value: Any, where: str) -> Any:
     if kind is str and not isinstance(value, Mapping | list) and value is not None:
         return str(value)
     words = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
-    raise SettingsError(f"{where}: expected {words.get(kind, kind)}, found {value!r}. Correct it.")
+    remedy = "Correct it."
+    if kind in (float, int) and isinstance(value, str) and value[:1].isdigit():
+        remedy = "Give the number alone, with a decimal point and without a unit (micrometres where it is a length)."
+    raise SettingsError(f"{where}: expected {words.get(kind, kind)}, found {value!r}. {remedy}")
 
 
 def _convert_dataclass(kind: type, value: Any, where: str) -> Any:

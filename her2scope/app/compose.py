@@ -5,14 +5,16 @@ from __future__ import annotations
 import getpass
 import secrets
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from her2scope.domain.control_material import ControlMaterials
 from her2scope.domain.errors import NotAvailableError, SettingsError
 from her2scope.pipeline.analyse import FieldAnalyser
 from her2scope.pipeline.clock import SystemClock
 from her2scope.pipeline.session import CaseSession, stored_settings
-from her2scope.ports import CaseFile, CaseStore, Segmenter
+from her2scope.ports import CaseFile, CaseStore, ControlHistory, Segmenter
 from her2scope.records import CaseView, ReportContent
 from her2scope.reporting.write import write_report
 from her2scope.segmentation.closed_contours import ClosedContours
@@ -22,7 +24,7 @@ from her2scope.segmentation.model_card import OUTLINES, false_rates, has_card, r
 from her2scope.segmentation.network import NetworkSegmenter
 from her2scope.segmentation.onnx_network import OnnxNetwork
 from her2scope.segmentation.outline_reader import OnnxOutlineReader
-from her2scope.settings import Calibration, ScoringSettings, home_dir, load_calibration, load_scoring
+from her2scope.settings import Calibration, ScoringSettings, home_dir, load_calibration, load_controls, load_scoring
 from her2scope.storage.case_store import FolderCaseStore
 
 
@@ -82,6 +84,20 @@ def read_settings(path: Path | None) -> ScoringSettings:
     return load_scoring(path) if path else ScoringSettings()
 
 
+def read_controls(path: Path | None) -> ControlMaterials:
+    """Controls of a file, or a run slide with all levels."""
+    return load_controls(path) if path else ControlMaterials()
+
+
+def with_material(settings: ScoringSettings, controls: Path | None, name: str | None) -> ScoringSettings:
+    """Settings with the limits of a control of that file; as they are without a file."""
+    if controls is None:
+        if name is not None:
+            raise SettingsError(f"control '{name}': give the file that it stands in with --controls FILE.")
+        return settings
+    return replace(settings, control=read_controls(controls).named(name).limits)
+
+
 def read_calibration(path: Path | None) -> Calibration:
     """Calibration of a file, or none: then the white is estimated, and that is said."""
     return load_calibration(path) if path else Calibration()
@@ -111,12 +127,18 @@ def user_name() -> str:
 
 
 def open_session(
-    file: CaseFile, method: str, settings: ScoringSettings, calibration: Calibration, who: str
+    file: CaseFile,
+    method: str,
+    settings: ScoringSettings,
+    calibration: Calibration,
+    who: str,
+    history: ControlHistory | None = None,
 ) -> CaseSession:
     """Session on a case file: a stored case goes on with the settings that it was opened with."""
     try:
         stored = stored_settings(file)
-        return CaseSession(file, make_analyser(*(stored or (method, settings, calibration))), SystemClock(), who)
+        analyser = make_analyser(*(stored or (method, settings, calibration)))
+        return CaseSession(file, analyser, SystemClock(), who, history)
     except BaseException:
         file.close()
         raise

@@ -15,6 +15,7 @@ from her2scope.app.compose import METHODS, load_network, make_analyser, network_
 from her2scope.app.outputs import check_outputs, write_all
 from her2scope.domain.errors import BadInputError, NotAvailableError, SettingsError
 from her2scope.evaluation.agreement import evaluate_agreement
+from her2scope.evaluation.control_checks import evaluate_controls
 from her2scope.evaluation.membrane_masks import evaluate_membrane_masks
 from her2scope.evaluation.nuclear_masks import evaluate_nuclear_masks
 from her2scope.evaluation.phantom_cases import CasePlan, evaluate_phantom_cases
@@ -23,6 +24,7 @@ from her2scope.evaluation.quality_tiles import evaluate_quality_tiles
 from her2scope.evaluation.real_cases import evaluate_real_cases
 from her2scope.evaluation.real_nuclei import evaluate_real_nuclei
 from her2scope.evaluation.speed import evaluate_speed
+from her2scope.evaluation.stain_stability import evaluate_stain_stability
 from her2scope.evaluation.table import SCHEMA, PartReport, Reports, not_measured, table_json, table_lines
 from her2scope.evaluation.work import Analysers, Makers, Tell
 from her2scope.phantom.compare.real_fields import RealField, read_list
@@ -57,6 +59,8 @@ TWINS: Mapping[str, Callable[[FieldAnalyser], tuple[FieldAnalyser, FieldAnalyser
 PARTS: Mapping[str, str | None] = {
     "phantom-fields": None,
     "phantom-cases": None,
+    "controls": None,
+    "stain-stability": None,
     "real-cases": "her2_camera_fields",
     "real-nuclei": "her2_nuclei_reference",
     "nuclear-masks": "ihc_nuclei_ki67",
@@ -86,6 +90,10 @@ class EvaluateRequest:
     cases: int = 200
     case_cells: int = 3000
     case_difficulty: str = "usual"
+    labs: int = 6
+    """Laboratories of which controls are read."""
+    tissues: int = 4
+    """Of each pattern, read by every stainer and camera."""
     resume: Path | None = None
     settings: Path | None = None
     workers: int = 1
@@ -177,6 +185,12 @@ def _measured(
             workers=request.workers,
         ),
         "phantom-cases": lambda: evaluate_phantom_cases(makers, plan, tell, request.workers, request.resume),
+        "controls": lambda: evaluate_controls(
+            makers, read_settings(request.settings).control, request.labs, request.first_seed, tell, request.workers
+        ),
+        "stain-stability": lambda: evaluate_stain_stability(
+            makers, request.tissues, request.first_seed, tell, request.workers
+        ),
         "real-cases": lambda: evaluate_real_cases(analysers, listed, tell),
         "real-nuclei": lambda: evaluate_real_nuclei(analysers, data, listed, tell),
         "nuclear-masks": lambda: evaluate_nuclear_masks(analysers, data, tell),
@@ -247,6 +261,8 @@ def _content(
             "cases": request.cases,
             "case_cells": request.case_cells,
             "case_difficulty": request.case_difficulty,
+            "labs": request.labs,
+            "tissues": request.tissues,
             "data": request.data is not None,
         },
         "seconds": dict(seconds),

@@ -16,17 +16,20 @@ from her2scope.app.compose import (
     read_calibration,
     read_settings,
     user_name,
+    with_material,
 )
+from her2scope.app.control_history import control_history
 from her2scope.app.outputs import check_outputs, write_all
-from her2scope.domain.errors import BadInputError
+from her2scope.domain.errors import BadInputError, StoreError
 from her2scope.domain.guideline import Score
 from her2scope.domain.score import ControlStatus
+from her2scope.domain.westgard import baseline_note
 from her2scope.imaging.files import encode_png, read_rgb
 from her2scope.overlays.model import OverlaySelection
 from her2scope.overlays.palette import palette
 from her2scope.overlays.raster import cell_labels, draw_overlay
 from her2scope.pipeline.clock import SystemClock
-from her2scope.pipeline.control import judge, measure_control, read_field
+from her2scope.pipeline.control import compared, judge, measure_control, read_field
 from her2scope.pipeline.session import CaseSession
 from her2scope.records import AcceptedField, CameraState, CaseView, ControlReading, Frame
 from her2scope.reporting.content import control_json, score_json
@@ -65,6 +68,12 @@ class ControlRequest:
     um_per_px: float
     expected: Score
     lot: str = ""
+    run: str = ""
+    """Empty: this reading is a run of its own."""
+    instrument: str | None = None
+    """None: the name of the calibration."""
+    controls: Path | None = None
+    material: str | None = None
     calibration: Path | None = None
     settings: Path | None = None
     method: str | None = None
@@ -112,15 +121,22 @@ def check_control(request: ControlRequest) -> tuple[bool, list[str]]:
         The verdict in lines of text.
     """
     outputs = [request.json_path] if request.json_path else []
-    check_outputs(outputs, _input_paths(request))
+    check_outputs(outputs, [*_input_paths(request), control_history().path])
     calibration = read_calibration(request.calibration)
-    analyser = make_analyser(request.method or DEFAULT_METHOD, read_settings(request.settings), calibration)
+    settings = with_material(read_settings(request.settings), request.controls, request.material)
+    analyser = make_analyser(request.method or DEFAULT_METHOD, settings, calibration)
     frames = [_frame(path, place, request.um_per_px, calibration) for place, path in enumerate(request.images)]
     results = [read_field(analyser, frame, request.expected, analyser.default_cuts) for frame in frames]
     measures = measure_control(analyser, results, request.expected)
     verdict = judge(analyser, measures, request.expected, [])
     now_utc = SystemClock().now_utc()
-    reading = ControlReading(1, now_utc, request.expected, request.lot, measures, verdict, results[0])
+    run = request.run or (now_utc if request.lot else "")
+    readings = [
+        ControlReading(number, now_utc, request.expected, request.lot, measures, verdict, result, run=run)
+        for number, result in enumerate(results, start=1)
+    ]
+    reading, told = _kept(readings, calibration.name if request.instrument is None else request.instrument)
+    verdict = reading.verdict
     write_all({path: json_bytes(control_json(reading)) for path in outputs})
     n_usable = sum(result.quality.usable for result in results)
     fields = f"{n_usable} of {len(results)} field(s)"
@@ -128,7 +144,25 @@ def check_control(request: ControlRequest) -> tuple[bool, list[str]]:
     for result in results:
         if not result.quality.usable:
             lines.append(f"{result.frame.name} was left out: {'; '.join(result.quality.reasons)}")
-    return verdict.status is not ControlStatus.INVALID, lines
+    return verdict.status is not ControlStatus.INVALID, [*lines, *told]
+
+
+def _kept(readings: Sequence[ControlReading], instrument: str) -> tuple[ControlReading, list[str]]:
+    """The last of the readings of one control in view of the history, which keeps it; and what is to be said of it."""
+    history = control_history()
+    told = []
+    try:
+        entries = history.entries()
+    except StoreError as error:  # what is read now is not lost for a line that cannot be read
+        entries = ()
+        told.append(str(error))
+    reading, entry = compared(readings[-1], readings[:-1], entries, readings[-1].at_utc, instrument)
+    told.append(baseline_note(entry, entries))
+    try:
+        history.append(entry)
+    except StoreError as error:
+        told.append(f"this reading is not in the history: {error}")
+    return reading, [*told, *history.problems]
 
 
 def _session(method: str | None, settings: ScoringSettings, calibration: Calibration) -> CaseSession:
@@ -155,6 +189,8 @@ def _input_paths(request: ScoreRequest | ControlRequest) -> list[Path]:
     """Every file that a command reads."""
     controls = request.controls if isinstance(request, ScoreRequest) else ()
     settings = [path for path in (request.calibration, request.settings) if path]
+    if isinstance(request, ControlRequest) and request.controls:
+        settings.append(request.controls)
     return [*request.images, *controls, *settings]
 
 

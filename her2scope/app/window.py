@@ -9,31 +9,37 @@ from pathlib import Path
 
 from PyQt6.QtWidgets import QApplication
 
+from her2scope.app.calibration_steps import FrameCalibration
 from her2scope.app.compose import (
     DEFAULT_METHOD,
     case_store,
     new_case_id,
     open_session,
     read_calibration,
+    read_controls,
     read_settings,
     report_dir,
     user_name,
+    with_material,
     write_case_report,
 )
+from her2scope.app.control_history import control_history
 from her2scope.app.demo import DemoRequest, demo_calibration, must_be_free
 from her2scope.app.doctor import has_display
 from her2scope.app.tour import DemoTour
 from her2scope.cameras.registry import SourceOptions, open_source
+from her2scope.domain.control_history import ControlEntry
 from her2scope.domain.errors import BadInputError, CaseNotFoundError
 from her2scope.phantom.microscope import PhantomMicroscope
 from her2scope.pipeline.clock import SystemClock
 from her2scope.pipeline.engine import LiveEngine
 from her2scope.pipeline.live import Message, Severity
 from her2scope.pipeline.session import CaseSession
-from her2scope.ports import CameraSource, CaseFile, CaseStore
+from her2scope.ports import CameraSource, CaseFile, CaseStore, ControlHistory
 from her2scope.records import CaseView
 from her2scope.settings import Calibration, ScoringSettings, home_dir, load_preferences, save_yaml
 from her2scope.ui.bridge import LiveBridge
+from her2scope.ui.calibration_steps import CalibrationSetup
 from her2scope.ui.dialogs import ExceptionCatcher, ask_resume
 from her2scope.ui.main_window import MainWindow
 from her2scope.ui.theme import apply_theme
@@ -53,6 +59,8 @@ class LiveRequest:
     objective: str | None = None
     um_per_px: float | None = None
     settings: Path | None = None
+    controls: Path | None = None
+    material: str | None = None
     method: str | None = None
     case_id: str | None = None
     size_wh: tuple[int, int] | None = None
@@ -65,7 +73,8 @@ def run_live(request: LiveRequest) -> int:
         raise BadInputError("there is no display to open a window on. Start it on a desktop; commands work without.")
     if request.demo is not None and request.demo.out is not None:
         must_be_free(request.demo.out)
-    settings, calibration = read_settings(request.settings), read_calibration(request.calibration)
+    settings = with_material(read_settings(request.settings), request.controls, request.material)
+    calibration = read_calibration(request.calibration)
     source, notes = _open_source(request, calibration)
     if isinstance(source, PhantomMicroscope) and request.calibration is None:
         calibration = demo_calibration(source)
@@ -73,7 +82,9 @@ def run_live(request: LiveRequest) -> int:
     catcher = ExceptionCatcher(lambda message: bridge.on_message(message))
     bridge = LiveBridge()
     preferences, repairs = load_preferences(_preferences_path())
-    cases = _Cases(request.method or DEFAULT_METHOD, settings, calibration, preferences.reader or user_name())
+    history = control_history() if request.demo is None else None  # a demonstration is no run of the laboratory
+    who = preferences.reader or user_name()
+    cases = _Cases(request.method or DEFAULT_METHOD, settings, calibration, who, history)
     session = cases.first(request)
     engine = LiveEngine(source, cases.new, bridge, _report_writer(request, session.case_id), SystemClock(), session)
     window = MainWindow(
@@ -83,6 +94,9 @@ def run_live(request: LiveRequest) -> int:
         preferences,
         save_preferences=lambda chosen: save_yaml(chosen, _preferences_path()),
         max_speed_um_per_s=settings.quality.max_speed_um_per_s,
+        calibration=CalibrationSetup(FrameCalibration(), calibration),
+        material=read_controls(request.controls).named(request.material),
+        read_history=_read_history,
     )
     for text in (*notes, *repairs):
         bridge.on_message(Message(Severity.WARNING, text))
@@ -101,11 +115,23 @@ def run_live(request: LiveRequest) -> int:
     return 0
 
 
+def _read_history() -> tuple[tuple[ControlEntry, ...], tuple[str, ...]]:
+    history = control_history()
+    return history.entries(), history.problems
+
+
 class _Cases:
     """Which case the window starts with, and the next ones."""
 
-    def __init__(self, method: str, settings: ScoringSettings, calibration: Calibration, who: str) -> None:
-        self._how = method, settings, calibration, who
+    def __init__(
+        self,
+        method: str,
+        settings: ScoringSettings,
+        calibration: Calibration,
+        who: str,
+        history: ControlHistory | None,
+    ) -> None:
+        self._how = method, settings, calibration, who, history
         self._store: CaseStore = case_store()
 
     def first(self, request: LiveRequest) -> CaseSession:

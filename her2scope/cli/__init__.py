@@ -19,17 +19,20 @@ from her2scope.cli.arguments import (
     PHANTOM_SCORES,
     WRONG_USE,
     OneLineParser,
+    add_how,
+    add_scale,
     count,
     one_line,
     say,
     scale,
     size,
 )
+from her2scope.cli.calibration import add_calibration
+from her2scope.cli.control import add_control
 from her2scope.cli.evaluation import add_evaluation
 from her2scope.cli.phantom import add_phantom
 from her2scope.cli.training import add_training
 from her2scope.domain.errors import Her2ScopeError
-from her2scope.segmentation.methods import CLOSED_CONTOURS, DEFAULT_METHOD, NETWORK
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -151,19 +154,6 @@ def _score(arguments: argparse.Namespace) -> int:
     return say(answer.lines, NEGATIVE if answer.control_invalid else DONE)
 
 
-def _control_check(arguments: argparse.Namespace) -> int:
-    from her2scope.app.scoring import ControlRequest, check_control
-
-    sufficient, lines = check_control(
-        ControlRequest(
-            images=arguments.images, um_per_px=arguments.um_per_px, expected=arguments.expect, lot=arguments.lot,
-            calibration=arguments.calibration, settings=arguments.settings, method=arguments.method,
-            json_path=arguments.json,
-        )
-    )  # fmt: skip
-    return say(lines, DONE if sufficient else NEGATIVE)
-
-
 def _doctor(arguments: argparse.Namespace) -> int:
     from her2scope.app.doctor import examine
     from her2scope.app.outputs import check_outputs
@@ -192,7 +182,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", parser_class=OneLineParser)
     _add_demo(commands)
     _add_score(commands)
-    _add_control(commands)
+    add_control(commands)
+    add_calibration(commands)
     add_phantom(commands)
     add_training(commands)
     add_evaluation(commands)
@@ -208,23 +199,9 @@ def _add_live(parser: argparse.ArgumentParser) -> None:
     live.add_argument("--objective", metavar="NAME", help="objective in the light path, as the calibration names it")
     live.add_argument("--size", type=size, metavar="WxH", help="picture size, where the source can choose")
     live.add_argument("--case", metavar="ID", help="start or resume the case of this id")
-    _add_scale(live, required=False)
-    _add_how(live)
+    add_scale(live, required=False)
+    add_how(live)
     parser.set_defaults(run=_live)
-
-
-def _add_scale(parser: argparse._ArgumentGroup | argparse.ArgumentParser, required: bool) -> None:
-    parser.add_argument(
-        "--um-per-px", type=scale, required=required, metavar="X", help="size of a pixel in um (40x: about 0.25)"
-    )
-
-
-def _add_how(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
-    """Options that decide how a picture is read."""
-    parser.add_argument("--calibration", type=Path, metavar="FILE", help="the microscope's calibration (YAML)")
-    parser.add_argument("--settings", type=Path, metavar="FILE", help="scoring settings (YAML)")
-    methods = f"{NETWORK} or {CLOSED_CONTOURS} (default: {DEFAULT_METHOD})"
-    parser.add_argument("--method", metavar="NAME", help=methods)
 
 
 def _add_demo(commands: argparse._SubParsersAction[OneLineParser]) -> None:
@@ -240,25 +217,12 @@ def _add_demo(commands: argparse._SubParsersAction[OneLineParser]) -> None:
 def _add_score(commands: argparse._SubParsersAction[OneLineParser]) -> None:
     score = commands.add_parser("score", help="score images as the fields of one case")
     score.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
-    _add_scale(score, required=True)
+    add_scale(score, required=True)
     score.add_argument("--control", action="append", default=[], type=Path, metavar="IMAGE", help="a 3+ control field")
     score.add_argument("--control-um-per-px", type=scale, metavar="X", help="its pixel size, if another")
     score.add_argument("--guideline", metavar="NAME", help="breast-2023 (default)")
     score.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON (her2scope.score/1)")
     score.add_argument("--overlay-dir", type=Path, metavar="DIR", help="write each field with its overlay")
     score.add_argument("--mask-dir", type=Path, metavar="DIR", help="write membrane and cell masks")
-    _add_how(score)
+    add_how(score)
     score.set_defaults(run=_score)
-
-
-def _add_control(commands: argparse._SubParsersAction[OneLineParser]) -> None:
-    control = commands.add_parser("control", help="check a control")
-    actions = control.add_subparsers(title="actions", metavar="ACTION", required=True, parser_class=OneLineParser)
-    check = actions.add_parser("check", help="is this control of known score sufficient? (exit 1: invalid)")
-    check.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
-    _add_scale(check, required=True)
-    check.add_argument("--expect", required=True, choices=("0", "1+", "2+", "3+"), help="known score of the control")
-    check.add_argument("--lot", default="", metavar="L", help="antibody lot")
-    check.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON (her2scope.control/1)")
-    _add_how(check)
-    check.set_defaults(run=_control_check)

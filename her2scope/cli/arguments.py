@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from her2scope.domain.errors import BadInputError
+from her2scope.segmentation.methods import CLOSED_CONTOURS, DEFAULT_METHOD, NETWORK
 
 DONE, NEGATIVE, WRONG_USE = 0, 1, 2
 DIFFICULTIES = ("easy", "usual", "hard")
@@ -59,6 +61,21 @@ def count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 100_000:
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 1 to 100000.")
     return int(text)
+
+
+def add_scale(parser: argparse._ArgumentGroup | argparse.ArgumentParser, required: bool) -> None:
+    """Add the option for the scale of a picture."""
+    parser.add_argument(
+        "--um-per-px", type=scale, required=required, metavar="X", help="size of a pixel in um (40x: about 0.25)"
+    )
+
+
+def add_how(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
+    """Add the options that decide how a picture is read."""
+    parser.add_argument("--calibration", type=Path, metavar="FILE", help="the microscope's calibration (YAML)")
+    parser.add_argument("--settings", type=Path, metavar="FILE", help="scoring settings (YAML)")
+    methods = f"{NETWORK} or {CLOSED_CONTOURS} (default: {DEFAULT_METHOD})"
+    parser.add_argument("--method", metavar="NAME", help=methods)
 
 
 class OneLineParser(argparse.ArgumentParser):

@@ -15,8 +15,9 @@ def add_evaluation(commands: argparse._SubParsersAction[OneLineParser]) -> None:
     evaluate.add_argument("--method", action="append", default=[], metavar="NAME", help="default: all; may be repeated")
     evaluate.add_argument(
         "--part", action="append", default=[], metavar="NAME",
-        help="phantom-fields, phantom-cases (the long one), real-cases, real-nuclei, nuclear-masks, membrane-masks, "
-        "quality-tiles, agreement; default: all; may be repeated",
+        help="phantom-fields, phantom-cases (the long one), controls, stain-stability, real-cases, "
+        " real-nuclei, nuclear-masks, membrane-masks, "
+        "quality-tiles, agreement, speed; default: all; may be repeated",
     )  # fmt: skip
     evaluate.add_argument("--data", type=Path, metavar="DIR", help="real images; without it only phantoms are read")
     evaluate.add_argument("--real", type=Path, metavar="LIST.csv", help="list of its pictures with um per px")
@@ -35,6 +36,8 @@ def _add_phantoms(evaluate: argparse.ArgumentParser) -> None:
     evaluate.add_argument("--cases", type=count, default=200, metavar="N", help="cases a pattern (default 200)")
     evaluate.add_argument("--case-cells", type=count, default=3000, metavar="N", help="cells a case (default 3000)")
     evaluate.add_argument("--case-difficulty", default="usual", choices=DIFFICULTIES, help="default usual")
+    evaluate.add_argument("--labs", type=count, default=6, metavar="N", help="laboratories with controls (default 6)")
+    evaluate.add_argument("--tissues", type=count, default=4, metavar="N", help="tissues a pattern (default 4)")
     evaluate.add_argument("--resume", type=Path, metavar="FILE", help="keep read cases here, and go on from them")
 
 
@@ -48,7 +51,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         methods=arguments.method, parts=arguments.part, data=arguments.data, real_list=arguments.real,
         first_seed=arguments.first_seed, fields=arguments.fields, difficulty=arguments.difficulty,
         size_wh=arguments.size, cases=arguments.cases, case_cells=arguments.case_cells,
-        case_difficulty=arguments.case_difficulty, resume=arguments.resume, settings=arguments.settings,
+        case_difficulty=arguments.case_difficulty, labs=arguments.labs, tissues=arguments.tissues,
+        resume=arguments.resume, settings=arguments.settings,
         workers=arguments.workers, json_path=arguments.json,
     )  # fmt: skip
     return say(evaluate(request, tell))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from her2scope.imaging.opencv import cv2
 from her2scope.records import RgbImage, StainImage
-from her2scope.settings import Calibration, Vector
+from her2scope.settings import Calibration, FlatField, Vector
 
 WHITE_PERCENTILE = 99.0
 """Per channel, of the reduced picture: above single bright pixels, below what little glass a field shows."""
@@ -27,14 +27,56 @@ def unmix(rgb: RgbImage, um_per_px: float, calibration: Calibration) -> StainIma
     -------
     StainImage
         od10 of each stain along its own unit vector, `(H, W)` float32, not below 0. Where the calibration has no
-        white reference the white is estimated from the picture (`white_estimated`).
+        white reference the white is estimated from the picture (`white_estimated`); where it has a flat field, od10 is
+        taken against the white at each pixel.
     """
     white = calibration.white_rgb or estimate_white(rgb)
-    od = cv2.LUT(rgb, od10_table(white, calibration.response))
+    od = channel_od10(rgb, calibration, white)
     both = cv2.transform(od, _unmixing(calibration.haematoxylin_vector, calibration.dab_vector))
     np.maximum(both, 0, out=both)
     haematoxylin, dab = cv2.split(both)
     return StainImage(dab, haematoxylin, um_per_px, white, calibration.white_rgb is None)
+
+
+def channel_od10(rgb: RgbImage, calibration: Calibration, white: Vector | None = None) -> NDArray[np.float32]:
+    """od10 of each channel, `(H, W, 3)` float32, not below 0; against `white`, else the calibration's or its own."""
+    white = white or calibration.white_rgb or estimate_white(rgb)
+    flat_field, response = calibration.flat_field, calibration.response
+    if flat_field is None:
+        return cv2.LUT(rgb, od10_table(white, response))
+    # against the brightest white first: the table ends at 0, where brighter places would be lost
+    brightest = np.array(white) * np.array(flat_field).max(axis=(0, 1))
+    od = cv2.LUT(rgb, od10_table(tuple(brightest.tolist()), response))
+    cv2.subtract(od, shading_od10(white, response, flat_field, rgb.shape[:2]), dst=od)
+    return np.maximum(od, 0, out=od)
+
+
+@lru_cache(maxsize=2)
+def shading_od10(white: Vector, response: str, flat_field: FlatField, size_hw: tuple[int, int]) -> NDArray[np.float32]:
+    """od10 of each place's white against the brightest white, `(H, W, 3)` float32, read-only; not below 0.
+
+    The flat field is in camera values: light follows from them by the response that is declared now.
+    """
+    share = spread_flat_field(flat_field, size_hw)
+    values = share * (np.array(white, np.float32) / 255.0)
+    light = linear_light(values.astype(np.float64), response)
+    brightest = linear_light(np.array(flat_field).max(axis=(0, 1)) * np.array(white) / 255.0, response)
+    od10 = np.maximum(-np.log10(light / brightest), 0.0).astype(np.float32)
+    od10.setflags(write=False)
+    return od10
+
+
+def spread_flat_field(flat_field: FlatField, size_hw: tuple[int, int]) -> NDArray[np.float32]:
+    """Relative white at each pixel, `(H, W, 3)` float32: bilinear between places that reach from edge to edge."""
+    grid = np.array(flat_field, dtype=np.float32)
+    over_y, over_x = (hat_weights(size, n) for size, n in zip(size_hw, grid.shape[:2], strict=True))
+    return np.einsum("yr,rcp,xc->yxp", over_y, grid, over_x, optimize=True).astype(np.float32)
+
+
+def hat_weights(n_pixels: int, n_places: int) -> NDArray[np.float32]:
+    """Weight of each of `n_places` places, spread evenly from end to end, at each pixel: `(n_pixels, n_places)`."""
+    at = np.linspace(0.0, n_places - 1.0, n_pixels)
+    return np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(n_places))).astype(np.float32)
 
 
 def estimate_white(rgb: RgbImage) -> Vector:

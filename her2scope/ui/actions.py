@@ -92,6 +92,30 @@ ACTIONS: tuple[ActionInfo, ...] = (
         ("Ctrl+R",),
         "Write why an invalid control may be overridden",
     ),
+    ActionInfo(
+        "control_history",
+        Menu.CONTROL,
+        "History of the controls",
+        ("Ctrl+H",),
+        "Levey-Jennings charts of every control that was read",
+        group=True,
+    ),
+    ActionInfo(
+        "compare",
+        Menu.CONTROL,
+        "Control beside the live field",
+        ("K",),
+        "Show the control's field beside the live one, at the same scale",
+        checkable=True,
+        group=True,
+    ),
+    ActionInfo(
+        "next_level",
+        Menu.CONTROL,
+        "Next level beside the live field",
+        ("Shift+K",),
+        "Show the control's next level that was read in this case",
+    ),
     # Slide
     ActionInfo(
         "stage_left",
@@ -211,7 +235,15 @@ ACTIONS: tuple[ActionInfo, ...] = (
         needs=Needs.SEQUENCE,
         repeats=True,
     ),
-    ActionInfo("reconnect", Menu.SLIDE, "Reconnect camera", ("F5",), "Open a lost camera again", group=True),
+    ActionInfo(
+        "calibrate",
+        Menu.SLIDE,
+        "Calibrate microscope\N{HORIZONTAL ELLIPSIS}",
+        ("Ctrl+M",),
+        "Measure scale, white, camera response and stain colours; nothing is saved before the last page",
+        group=True,
+    ),
+    ActionInfo("reconnect", Menu.SLIDE, "Reconnect camera", ("F5",), "Open a lost camera again"),
     # View
     ActionInfo(
         "membranes",

@@ -6,13 +6,22 @@ from PyQt6.QtCore import QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QPixmap
 from PyQt6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
+from her2scope.domain.control_material import ControlMaterial, next_level, open_ends
 from her2scope.domain.guideline import SCORES, Score
 from her2scope.domain.score import ControlStatus
 from her2scope.records import CaseView, ControlReading
 from her2scope.ui.images import thumbnail
 from her2scope.ui.reasons import ReasonsBox
 from her2scope.ui.theme import font, set_role
-from her2scope.ui.words import STATUS_ROLES, STATUS_SYMBOLS, reading_text, sentence, verdict_title
+from her2scope.ui.words import (
+    STATUS_ROLES,
+    STATUS_SYMBOLS,
+    next_step_text,
+    reading_text,
+    sentence,
+    sufficient_levels,
+    verdict_title,
+)
 
 THUMBNAIL = QSize(150, 100)
 LEVELS: tuple[Score, ...] = tuple(reversed(SCORES))
@@ -21,20 +30,27 @@ LEVELS: tuple[Score, ...] = tuple(reversed(SCORES))
 class ControlPanel(QWidget):
     """Shows the readings of a case; asks for new ones and for an override by signals."""
 
-    read_asked = pyqtSignal(str, str)
-    """Expected score and lot."""
+    read_asked = pyqtSignal(str, str, str)
+    """Expected score, lot and run."""
     override_asked = pyqtSignal(str)
     """The written reason."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, material: ControlMaterial, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("control_panel")
+        self._material = material
+        self._n_readings = 0
+        self.next_step = QLabel()
+        self.next_step.setWordWrap(True)
+        self.next_step.setAccessibleName("What to show next")
         self.expected = QComboBox()
         self.expected.addItems(LEVELS)
         self.expected.setAccessibleName("Known score of the control")
         self.expected.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.lot = QLineEdit()
         self.lot.setPlaceholderText("antibody lot of this run")
+        self.run = QLineEdit()
+        self.run.setPlaceholderText("staining run (default: today's date)")
         self.read = QPushButton("Read control")
         self.read.setToolTip("Read the field in view as a control of that level (Space in control mode)")
         self.read.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -48,6 +64,9 @@ class ControlPanel(QWidget):
         self.picture.setAccessibleName("The control field that was read last")
         self.levels = QLabel()
         self.levels.setWordWrap(True)
+        self.open_ends = QLabel()
+        self.open_ends.setWordWrap(True)
+        self.open_ends.setAccessibleName("What the levels read so far cannot vouch for")
         self.reason = QLineEdit()
         self.reason.setPlaceholderText("Reason, for the report")
         self.reason.setAccessibleName("Reason for scoring in spite of an invalid control")
@@ -72,6 +91,7 @@ class ControlPanel(QWidget):
             self._show_reading(view.controls[-1], view)
         else:
             self._show_nothing()
+        self._show_next(view)
         invalid = view.standing.status is ControlStatus.INVALID
         self.override_row.setVisible(invalid and not view.standing.overridden)
         self.overridden.setVisible(invalid and view.standing.overridden)
@@ -86,6 +106,18 @@ class ControlPanel(QWidget):
         self.picture.setPixmap(QPixmap.fromImage(thumbnail(reading.result.frame.rgb, THUMBNAIL)))
         self.picture.show()
         self.levels.setText(_levels_text(view))
+
+    def _show_next(self, view: CaseView) -> None:
+        """Say which level to show next and what is open without it; after a good reading, choose that level."""
+        sufficient = sufficient_levels(view)
+        next_one = next_level(self._material, sufficient)
+        self.next_step.setText(next_step_text(self._material, next_one))
+        ends = open_ends(sufficient) if view.controls else ()
+        self.open_ends.setText("\n".join(sentence(end) for end in ends))
+        self.open_ends.setVisible(bool(ends))
+        if len(view.controls) > self._n_readings and next_one is not None:
+            self.expect(next_one)
+        self._n_readings = len(view.controls)
 
     def _show_nothing(self) -> None:
         self.badge.setText(f"{STATUS_SYMBOLS[ControlStatus.ABSENT]}  NOT READ")
@@ -103,7 +135,7 @@ class ControlPanel(QWidget):
 
     def ask_reading(self) -> None:
         """Ask for a reading of the field in view."""
-        self.read_asked.emit(self.expected.currentText(), self.lot.text().strip())
+        self.read_asked.emit(self.expected.currentText(), self.lot.text().strip(), self.run.text().strip())
 
     def ask_override(self) -> None:
         """Ask to score in spite of an invalid control, where a reason is written and the row is offered."""
@@ -124,6 +156,7 @@ class ControlPanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(10, 8, 10, 8)
         column.setSpacing(7)
+        column.addWidget(self.next_step)
         column.addLayout(self._question())
         column.addWidget(self.read)
         column.addSpacing(4)
@@ -131,21 +164,24 @@ class ControlPanel(QWidget):
         column.addWidget(self.summary)
         column.addWidget(self.reasons)
         column.addLayout(self._override())
+        column.addWidget(self.open_ends)
         column.addLayout(self._record())
         column.addStretch(1)
         set_role(self.levels, "dim")
+        set_role(self.open_ends, "dim")
         set_role(self.overridden, "warning")
 
     def _question(self) -> QGridLayout:
         grid = QGridLayout()
         grid.setHorizontalSpacing(8)
-        level, lot = QLabel("&Expected level"), QLabel("&Lot")
-        level.setBuddy(self.expected)
-        lot.setBuddy(self.lot)
-        grid.addWidget(level, 0, 0)
-        grid.addWidget(self.expected, 0, 1)
-        grid.addWidget(lot, 1, 0)
-        grid.addWidget(self.lot, 1, 1)
+        rows: tuple[tuple[str, QWidget], ...] = (
+            ("&Expected level", self.expected), ("&Lot", self.lot), ("R&un", self.run),
+        )  # fmt: skip
+        for row, (name, widget) in enumerate(rows):
+            label = QLabel(name)
+            label.setBuddy(widget)
+            grid.addWidget(label, row, 0)
+            grid.addWidget(widget, row, 1)
         grid.setColumnStretch(1, 1)
         return grid
 
@@ -173,5 +209,6 @@ def _levels_text(view: CaseView) -> str:
     lines = ["Read so far"]
     for reading in view.controls:
         status = reading.verdict.status
-        lines.append(f"{reading.number}.  {reading.expected}  {STATUS_SYMBOLS[status]} {status.value}")
+        joined = "".join(f" +{number}" for number in reading.with_earlier)
+        lines.append(f"{reading.number}{joined}.  {reading.expected}  {STATUS_SYMBOLS[status]} {status.value}")
     return "\n".join(lines)

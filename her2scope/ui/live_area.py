@@ -7,6 +7,7 @@ from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QLabel, QWidget
 
 from her2scope.pipeline.live import Mode
+from her2scope.ui.control_compare import ControlCompare
 from her2scope.ui.legend import Legend
 from her2scope.ui.live_view import LiveView
 from her2scope.ui.message_bar import MessageBar
@@ -15,6 +16,11 @@ from her2scope.ui.theme import THEME
 
 MARGIN_PX = 12
 MESSAGE_MAX_PX = 680
+FIGURES_PX = 206
+"""Height of the figures beneath the two pictures: that of the legend beside them."""
+LEAST_FIGURES_PX = 570
+"""Less room than this beside the legend, and the figures get the whole width."""
+GAP_PX = 4
 
 
 class ModeChip(QLabel):
@@ -41,17 +47,21 @@ class ModeChip(QLabel):
 
 
 class LiveArea(QWidget):
-    """Holds the live view and places what lies on it."""
+    """Holds the live view, the control beside it while that is asked for, and places what lies on them."""
 
-    def __init__(self, view: LiveView, legend: Legend, messages: MessageBar) -> None:
+    def __init__(self, view: LiveView, legend: Legend, messages: MessageBar, compare: ControlCompare) -> None:
         super().__init__()
         self.setObjectName("live_area")
-        self.view, self.legend, self.messages = view, legend, messages
-        view.setParent(self)
+        self.view, self.legend, self.messages, self.compare = view, legend, messages, compare
+        for picture in (view, compare.side, compare.figures):
+            picture.setParent(self)
+        compare.side.hide()
+        compare.figures.hide()
         self.chip = ModeChip(self)
         for child in (legend, messages):
             child.setParent(self)
         messages.hide()
+        compare.toggled.connect(self._show_compare)
         messages.changed.connect(self.place_children)
         # The legend changes its own size with what it says.
         legend.installEventFilter(self)
@@ -64,25 +74,49 @@ class LiveArea(QWidget):
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         super().resizeEvent(event)
-        self.view.setGeometry(self.rect())
         self.place_children()
 
     def place_children(self) -> None:
-        """Put everything in its corner."""
-        self.chip.move(MARGIN_PX, MARGIN_PX)
+        """Put everything in its place."""
+        self._place_pictures()
+        self.chip.move(self.view.x() + MARGIN_PX, MARGIN_PX)
         self._place_legend()
         if not self.messages.isHidden():
             self._place_messages()
 
+    def _place_pictures(self) -> None:
+        """The live picture alone, or the control on the left of it and the figures beneath both."""
+        if not self.compare.is_open:
+            self.view.setGeometry(self.rect())
+            return
+        half, height = (self.width() - GAP_PX) // 2, self.height() - FIGURES_PX
+        self.compare.side.setGeometry(0, 0, half, height)
+        self.view.setGeometry(half + GAP_PX, 0, self.width() - half - GAP_PX, height)
+        left = self.legend.width() + 2 * MARGIN_PX if self._legend_beside_figures() else 0
+        self.compare.figures.setGeometry(left, height, self.width() - left, FIGURES_PX)
+
+    def _show_compare(self, is_open: bool) -> None:
+        self.compare.side.setVisible(is_open)
+        self.compare.figures.setVisible(is_open)
+        self.place_children()
+
+    def _legend_beside_figures(self) -> bool:
+        room = self.width() - self.legend.width() - 2 * MARGIN_PX
+        return not self.legend.isHidden() and room >= LEAST_FIGURES_PX
+
     def _place_legend(self) -> None:
-        self.legend.move(MARGIN_PX, self.height() - self.legend.height() - MARGIN_PX)
+        above = self.compare.is_open and not self._legend_beside_figures()
+        bottom = self.height() - (FIGURES_PX if above else 0) - (MARGIN_PX if above or not self.compare.is_open else 4)
+        self.legend.move(MARGIN_PX, bottom - self.legend.height())
 
     def _place_messages(self) -> None:
-        """At the bottom, beside the legend and above the scale bar: there it covers the least tissue."""
-        bar, layout = self.messages, self.messages.layout()
-        left = MARGIN_PX + (0 if self.legend.isHidden() else self.legend.width() + MARGIN_PX)
-        width = min(MESSAGE_MAX_PX, self.width() - left - MARGIN_PX)
+        """At the bottom of the live picture, beside the legend and above the scale bar: it covers the least tissue."""
+        bar, layout, picture = self.messages, self.messages.layout(), self.view.geometry()
+        beside_legend = not self.legend.isHidden() and not self.compare.is_open
+        left = picture.left() + MARGIN_PX + (self.legend.width() + MARGIN_PX if beside_legend else 0)
+        right = picture.left() + picture.width()
+        width = min(MESSAGE_MAX_PX, right - left - MARGIN_PX)
         height = layout.totalHeightForWidth(width) if layout is not None else bar.sizeHint().height()
-        top = self.height() - SCALE_BAR_PX - 2 * MARGIN_PX - height
-        bar.setGeometry(QRect(self.width() - MARGIN_PX - width, top, width, height))
+        top = picture.height() - SCALE_BAR_PX - 2 * MARGIN_PX - height
+        bar.setGeometry(QRect(right - MARGIN_PX - width, top, width, height))
         bar.raise_()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from PyQt6.QtCore import QEvent, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QAction, QCloseEvent, QGuiApplication, QKeyEvent
@@ -19,19 +20,25 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from her2scope.domain.control_history import ControlEntry
+from her2scope.domain.control_material import ControlMaterial, ControlMaterials
 from her2scope.domain.guideline import SCORES
 from her2scope.domain.score import ControlStanding
 from her2scope.overlays.model import NOTHING, OverlaySelection
 from her2scope.overlays.palette import PALETTES, Palette
 from her2scope.pipeline.live import CameraPhase, CameraStatus, LiveCommands, LiveResult, Message, Mode, Severity
 from her2scope.records import CaseView, TrackedFrame
-from her2scope.settings import Preferences
+from her2scope.settings import Calibration, Preferences
 from her2scope.ui.actions import ACTIONS, Menu, fill_menus, is_shortcut_override, keeps_key, make_actions
 from her2scope.ui.bridge import LiveBridge
+from her2scope.ui.calibration_steps import CalibrationSetup
+from her2scope.ui.calibration_wizard import CalibrationWizard
 from her2scope.ui.case_panel import CasePanel
+from her2scope.ui.control_compare import ControlCompare
 from her2scope.ui.control_panel import ControlPanel
 from her2scope.ui.curve_plot import CurvePlot
 from her2scope.ui.dialogs import KeysDialog, finish_question, messages_dialog, new_case_question
+from her2scope.ui.history_loader import HistoryLoader, ReadHistory
 from her2scope.ui.legend import Legend, legend_text
 from her2scope.ui.live_area import LiveArea
 from her2scope.ui.live_view import LiveView
@@ -63,6 +70,9 @@ class MainWindow(QMainWindow):
     preferences : how the window looked last
     save_preferences : called once, when the window closes
     max_speed_um_per_s : speed of the slide above which the overlay fades; as in the quality settings
+    calibration : what the calibration wizard needs; None: this window cannot calibrate
+    material : the control of the laboratory; None: a run slide with all levels
+    read_history : every control reading of the laboratory, and what of it could not be kept; may wait for the disk
     """
 
     closed = pyqtSignal()
@@ -77,12 +87,19 @@ class MainWindow(QMainWindow):
         *,
         save_preferences: SavePreferences | None = None,
         max_speed_um_per_s: float = MAX_SPEED_UM_PER_S,
+        calibration: CalibrationSetup | None = None,
+        material: ControlMaterial | None = None,
+        read_history: ReadHistory | None = None,
     ) -> None:
         super().__init__()
         self.setWindowTitle("her2scope")
         self._commands, self._bridge = commands, bridge
         self._preferences = preferences or Preferences()
         self._save_preferences = save_preferences
+        self._calibration = calibration
+        self._material = material or ControlMaterials().controls[0]
+        self._history = HistoryLoader(read_history or (lambda: ((), ())), self)
+        self._wizard: CalibrationWizard | None = None
         self._mode = self._analysed_mode = Mode.READING
         self._case: CaseView | None = None
         self._make_parts(max_speed_um_per_s)
@@ -105,8 +122,9 @@ class MainWindow(QMainWindow):
         self.view.set_max_speed(max_speed_um_per_s)
         self.legend = Legend(palette)
         self.messages = MessageBar()
-        self.area = LiveArea(self.view, self.legend, self.messages)
-        self.control_panel = ControlPanel()
+        self.compare = ControlCompare(self.view, palette, selection)
+        self.area = LiveArea(self.view, self.legend, self.messages, self.compare)
+        self.control_panel = ControlPanel(self._material)
         self.case_panel = CasePanel(palette)
         self.curve = CurvePlot()
         self.status = StatusLine()
@@ -146,7 +164,7 @@ class MainWindow(QMainWindow):
     def _set_tab_order(self) -> None:
         control, case = self.control_panel, self.case_panel
         chain: list[QWidget] = [self.view, self.tabs]
-        chain += [control.expected, control.lot, control.read, control.reason, control.override]
+        chain += [control.expected, control.lot, control.run, control.read, control.reason, control.override]
         chain += [case.fields, case.own_score, case.ish, case.remark, case.remove, case.enter, case.finish]
         for first, second in zip(chain, chain[1:], strict=False):
             QWidget.setTabOrder(first, second)
@@ -174,6 +192,8 @@ class MainWindow(QMainWindow):
         self.view.overlay_changed.connect(self._show_overlay_state)
         self.view.stage_drag_um.connect(self._navigator.move_by_um)
         self.tabs.currentChanged.connect(lambda index: self._set_mode(_mode_of_tab(index)))
+        self._history.loaded.connect(self._show_history)
+        self._history.failed.connect(lambda text: self._tell(text, False))
         self.control_panel.read_asked.connect(self._commands.read_control)
         self.control_panel.override_asked.connect(self._commands.override_control)
         self.control_panel.expected.currentIndexChanged.connect(self._show_mode)
@@ -197,6 +217,10 @@ class MainWindow(QMainWindow):
             "messages": lambda: messages_dialog(tuple(self.messages.history), self).open(),
             "dismiss": self._dismiss,
             "next_pane": self._next_pane,
+            "compare": self._toggle_compare,
+            "next_level": self._show_next_level,
+            "calibrate": self._calibrate,
+            "control_history": self._history.start,
         }
 
     def _case_handlers(self) -> dict[str, Callable[[], None]]:
@@ -245,6 +269,7 @@ class MainWindow(QMainWindow):
 
     def _on_frame(self, tracked: TrackedFrame) -> None:
         self.view.show_frame(tracked)
+        self.compare.follow()
 
     def _on_result(self, live: LiveResult) -> None:
         self.view.show_result(live)
@@ -256,6 +281,7 @@ class MainWindow(QMainWindow):
         self.setWindowTitle(f"{view.case_id}{' (finished)' if view.finished_utc else ''} \N{EN DASH} her2scope")
         self.case_panel.show_case(view)
         self.control_panel.show_case(view)
+        self.compare.show_case(view)
         self.curve.show_control(view.control.result.curve if view.control is not None else ())
         self.messages.keep(view.finished_utc is not None)
         self._show_mode()
@@ -289,7 +315,9 @@ class MainWindow(QMainWindow):
         # An unusable picture has no figures, but a reason that belongs into the legend.
         unusable = live is not None and not live.result.quality.usable and self.view.state.same_place
         self.legend.show_text(legend_text(live, "" if unusable else why_off, standing))
-        self.curve.show_field(live.result.curve if live is not None and not why_off else ())
+        result = live.result if live is not None and not why_off else None
+        self.curve.show_field(result.curve if result is not None else ())
+        self.compare.show_field(result)
 
     def _show_source(self) -> None:
         offers = self._navigator.offers
@@ -324,6 +352,7 @@ class MainWindow(QMainWindow):
         )
         palette = self._palette()
         self.view.set_style(self._effective_selection(), palette)
+        self.compare.set_style(self._effective_selection(), palette)
         self.legend.set_palette(palette)
         self.case_panel.set_palette(palette)
         self.legend.setVisible(self.actions_by_id["legend"].isChecked())
@@ -402,6 +431,52 @@ class MainWindow(QMainWindow):
             self._tell("Nothing to override: the control is not invalid.", False)
         else:
             self._go_to(Mode.CONTROL, self.control_panel.reason)
+
+    def _calibrate(self) -> None:
+        """Open the calibration wizard beside the picture, once."""
+        if self._calibration is None:
+            self._tell("This window cannot calibrate. Use the command line: her2scope calibrate.", False)
+            return
+        if self._wizard is None:
+            shown = self.view.shown
+            told = None if shown is None else shown.frame.camera.objective
+            setup, objectives = self._calibration, [told] if told is not None else []
+            self._wizard = wizard = CalibrationWizard(setup.steps, setup.old, objectives, self)
+            self._bridge.frame_changed.connect(wizard.show_frame)
+            wizard.saved.connect(self._calibration_saved)
+            wizard.finished.connect(self._forget_wizard)
+            if shown is not None:
+                wizard.show_frame(shown)
+        self._wizard.show()
+        self._wizard.raise_()
+        self._wizard.activateWindow()
+
+    def _calibration_saved(self, path: Path, calibration: Calibration) -> None:
+        if self._calibration is not None:
+            self._calibration = replace(self._calibration, old=calibration)
+        text = f"Calibration saved: {path}. The open case keeps its own; start her2scope with it for the next one."
+        self._tell(text, False)
+
+    def _forget_wizard(self) -> None:
+        self._wizard = None
+
+    def _show_history(self, entries: Sequence[ControlEntry], problems: Sequence[str]) -> None:
+        from her2scope.ui.levey_jennings import ControlHistoryDialog  # brings fonts and a drawing library
+
+        ControlHistoryDialog(entries, problems, self).show()
+
+    def _toggle_compare(self) -> None:
+        """The control beside the live picture; its figures then replace the curve beneath the panels."""
+        is_open = self.actions_by_id["compare"].isChecked()
+        self.curve.setVisible(not is_open)
+        self.compare.set_open(is_open)
+        self._show_figures_of_field()
+
+    def _show_next_level(self) -> None:
+        if self.compare.is_open:
+            self.compare.next_level()
+        else:
+            self.actions_by_id["compare"].trigger()
 
     def _next_pane(self) -> None:
         first = self.control_panel.expected if self._mode is Mode.CONTROL else self.case_panel.own_score

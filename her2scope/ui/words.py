@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from her2scope.domain.cells import CellClass
 from her2scope.domain.control import ControlVerdict
+from her2scope.domain.control_material import ControlMaterial
 from her2scope.domain.guideline import Category, Finding, Score
 from her2scope.domain.score import ControlStanding, ControlStatus, TooFewCells
 from her2scope.overlays.palette import LABELS
@@ -116,6 +117,21 @@ def reading_text(reading: ControlReading) -> str:
     if measures.intense_od10 is not None:
         text += f"; intense cut {measures.intense_od10:.2f} od10"
     return text
+
+
+def sufficient_levels(view: CaseView) -> list[Score]:
+    """Levels whose latest reading is not invalid."""
+    latest = {reading.expected: reading.verdict.status for reading in view.controls}
+    return [level for level, status in latest.items() if status is not ControlStatus.INVALID]
+
+
+def next_step_text(material: ControlMaterial, level: Score | None) -> str:
+    """Which level of the control to show next."""
+    if level is None:
+        return f"All levels of {material.name} are read."
+    known = material.levels[level]
+    what = ", ".join(filter(None, (known.tissue, known.where)))
+    return f"Next: the {level} level of {material.name}{f' ({what})' if what else ''}. Show it and press Space."
 
 
 def score_title(score: Score | None) -> str:

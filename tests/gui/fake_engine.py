@@ -75,8 +75,8 @@ class FakeEngine:
     def set_mode(self, mode: Mode) -> None:
         self.calls.append(("set_mode", mode))
 
-    def read_control(self, expected: Score, lot: str) -> None:
-        self.calls.append(("read_control", expected, lot))
+    def read_control(self, expected: Score, lot: str, run: str = "") -> None:
+        self.calls.append(("read_control", expected, lot, run) if run else ("read_control", expected, lot))
         status, codes, reasons = self.next_verdict
         number = len(self.controls) + 1
         self.controls.append(

@@ -11,6 +11,7 @@ from PyQt6.QtTest import QTest
 
 from her2scope.domain.cells import CellClass
 from her2scope.domain.control import ControlCode
+from her2scope.domain.control_material import ControlMaterials
 from her2scope.domain.guideline import Ish
 from her2scope.domain.score import ControlStanding, ControlStatus
 from her2scope.overlays.palette import SAFE
@@ -33,7 +34,7 @@ def case_panel(qtbot) -> CasePanel:
 
 @pytest.fixture
 def control_panel(qtbot) -> ControlPanel:
-    panel = ControlPanel()
+    panel = ControlPanel(ControlMaterials().controls[0])
     qtbot.addWidget(panel)
     panel.resize(360, 580)
     panel.show()

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from her2scope.imaging.stains import estimate_white, linear_light, od10_table, unmix
+from her2scope.imaging.stains import (
+    channel_od10,
+    estimate_white,
+    hat_weights,
+    linear_light,
+    od10_table,
+    spread_flat_field,
+    unmix,
+)
 from her2scope.settings import Calibration
 
 WHITE = (240.0, 236.0, 230.0)
@@ -55,3 +63,44 @@ def test_white_is_estimated_from_the_clear_part_and_said():
     rgb[:40] = (238, 235, 229)
     assert estimate_white(rgb) == pytest.approx((238, 235, 229), abs=1)
     assert unmix(rgb, 0.25, Calibration()).white_estimated
+
+
+# ---- flat field ---------------------------------------------------------------------------------------------------
+
+
+def shaded(response: str, share: np.ndarray) -> np.ndarray:
+    """Picture of one stain everywhere under a lamp of that share (H, W, 3) of camera values."""
+    light = linear_light(np.array(WHITE) / 255.0 * share, response) * 10.0 ** -np.array([0.3, 0.4, 0.5])
+    table = linear_light(np.arange(256) / 255.0, response)
+    return np.interp(light, table, np.arange(256)).round().astype(np.uint8)
+
+
+@pytest.mark.parametrize("response", ["linear", "unknown", "srgb", "gamma:1.6"])
+def test_a_flat_field_takes_the_shading_out_for_every_response(response):
+    flat_field = (((1.0, 1.0, 1.0), (0.9, 0.92, 0.94)), ((0.95, 0.9, 0.97), (0.8, 0.85, 0.7)))
+    rgb = shaded(response, spread_flat_field(flat_field, (60, 90)))
+    even = Calibration(response=response, white_rgb=WHITE)
+    flat = Calibration(response=response, white_rgb=WHITE, flat_field=flat_field)
+    assert channel_od10(rgb, flat) == pytest.approx(np.broadcast_to([0.3, 0.4, 0.5], (60, 90, 3)), abs=0.012)
+    assert np.ptp(unmix(rgb, 0.25, flat).dab_od10) < 0.03 < np.ptp(unmix(rgb, 0.25, even).dab_od10)
+
+
+def test_even_light_is_the_same_with_and_without_a_flat_field():
+    rgb = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    ones = (((1.0, 1.0, 1.0),) * 3,) * 2
+    even = channel_od10(rgb, Calibration(white_rgb=WHITE))
+    assert np.array_equal(channel_od10(rgb, Calibration(white_rgb=WHITE, flat_field=ones)), even)
+
+
+def test_a_flat_field_brighter_than_the_white_loses_nothing():
+    twice = (((1.25, 1.25, 1.25),) * 2,) * 2
+    rgb = np.full((8, 8, 3), 100, np.uint8)
+    raised = Calibration(white_rgb=tuple(0.8 * value for value in WHITE), flat_field=twice)
+    assert channel_od10(rgb, raised) == pytest.approx(channel_od10(rgb, Calibration(white_rgb=WHITE)), abs=1e-5)
+
+
+@given(size=st.integers(2, 40), places=st.integers(2, 9))
+def test_places_share_each_pixel(size, places):
+    weights = hat_weights(size, places)
+    assert weights.sum(axis=1) == pytest.approx(np.ones(size), abs=1e-5)
+    assert weights[0, 0] == weights[-1, -1] == 1
