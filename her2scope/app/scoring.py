@@ -21,7 +21,7 @@ from her2scope.app.compose import (
 from her2scope.app.control_history import control_history
 from her2scope.app.outputs import check_outputs, write_all
 from her2scope.domain.errors import BadInputError, StoreError
-from her2scope.domain.guideline import Score
+from her2scope.domain.guideline import SCORES, Score
 from her2scope.domain.score import ControlStatus
 from her2scope.domain.westgard import baseline_note
 from her2scope.imaging.files import encode_png, read_rgb
@@ -50,6 +50,9 @@ class ScoreRequest:
     images: Sequence[Path]
     um_per_px: float
     controls: Sequence[Path] = ()
+    """Fields of the 3+ control."""
+    lower_controls: Sequence[tuple[Score, Path]] = ()
+    """Fields of the run's other controls, with the score that each is known to have."""
     control_um_per_px: float | None = None
     calibration: Path | None = None
     settings: Path | None = None
@@ -99,15 +102,24 @@ def score_images(request: ScoreRequest) -> ScoreAnswer:
     session = _session(request.method, settings, calibration)
     # all images are read before any is scored: one that cannot be read leaves nothing behind
     control_um_per_px = request.control_um_per_px or request.um_per_px
-    controls = [_frame(path, place, control_um_per_px, calibration) for place, path in enumerate(request.controls)]
+    controls = [
+        (_frame(path, place, control_um_per_px, calibration), level)
+        for place, (level, path) in enumerate(_controls(request))
+    ]
     frames = [_frame(path, place, request.um_per_px, calibration) for place, path in enumerate(request.images)]
-    for frame in controls:
-        session.read_control(frame, ANCHOR_LEVEL, lot="")
+    for frame, level in controls:
+        session.read_control(frame, level, lot="")
     for frame in frames:
         session.accept(frame, keep_unusable=True)
     view = session.view
     write_all(_encoded(request, view))
     return ScoreAnswer(_summary(view), view.standing.status is ControlStatus.INVALID)
+
+
+def _controls(request: ScoreRequest) -> list[tuple[Score, Path]]:
+    """Every control with its level, the strongest first: it sets the scale that the others are read by."""
+    lower = sorted(request.lower_controls, key=lambda item: SCORES.index(item[0]), reverse=True)
+    return [*((ANCHOR_LEVEL, path) for path in request.controls), *lower]
 
 
 def check_control(request: ControlRequest) -> tuple[bool, list[str]]:
@@ -187,7 +199,7 @@ def _check_stems(request: ScoreRequest) -> None:
 
 def _input_paths(request: ScoreRequest | ControlRequest) -> list[Path]:
     """Every file that a command reads."""
-    controls = request.controls if isinstance(request, ScoreRequest) else ()
+    controls = [path for _, path in _controls(request)] if isinstance(request, ScoreRequest) else []
     settings = [path for path in (request.calibration, request.settings) if path]
     if isinstance(request, ControlRequest) and request.controls:
         settings.append(request.controls)

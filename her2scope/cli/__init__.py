@@ -32,7 +32,8 @@ from her2scope.cli.control import add_control
 from her2scope.cli.evaluation import add_evaluation
 from her2scope.cli.phantom import add_phantom
 from her2scope.cli.training import add_training
-from her2scope.domain.errors import Her2ScopeError
+from her2scope.domain.errors import BadInputError, Her2ScopeError
+from her2scope.domain.guideline import SCORES, Score
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -140,12 +141,23 @@ def _demo(arguments: argparse.Namespace) -> int:
     return run_demo(DemoRequest(arguments.headless, arguments.out, arguments.score, arguments.seed, arguments.fields))
 
 
+def _leveled(given: Sequence[Sequence[str]]) -> list[tuple[Score, Path]]:
+    """Levels and pictures of `--control-level`."""
+    found = []
+    for level, path in given:
+        if level not in SCORES:
+            raise BadInputError(f"--control-level {level}: no such level. Use 0, 1+, 2+ or 3+, then the picture.")
+        found.append((level, Path(path)))
+    return found
+
+
 def _score(arguments: argparse.Namespace) -> int:
     from her2scope.app.scoring import ScoreRequest, score_images
 
     answer = score_images(
         ScoreRequest(
             images=arguments.images, um_per_px=arguments.um_per_px, controls=arguments.control,
+            lower_controls=_leveled(arguments.control_level),
             control_um_per_px=arguments.control_um_per_px, calibration=arguments.calibration,
             settings=arguments.settings, guideline=arguments.guideline, method=arguments.method,
             json_path=arguments.json, overlay_dir=arguments.overlay_dir, mask_dir=arguments.mask_dir,
@@ -219,6 +231,10 @@ def _add_score(commands: argparse._SubParsersAction[OneLineParser]) -> None:
     score.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
     add_scale(score, required=True)
     score.add_argument("--control", action="append", default=[], type=Path, metavar="IMAGE", help="a 3+ control field")
+    score.add_argument(
+        "--control-level", nargs=2, action="append", default=[], metavar=("LEVEL", "IMAGE"),
+        help="a field of the run's 2+, 1+ or 0 control; may be repeated",
+    )  # fmt: skip
     score.add_argument("--control-um-per-px", type=scale, metavar="X", help="its pixel size, if another")
     score.add_argument("--guideline", metavar="NAME", help="breast-2023 (default)")
     score.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON (her2scope.score/1)")

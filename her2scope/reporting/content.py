@@ -172,6 +172,7 @@ def _control_of_case_json(view: CaseView) -> JsonObject:
     intense_od10 = view.cuts.intense_od10 if view.cuts_from_control else own_cut
     codes = [code for reading in readings for code in reading.verdict.codes]
     codes += [code for reason, code in OPEN_ENDS.items() if reason in view.score.reasons]
+    codes += [ControlCode.DRIFT for refusal in view.standing.refusals if ControlCode.DRIFT in refusal]
     return {
         "status": view.standing.status.value,
         "reasons": [*words.control_doubts(view), *(end for end in OPEN_ENDS if end in view.score.reasons)],

@@ -222,8 +222,10 @@ def control_paragraph(view: CaseView) -> str:
 def reading_text(reading: ControlReading) -> str:
     """One reading of a control, in a sentence."""
     lot = f", lot {clean(reading.lot)}" if reading.lot.strip() else ""
+    lot += f", run {clean(reading.run)}" if reading.run.strip() else ""
     measures = reading.measures
-    found = f"{count(measures.n_tumour, 'tumour cell')}, membrane DAB median {od10(measures.membrane_od10)}"
+    fields = f" in {count(len(measures.field_od10), 'field')}" if len(measures.field_od10) > 1 else ""
+    found = f"{count(measures.n_tumour, 'tumour cell')}{fields}, membrane DAB median {od10(measures.membrane_od10)}"
     return f"{reading.expected} control{lot}, reads {measures.read or NO_SCORE}: {found}."
 
 
