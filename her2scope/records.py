@@ -143,6 +143,7 @@ class StainSummary:
     membrane_od10: float
     background_od10: float
     nuclear_od10: float
+    """In nuclei over what is beside them, of the tumour cells or the others, whichever is more."""
     counterstain_od10: float
     stroma_od10: float = 0.0
     """DAB beside the nuclei that are no tumour cell's."""

@@ -66,7 +66,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "cut_percentile": (0, 100),
     "min_cut_cells": (1, 100_000),
     "max_field_ratio": (1, 100),
-    "max_nuclear_od10": (-2, 5),
+    "max_nuclear_od10": (-0.9, 5),
     "min_nucleus_score": (0, 1),
     "min_nucleus_radius_um": (0, 20),
     "likely_contrast_od10": (-0.5, 5),
@@ -606,6 +606,10 @@ def _convert_tuple(inner: tuple[Any, ...], value: Any, where: str) -> Any:
 
 
 def _convert_plain(kind: Any, value: Any, where: str) -> Any:
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        if value not in [item.value for item in kind]:
+            raise SettingsError(f"{where}: {value!r} is not known. Use {' or '.join(item.value for item in kind)}.")
+        return kind(value)
     is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
     if kind is float and is_number:
         return float(value)

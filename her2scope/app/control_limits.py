@@ -8,14 +8,14 @@ from pathlib import Path
 
 from her2scope.app.compose import read_controls
 from her2scope.app.control_history import control_history
-from her2scope.app.outputs import check_outputs
+from her2scope.app.outputs import check_outputs, write_all
 from her2scope.domain.control import ControlLimits
 from her2scope.domain.control_history import ControlChart
 from her2scope.domain.control_material import ANCHOR_LEVEL
 from her2scope.domain.errors import BadInputError
 from her2scope.domain.own_limits import own_limits, sufficient_runs
 from her2scope.domain.westgard import judge_history
-from her2scope.settings import save_yaml
+from her2scope.settings import as_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class LimitsRequest:
 
     lot: str | None = None
     instrument: str | None = None
+    method: str | None = None
     controls: Path | None = None
     material: str | None = None
     out: Path | None = None
@@ -35,13 +36,13 @@ def find_limits(request: LimitsRequest) -> list[str]:
     check_outputs([request.out] if request.out else [], [path for path in (request.controls, history.path) if path])
     materials = read_controls(request.controls)
     material = materials.named(request.material)
-    judged = judge_history(history.entries()).only(ANCHOR_LEVEL, request.lot, request.instrument)
+    judged = judge_history(history.entries()).only(ANCHOR_LEVEL, request.lot, request.instrument, request.method)
     chart = _only_chart(judged.charts)
-    runs = sufficient_runs(chart)
+    runs = sufficient_runs(chart, judged)
     limits = own_limits([entry.figures for entry in runs], material.limits)
     if request.out:
         changed = tuple(replace(item, limits=limits) if item is material else item for item in materials.controls)
-        save_yaml(replace(materials, controls=changed), request.out)
+        write_all({request.out: as_yaml(replace(materials, controls=changed))})
     where = ", ".join(filter(None, (f"lot {chart.key.lot}", chart.key.instrument, chart.key.method)))
     lines = [f"from {len(runs)} of {len(chart.points)} runs ({where})", *_changes(material.limits, limits)]
     return [*lines, f"written to {request.out}" if request.out else "not written: give --out FILE"]
@@ -55,7 +56,7 @@ def _only_chart(charts: tuple[ControlChart, ...]) -> ControlChart:
         )
     if len(charts) > 1:
         known = "; ".join(f"lot {item.key.lot}, {item.key.instrument}, {item.key.method}" for item in charts)
-        raise BadInputError(f"there are {len(charts)} charts ({known}). Choose one with --lot and --instrument.")
+        raise BadInputError(f"there are {len(charts)} charts ({known}). Choose one with --lot, --instrument and --method.")
     return charts[0]
 
 

@@ -20,6 +20,8 @@ from her2scope.app.compose import (
 )
 from her2scope.app.control_history import control_history
 from her2scope.app.outputs import check_outputs, write_all
+from her2scope.domain.control import after_earlier
+from her2scope.domain.control_history import ControlEntry
 from her2scope.domain.errors import BadInputError, StoreError
 from her2scope.domain.guideline import SCORES, Score
 from her2scope.domain.score import ControlStatus
@@ -168,13 +170,22 @@ def _kept(readings: Sequence[ControlReading], instrument: str) -> tuple[ControlR
     except StoreError as error:  # what is read now is not lost for a line that cannot be read
         entries = ()
         told.append(str(error))
-    reading, entry = compared(readings[-1], readings[:-1], entries, readings[-1].at_utc, instrument)
+    latest = readings[-1]
+    earlier = [item.status for item in entries if _same_control(item, latest)]
+    latest = replace(latest, verdict=after_earlier(latest.verdict, earlier))
+    reading, entry = compared(latest, readings[:-1], entries, latest.at_utc, instrument)
     told.append(baseline_note(entry, entries))
     try:
         history.append(entry)
     except StoreError as error:
         told.append(f"this reading is not in the history: {error}")
     return reading, [*told, *history.problems]
+
+
+def _same_control(entry: ControlEntry, reading: ControlReading) -> bool:
+    """Whether both are of one level of one run's control; a reading without a run is of a run of its own."""
+    same_run = reading.run.strip() != "" and entry.run.strip() == reading.run.strip()
+    return same_run and entry.level == reading.expected and entry.lot.strip() == reading.lot.strip()
 
 
 def _session(method: str | None, settings: ScoringSettings, calibration: Calibration) -> CaseSession:

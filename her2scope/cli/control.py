@@ -50,6 +50,7 @@ def _add_limits(actions: argparse._SubParsersAction[OneLineParser]) -> None:
     limits = actions.add_parser("limits", help="limits of your own, from the 3+ readings of your sufficient runs")
     limits.add_argument("--lot", metavar="L", help="of this antibody lot only")
     limits.add_argument("--instrument", metavar="NAME", help="of this instrument only")
+    limits.add_argument("--method", metavar="NAME", help="read by this method only, named as the history names it")
     limits.add_argument("--controls", type=Path, metavar="FILE", help="controls to start from (YAML)")
     limits.add_argument("--material", metavar="NAME", help="which control of that file gets them (default: the first)")
     limits.add_argument("--out", type=Path, metavar="FILE", help="write the controls with these limits (YAML)")
@@ -62,8 +63,8 @@ def _control_limits(arguments: argparse.Namespace) -> int:
     return say(
         find_limits(
             LimitsRequest(
-                lot=arguments.lot, instrument=arguments.instrument, controls=arguments.controls,
-                material=arguments.material, out=arguments.out,
+                lot=arguments.lot, instrument=arguments.instrument, method=arguments.method,
+                controls=arguments.controls, material=arguments.material, out=arguments.out,
             )
         )
     )  # fmt: skip

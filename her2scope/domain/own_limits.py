@@ -11,6 +11,7 @@ from her2scope.domain.control import ControlCode, ControlLimits, ControlMeasures
 from her2scope.domain.control_history import BASELINE_RUNS, ControlChart, ControlEntry
 from her2scope.domain.errors import BadInputError
 from her2scope.domain.score import ControlStatus
+from her2scope.domain.westgard import JudgedHistory
 
 LIMIT_SD = 3.5
 """Limits lie that many SD from the mean: 3, as on the chart, and a sixth more, as 20 runs know their SD to a sixth."""
@@ -21,9 +22,11 @@ class _Figure:
     """A figure of a control, and how finely runs can be told apart by it."""
 
     floor: float
-    """Smaller values are this one: they are not told from none. Nothing where the figure may be negative."""
+    """Smaller values are this one: they are not told from none. It is below 0 where the figure may be."""
     min_sd: float
     """Of the natural logarithm, or of the figure itself where it may be negative."""
+    most: float = 5.0
+    """No limit is greater: 5 od10 let 0.001 % of the light through, and no share exceeds 1."""
 
 
 FIGURES: Mapping[str, _Figure] = {
@@ -31,10 +34,10 @@ FIGURES: Mapping[str, _Figure] = {
     "intense_od10": _Figure(0.05, 0.10),
     "background_od10": _Figure(0.05, 0.10),
     "stroma_od10": _Figure(0.04, 0.20),
-    "nuclear_od10": _Figure(0.0, 0.02),
+    "nuclear_od10": _Figure(-2.0, 0.02),
     "counterstain_od10": _Figure(0.01, 0.15),
-    "clipped_share": _Figure(0.01, 0.20),
-    "dark_share": _Figure(0.01, 0.20),
+    "clipped_share": _Figure(0.01, 0.20, most=1.0),
+    "dark_share": _Figure(0.01, 0.20, most=1.0),
 }
 """Names of `ControlMeasures` that limits are set for. The smallest SD are those between fields of one phantom run."""
 BY_LIMITS = frozenset(
@@ -82,6 +85,7 @@ def own_limits(runs: Sequence[Mapping[str, float]], base: ControlLimits) -> Cont
         "min_cut_od10": low.get("intense_od10"),
         "max_cut_od10": high.get("intense_od10"),
         "max_background_od10": high.get("background_od10"),
+        "max_background_share": 0.0 if "background_od10" in high else None,  # the lab's own od10 alone decides
         "max_stroma_od10": high.get("stroma_od10"),
         "max_nuclear_od10": high.get("nuclear_od10"),
         "min_counterstain_od10": low.get("counterstain_od10"),
@@ -89,31 +93,34 @@ def own_limits(runs: Sequence[Mapping[str, float]], base: ControlLimits) -> Cont
         "max_dark_share": high.get("dark_share"),
     }
     known: dict[str, Any] = {name: round(value, 3) for name, value in limits.items() if value is not None}
-    return _consistent(replace(base, max_background_share=0.0, **known))
+    return _consistent(replace(base, **known))
 
 
-def sufficient_runs(chart: ControlChart) -> tuple[ControlEntry, ...]:
+def sufficient_runs(chart: ControlChart, judged: JudgedHistory) -> tuple[ControlEntry, ...]:
     """Runs of a chart of which limits may be taken: those that read their level by a picture that can be judged.
 
-    Limits of the settings alone do not exclude one: they are what is to be replaced.
+    Limits of the settings alone do not exclude one: they are what is to be replaced. The chart of a judged history does.
     """
-    sufficient = [
+    return tuple(
         point.entry
         for point in chart.points
-        if point.entry.status is not ControlStatus.INVALID or BY_LIMITS.issuperset(point.entry.codes)
-    ]
-    return tuple(sufficient)
+        if (point.entry.status is not ControlStatus.INVALID or BY_LIMITS.issuperset(point.entry.codes))
+        and all(finding.severity is not ControlStatus.INVALID for finding in judged.of(point))
+    )
 
 
 def _range(values: Sequence[float], figure: _Figure) -> tuple[float, float]:
     """Least and greatest value that a sufficient run has."""
     is_log = figure.floor > 0
-    scaled = [math.log(max(value, figure.floor)) if is_log else value for value in values]
+    possible = [min(max(value, figure.floor), figure.most) for value in values]
+    scaled = [math.log(value) for value in possible] if is_log else possible
     mean = math.fsum(scaled) / len(scaled)
-    sd = math.sqrt(math.fsum((value - mean) ** 2 for value in scaled) / max(1, len(scaled) - 1))
+    sd = math.sqrt(math.fsum((value - mean) ** 2 for value in scaled) / (len(scaled) - 1))
     reach = LIMIT_SD * max(sd, figure.min_sd)
-    ends = mean - reach, mean + reach
-    return (math.exp(ends[0]), math.exp(ends[1])) if is_log else ends
+    low, high = mean - reach, mean + reach
+    if is_log:
+        low, high = math.exp(low), math.exp(high)
+    return low, min(high, figure.most)
 
 
 def _consistent(limits: ControlLimits) -> ControlLimits:

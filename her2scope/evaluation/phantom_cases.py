@@ -22,7 +22,7 @@ from her2scope.domain.cells import CellClass, CellCounts
 from her2scope.domain.errors import BadInputError
 from her2scope.domain.guideline import Category
 from her2scope.domain.score import CaseScore, ControlStanding, score_case
-from her2scope.evaluation.phantom_fields import control_of
+from her2scope.evaluation.phantom_fields import controls_of
 from her2scope.evaluation.reading import read_anchor
 from her2scope.evaluation.table import Figure, PartReport, percent_at_least, percent_at_most, told
 from her2scope.evaluation.tallies import mean_of, share_of
@@ -136,8 +136,8 @@ def evaluate_phantom_cases(
 def read_case(analysers: Analysers, spec: CaseSpec) -> ReadCase:
     """Draw one case field by field, and read it by each method."""
     plan = spec.plan
-    control = control_of(spec.field(0, CellCounts()))
-    anchors = {method: read_anchor(analyser, control) for method, analyser in analysers.items()}
+    controls = controls_of(spec.field(0, CellCounts()))
+    anchors = {method: read_anchor(analyser, controls) for method, analyser in analysers.items()}
     true = CellCounts()
     results: dict[str, list[tuple[bool, bool, CellCounts]]] = {method: [] for method in analysers}
     n_fields = 0

@@ -1,13 +1,14 @@
 """Phantom fields of fresh seeds: every nucleus, cell class and share beside the truth.
 
-Each field is a run of its own, read after a 3+ control field of that run, without a calibration: as a reader would.
+Each field is a run of its own, read after a field of the 3+, 2+ and 1+ control of that run, without a calibration: as a
+reader would.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from her2scope.domain.cells import SHARE_ORDER, CellClass, CellCounts, CellKind
+from her2scope.domain.guideline import Score
 from her2scope.domain.score import MIN_FIELD_CELLS
 from her2scope.evaluation.matching import Bounds, Matching, TrueNuclei, match_nuclei
 from her2scope.evaluation.reading import Anchor, are_tumour, centres_of, read_anchor
@@ -27,11 +29,12 @@ from her2scope.phantom.field import PhantomSpec, render_field
 from her2scope.phantom.truth import count_cells
 from her2scope.pipeline.analyse import FieldAnalyser
 from her2scope.ports import JsonObject
-from her2scope.records import Cell, FieldResult, Frame, RgbImage
+from her2scope.records import Cell, FieldResult, Frame
 
 SCORES = ("0", "ultralow", "1+", "2+", "3+", "mixed")
-CONTROL_SCORE, CONTROL_NUMBER = "3+", 1_000_000
-"""The control is another tissue than any field of its run."""
+CONTROL_LEVELS: tuple[Score, ...] = ("3+", "2+", "1+")
+CONTROL_NUMBER = 1_000_000
+"""The controls are other tissues than any field of their run."""
 MATCH_UM = 3.0
 CLASSES = tuple(SHARE_ORDER)
 NO_SCORE = "no score"
@@ -85,24 +88,21 @@ def evaluate_phantom_fields(
 def read_field(analysers: Analysers, spec: PhantomSpec) -> dict[str, FieldTally]:
     """Draw one field and its control, and read both by each method."""
     drawn = render_field(spec)
-    control = control_of(spec)
+    controls = controls_of(spec)
     frame = Frame(drawn.rgb, 0, 0.0, spec.um_per_px)
-    return {method: _read(analyser, spec, frame, drawn.truth, control) for method, analyser in analysers.items()}
+    return {method: _read(analyser, spec, frame, drawn.truth, controls) for method, analyser in analysers.items()}
 
 
-def control_of(spec: PhantomSpec) -> Frame:
-    """A 3+ control field of a spec's run, of the same size and scale."""
-    drawn = render_field(
-        PhantomSpec(CONTROL_SCORE, spec.seed, CONTROL_NUMBER, spec.size_wh, spec.um_per_px, spec.difficulty)
-    )
-    rgb: RgbImage = drawn.rgb
-    return Frame(rgb, 0, 0.0, spec.um_per_px)
+def controls_of(spec: PhantomSpec) -> dict[Score, Frame]:
+    """A control field of each level of a spec's run, of the same size and scale."""
+    specs = {level: replace(spec, score=level, number=CONTROL_NUMBER) for level in CONTROL_LEVELS}
+    return {level: Frame(render_field(one).rgb, 0, 0.0, spec.um_per_px) for level, one in specs.items()}
 
 
 def _read(
-    analyser: FieldAnalyser, spec: PhantomSpec, frame: Frame, truth: Mapping[str, Any], control: Frame
+    analyser: FieldAnalyser, spec: PhantomSpec, frame: Frame, truth: Mapping[str, Any], controls: Mapping[Score, Frame]
 ) -> FieldTally:
-    anchor = read_anchor(analyser, control)
+    anchor = read_anchor(analyser, controls)
     result = analyser.analyse(frame, anchor.cuts)
     cells = truth_cells(truth)
     visible = np.array([cell["visible"] for cell in truth["cells"]], bool)

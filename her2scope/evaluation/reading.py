@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from her2scope.domain.cells import CellKind, StainCuts
+from her2scope.domain.guideline import Score
 from her2scope.evaluation.matching import Places
 from her2scope.pipeline.analyse import FieldAnalyser
-from her2scope.pipeline.control import ANCHOR_LEVEL, cuts_in_force, judge, measure_control, read_field
+from her2scope.pipeline.control import cuts_in_force, judge, measure_control, read_field
 from her2scope.records import Cell, ControlReading, Frame
 
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """What a 3+ control gave."""
+    """What the controls of a run gave."""
 
     cuts: StainCuts
     from_control: bool
     """False: the control gave no cut that may be used, and the default cuts stay."""
     status: str
     codes: tuple[str, ...]
+    """Verdict on the 3+ level."""
 
 
-def read_anchor(analyser: FieldAnalyser, control: Frame) -> Anchor:
-    """Read one field of a 3+ control: its verdict, and the cuts that a case of its run is then read with."""
-    result = read_field(analyser, control, ANCHOR_LEVEL, analyser.default_cuts)
-    measures = measure_control(analyser, [result], ANCHOR_LEVEL)
-    verdict = judge(analyser, measures, ANCHOR_LEVEL, [])
-    reading = ControlReading(1, "", ANCHOR_LEVEL, "", measures, verdict, result)
-    cuts, from_control = cuts_in_force(analyser.default_cuts, [reading], analyser.settings.control)
-    return Anchor(cuts, from_control, verdict.status.value, tuple(str(code) for code in verdict.codes))
+def read_anchor(analyser: FieldAnalyser, controls: Mapping[Score, Frame]) -> Anchor:
+    """Read one field of each level in the order given, the 3+ first: its verdict, and the cuts for the run's cases."""
+    readings: list[ControlReading] = []
+    default, limits = analyser.default_cuts, analyser.settings.control
+    for number, (level, frame) in enumerate(controls.items(), start=1):
+        cuts, _ = cuts_in_force(default, readings, limits)
+        result = read_field(analyser, frame, level, cuts)
+        measures = measure_control(analyser, [result], level)
+        readings.append(ControlReading(number, "", level, "", measures, judge(analyser, measures, level, []), result))
+    cuts, from_control = cuts_in_force(default, readings, limits)
+    verdict = readings[0].verdict
+    return Anchor(cuts, from_control, verdict.status.value, tuple(code.value for code in verdict.codes))
 
 
 def centres_of(cells: Sequence[Cell]) -> Places:

@@ -14,22 +14,20 @@ from itertools import product
 import numpy as np
 
 from her2scope.domain.cells import SHARE_ORDER, StainCuts
-from her2scope.domain.guideline import Score
-from her2scope.evaluation.phantom_fields import CONTROL_NUMBER, NO_SCORE
+from her2scope.evaluation.phantom_fields import NO_SCORE, controls_of
+from her2scope.evaluation.reading import read_anchor
 from her2scope.evaluation.table import Figure, PartReport, percent_at_least, told
 from her2scope.evaluation.tallies import mean_of
 from her2scope.evaluation.work import Analysers, Makers, Tell, done_in_any_order
 from her2scope.phantom.field import PhantomSpec, render_field
 from her2scope.pipeline.analyse import FieldAnalyser
-from her2scope.pipeline.control import cuts_in_force, judge, measure_control, read_field
 from her2scope.ports import JsonObject
-from her2scope.records import ControlReading, Frame, RgbImage
+from her2scope.records import Frame, RgbImage
 
 COHORT_STAINERS = ("alpha", "beta", "delta", "epsilon", "zeta")
 """DAB from 0.72 to 1.35 of the usual strength, in four hues."""
 COHORT_CAMERAS = ("linear", "sharp", "srgb")
 PATTERNS = ("0", "1+", "2+", "3+", "mixed")
-CONTROL_LEVELS: tuple[Score, ...] = ("3+", "2+", "1+")
 UM_PER_PX = 0.25
 COHORT_SEEDS = 8_000_000
 """Added to the first seed."""
@@ -86,30 +84,17 @@ def evaluate_stain_stability(
 
 def read_run(analysers: Analysers, spec: RunSpec) -> dict[str, ReadRun]:
     """Draw the controls and fields of one run, and read them by each method."""
-    controls = {level: render_field(spec.field(level, CONTROL_NUMBER)).rgb for level in CONTROL_LEVELS}
+    controls = controls_of(spec.field(PATTERNS[0]))
     fields = [render_field(spec.field(pattern)) for pattern in PATTERNS]
     found = {}
     for method, analyser in analysers.items():
-        cuts, from_control = _anchored(analyser, controls)
+        anchor = read_anchor(analyser, controls)
         read = [
-            _read_twice(analyser, drawn.rgb, pattern, drawn.truth["score"], cuts)
+            _read_twice(analyser, drawn.rgb, pattern, drawn.truth["score"], anchor.cuts)
             for pattern, drawn in zip(PATTERNS, fields, strict=True)
         ]
-        found[method] = ReadRun(from_control, cuts, tuple(read))
+        found[method] = ReadRun(anchor.from_control, anchor.cuts, tuple(read))
     return found
-
-
-def _anchored(analyser: FieldAnalyser, controls: Mapping[Score, RgbImage]) -> tuple[StainCuts, bool]:
-    """Cuts that the controls of a run give, read as a reader reads them: the strongest first."""
-    readings: list[ControlReading] = []
-    limits = analyser.settings.control
-    for level, rgb in controls.items():
-        cuts, _ = cuts_in_force(analyser.default_cuts, readings, limits)
-        result = read_field(analyser, Frame(rgb, 0, 0.0, UM_PER_PX), level, cuts)
-        measures = measure_control(analyser, [result], level)
-        verdict = judge(analyser, measures, level, [])
-        readings.append(ControlReading(len(readings) + 1, "", level, "", measures, verdict, result))
-    return cuts_in_force(analyser.default_cuts, readings, limits)
 
 
 def _read_twice(

@@ -56,12 +56,13 @@ def summarise_staining(stains: StainImage, cells: Sequence[Cell]) -> StainSummar
         counterstain.append(float(_values(blue, centre)[0] - np.median(_values(blue, between).min(axis=0))))
         if cell.measure.intensity_od10 > 0:
             membrane.append(cell.measure.intensity_od10)
+    stroma, others_nuclear = _of_others(dab, [cell for cell in cells if cell.kind is CellKind.OTHER], stains.um_per_px)
     return StainSummary(
         membrane_od10=float(np.median(membrane)) if membrane else 0.0,
         background_od10=float(np.median(cytoplasm)),
-        nuclear_od10=float(np.median(nuclear)),
+        nuclear_od10=max(float(np.median(nuclear)), others_nuclear),
         counterstain_od10=max(0.0, float(np.median(counterstain))),
-        stroma_od10=_stroma_od10(dab, [cell for cell in cells if cell.kind is CellKind.OTHER], stains.um_per_px),
+        stroma_od10=stroma,
     )
 
 
@@ -70,18 +71,23 @@ def _some(cells: Sequence[Cell]) -> Sequence[Cell]:
     return cells[:: -(-len(cells) // MAX_SUMMARISED_CELLS)]
 
 
-def _stroma_od10(dab: Plane, others: Sequence[Cell], um_per_px: float) -> float:
-    """Median DAB beside nuclei that are no tumour cell's, 0 with too few of them to say."""
+def _of_others(dab: Plane, others: Sequence[Cell], um_per_px: float) -> tuple[float, float]:
+    """Median DAB beside nuclei that are no tumour cell's, and in them over that.
+
+    Crowded tumour nuclei leave no cytoplasm between them and their walls, these stand alone. With too few of them to
+    say: 0, and less than any nucleus has.
+    """
     if len(others) < MIN_STROMA_CELLS:
-        return 0.0
-    rings = []
+        return 0.0, -np.inf
+    rings, nuclei = [], []
     for cell in _some(others):
         centre = np.array([cell.x_px, cell.y_px])
         away = cell.outline_xy_px - centre
         length_px = np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-6)
         radius_px = (cell.nucleus_radius_um + STROMA_MARGIN_UM) / um_per_px
         rings.append(float(np.median(_values(dab, centre + radius_px * away / length_px))))
-    return float(np.median(rings))
+        nuclei.append(float(_values(dab, centre[None])[0]) - rings[-1])
+    return float(np.median(rings)), float(np.median(nuclei))
 
 
 def _cytoplasm_px(cell: Cell, um_per_px: float) -> NDArray[np.float64]:

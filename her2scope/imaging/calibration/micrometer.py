@@ -317,8 +317,8 @@ def _line_height(values: NDArray[np.float32]) -> float:
     peaks = inner[(inner >= values[:-2]) & (inner > values[2:])]
     if len(peaks) == 0:
         return 0.0
-    high = np.sort(peaks)[-min(5, len(peaks)) :]
-    return float(np.median(peaks[peaks > 0.5 * np.median(high)]))
+    high = float(np.median(np.sort(peaks)[-min(5, len(peaks)) :]))
+    return float(np.median(peaks[peaks > 0.5 * high])) if high > 0 else 0.0
 
 
 def _runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
@@ -334,12 +334,14 @@ def _fitted(upright: _Upright, angle_deg: float, division_um: float) -> Micromet
     lines = _joined_lines(upright)
     middle_px = float(np.median(np.concatenate([line.y_px for line in lines])))
     places = np.array([line.at(middle_px) for line in lines])
+    _check_flat(lines, places, upright.picture_px)
     numbers, held = _numbered(places)
+    if held.sum() < MIN_LINES:
+        raise _no_even_lines(len(places))
     period_px, first_px = np.polyfit(numbers[held], places[held], 1)
     residuals = places[held] - (first_px + period_px * numbers[held])
     kept = [line for line, is_held in zip(lines, held, strict=True) if is_held]
-    _check_flat(lines, places, upright.picture_px)
-    _check_even(places, numbers, held, residuals, float(period_px))
+    _check_even(len(places), numbers[held], residuals, float(period_px))
     _check_single(upright, kept, numbers[held], float(period_px), division_um)
     spread = float(np.sqrt(np.sum((numbers[held] - numbers[held].mean()) ** 2)))
     residual_px = float(np.sqrt(np.sum(residuals**2) / max(1, held.sum() - 2)))
@@ -399,10 +401,10 @@ def _numbers_with(
     held = np.zeros(len(places), bool)
     numbers = np.zeros(len(places), np.int64)
     at, step = first_px, period_px
-    if step < 2.0:
-        return numbers, held, np.inf
     reach = 4.0
     while True:
+        if step < 2.0:
+            return numbers, np.zeros(len(places), bool), np.inf
         counted = (places - at) / step
         numbers = np.rint(counted).astype(np.int64)
         near = np.abs(counted - numbers) < 0.2
@@ -426,25 +428,33 @@ def _numbers_with(
     return numbers, held, residual_px
 
 
-def _check_even(
-    places: Floats, numbers: NDArray[np.int64], held: NDArray[np.bool_], residuals: Floats, period_px: float
-) -> None:
-    n = int(held.sum())
-    if n < MIN_LINES and len(places) <= MIN_LINES:
-        raise MeasurementRefused(
+def _no_even_lines(n_found: int) -> MeasurementRefused:
+    """Refusal where no distance holds enough of the lines."""
+    if n_found <= MIN_LINES:
+        return MeasurementRefused(
             "too_few_lines",
-            f"only {len(places)} lines are in view, at least {MIN_LINES} are needed. Move the ruling into the middle, "
-            "or take a weaker objective.",
+            f"fewer than {MIN_LINES} evenly spaced lines are in view ({n_found} found in all). Move the ruling into "
+            "the middle, or take a weaker objective.",
         )
-    extra, missing = len(places) - n, int(np.ptp(numbers[held])) + 1 - n if n else 0
+    return MeasurementRefused(
+        "uneven",
+        f"no distance fits {MIN_LINES} or more of the {n_found} lines found. Use a clean stage micrometer, in focus, "
+        "and nothing else in view.",
+    )
+
+
+def _check_even(n_found: int, numbers: NDArray[np.int64], residuals: Floats, period_px: float) -> None:
+    """Refuse lines that lie off their places, and a ruling with many more or fewer lines than its distance asks for."""
+    n = len(numbers)
+    extra, missing = n_found - n, int(np.ptp(numbers)) + 1 - n
     limit_px = max(MAX_RESIDUAL_SHARE * period_px, MAX_RESIDUAL_FLOOR_PX)
-    worst_px = float(np.sqrt(np.mean(residuals**2))) if n else np.inf
-    if n < MIN_LINES or extra > MAX_EXTRA_SHARE * n or missing > MAX_MISSING_SHARE * n or worst_px > limit_px:
+    rms_px = float(np.sqrt(np.mean(residuals**2)))
+    if extra > MAX_EXTRA_SHARE * n or missing > MAX_MISSING_SHARE * n or rms_px > limit_px:
         raise MeasurementRefused(
             "uneven",
-            f"the {len(places)} lines found are not evenly spaced: {n} fit a distance of {period_px:.1f} px, {missing} "
-            f"are missing, they lie {worst_px:.2f} px (root mean square) from their places (limit {limit_px:.2f}). Use "
-            "a clean stage micrometer, in focus, and nothing else in view.",
+            f"the {n_found} lines found are not evenly spaced: {n} fit a distance of {period_px:.1f} px, {missing} are "
+            f"missing, they lie {rms_px:.2f} px (root mean square) from their places (limit {limit_px:.2f}). Use a "
+            "clean stage micrometer, in focus, and nothing else in view.",
         )
 
 
