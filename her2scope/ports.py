@@ -87,6 +87,8 @@ class Segmenter(Protocol):
     model_sha256: str
     """Digest of what decides the result beside the settings; empty where the method has no model file."""
     false_rates: FalseRates
+    nuclear_width_um: tuple[float, float] | None
+    """Least and greatest width of nuclei (75th percentile of a field) where the scale is true; None: not known."""
 
     def default_cuts(self, cuts: StainCuts) -> StainCuts:
         """The cuts of the settings with this method's own noise floor: what fields are read with until a control is."""

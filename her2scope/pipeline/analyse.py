@@ -15,6 +15,7 @@ from her2scope.domain.score import find_score
 from her2scope.imaging.quality import check_quality, clear_white, white_drift
 from her2scope.imaging.staining import SATURATION_LEVELS, characteristic_curve, summarise_staining
 from her2scope.imaging.stains import estimate_white, unmix
+from her2scope.pipeline.plausibility import scale_doubt
 from her2scope.ports import Segmenter
 from her2scope.records import FieldResult, Frame, ProgramInfo, QualityReport, Segmentation, StainImage, StainSummary
 from her2scope.settings import Calibration, ScoringSettings, Vector
@@ -78,7 +79,12 @@ class FieldAnalyser:
             frame=frame, quality=quality, cells=found.cells, membrane=found.membrane, cuts=cuts, counts=counts,
             finding=finding, stain=summary, curve=curve, white_rgb=stains.white_rgb,
             white_estimated=stains.white_estimated, program=self.program(found.provider),
-            doubts=(*self.segmenter.doubts(summary), *self._drift(white)), timings_ms=timings_ms,
+            doubts=(
+                *self.segmenter.doubts(summary),
+                *self._drift(white),
+                *scale_doubt(found.cells, self.segmenter.nuclear_width_um),
+            ),
+            timings_ms=timings_ms,
             clear_white_rgb=white,
         )  # fmt: skip
 

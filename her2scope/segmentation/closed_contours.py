@@ -61,6 +61,7 @@ class ClosedContours:
     """The paper's method behind the `Segmenter` port."""
 
     method = METHOD
+    nuclear_width_um: tuple[float, float] | None = None
     model_name = "none"
     model_sha256 = ""
 

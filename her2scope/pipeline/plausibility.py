@@ -1,0 +1,34 @@
+"""Whether the pixel size that a frame claims can be true: nuclei have a size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from her2scope.records import Cell
+
+MIN_NUCLEI = 30
+SIZE_PERCENTILE = 75.0
+"""Of all nuclei: debris and cut nuclei are small, what is large is whole."""
+
+
+def scale_doubt(cells: Sequence[Cell], expected_um: tuple[float, float] | None) -> tuple[str, ...]:
+    """Why the objective may not be the one that was selected, empty where nuclei say nothing against it.
+
+    Parameters
+    ----------
+    expected_um : least and greatest diameter (75th percentile of a field) that this method finds at a true scale; None
+        where it is not known
+    """
+    widths_um = [2.0 * cell.nucleus_radius_um for cell in cells if not cell.edge]
+    if expected_um is None or len(widths_um) < MIN_NUCLEI:
+        return ()
+    width_um, (low, high) = float(np.percentile(widths_um, SIZE_PERCENTILE)), expected_um
+    if low <= width_um <= high:
+        return ()
+    seen = "small" if width_um < low else "large"
+    return (
+        f"nuclei too {seen} for this pixel size ({width_um:.1f} um, {low:g} to {high:g} expected): is the objective in "
+        "the light path the one that is selected?",
+    )
