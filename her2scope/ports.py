@@ -34,6 +34,14 @@ class CameraSource(Protocol):
 
 
 @runtime_checkable
+class HeldCamera(Protocol):
+    """A camera that sets its exposure and white balance by itself until it is told to keep them."""
+
+    def hold(self) -> None:
+        """Keep exposure, gain and white balance as they are now, until the camera is closed. Returns at once."""
+
+
+@runtime_checkable
 class Stage(Protocol):
     """Something that moves the slide under the objective. Its calls return at once and may come from any thread."""
 

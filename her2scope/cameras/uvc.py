@@ -110,6 +110,14 @@ class UvcCameraSource:
         self._last_index = index
         return Frame(rgb, index, captured_s, self._um_per_px, camera, self.name)
 
+    def hold(self) -> None:
+        """Keep exposure, gain and white balance as they are now, until the camera is closed. Returns at once.
+
+        The state of the next frames tells whether the driver did: `auto` stays where it did not.
+        """
+        if self._reader is not None:
+            self._reader.hold()
+
     def close(self) -> None:
         """Release the camera. Safe to call twice and after an error.
 
@@ -166,6 +174,7 @@ class _Reader:
         self._capture, self._name, self._indices, self._lost_after_s = capture, name, indices, lost_after_s
         self._known, self._camera = camera, camera
         self._stopping = threading.Event()
+        self._to_hold = threading.Event()
         self._changed = threading.Condition()  # guards the two below
         self._picture: _Picture | None = None
         self._failure: Exception | None = None
@@ -183,6 +192,9 @@ class _Reader:
         self._stopping.set()
         self._thread.join(join_s)
         return not self._thread.is_alive()
+
+    def hold(self) -> None:
+        self._to_hold.set()
 
     def take(self, timeout_s: float) -> _Picture | None:
         """Newest picture not taken yet; None after `timeout_s`. Raises why the thread ended, once all is taken."""
@@ -213,6 +225,10 @@ class _Reader:
                 self._stopping.wait(RETRY_S)
                 continue
             failing_since_s = None
+            if self._to_hold.is_set():
+                self._to_hold.clear()
+                hold_settings(self._capture)
+                read_state_at_s = now_s
             if now_s >= read_state_at_s:
                 self._camera = camera_state(self._capture, self._known)
                 read_state_at_s = now_s + STATE_EVERY_S
@@ -234,6 +250,24 @@ class _Reader:
         with self._changed:
             self._failure = error
             self._changed.notify_all()
+
+
+def hold_settings(capture: Capture, platform: str = sys.platform) -> None:
+    """Switch automatic exposure and white balance off, at the values that they have come to.
+
+    Only for V4L2, whose values are known; elsewhere the drift of the white has to tell what the camera does.
+    """
+    if platform != "linux":
+        return
+    exposure, white_k = capture.get(cv2.CAP_PROP_EXPOSURE), capture.get(cv2.CAP_PROP_WB_TEMPERATURE)
+    if capture.get(cv2.CAP_PROP_AUTO_EXPOSURE) not in _V4L2_MANUAL_EXPOSURE:
+        capture.set(cv2.CAP_PROP_AUTO_EXPOSURE, _V4L2_MANUAL_EXPOSURE[0])
+        if exposure > 0:
+            capture.set(cv2.CAP_PROP_EXPOSURE, exposure)
+    if capture.get(cv2.CAP_PROP_AUTO_WB) == 1:
+        capture.set(cv2.CAP_PROP_AUTO_WB, 0)
+        if white_k > 0:
+            capture.set(cv2.CAP_PROP_WB_TEMPERATURE, white_k)
 
 
 def camera_state(capture: Capture, known: CameraState, platform: str = sys.platform) -> CameraState:

@@ -25,7 +25,7 @@ from her2scope.pipeline.live import (
 from her2scope.pipeline.mailbox import Latest
 from her2scope.pipeline.session import CaseSession
 from her2scope.pipeline.tracker import Tracker
-from her2scope.ports import CameraSource, Clock, PartlyReadable
+from her2scope.ports import CameraSource, Clock, HeldCamera, PartlyReadable
 from her2scope.records import CaseView, FieldResult, ReaderScore, TrackedFrame
 
 LOG = logging.getLogger(__name__)
@@ -96,8 +96,10 @@ class LiveEngine:
     # ---- LiveCommands ---------------------------------------------------------------------------------------------
 
     def set_mode(self, mode: Mode) -> None:
-        """Look at the control or at the case's tissue."""
+        """Look at the control or at the case's tissue; from the first control on the camera keeps its settings."""
         self._mode = mode
+        if mode is Mode.CONTROL and isinstance(self._source, HeldCamera):
+            self._source.hold()  # what is read by one setting is comparable only with what is read by the same
 
     def read_control(self, expected: Score, lot: str, run: str = "") -> None:
         """Read the newest frame as a control field of a known score; without a name the run is called by its day."""

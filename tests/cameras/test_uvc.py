@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from cameras.fakes import FakeCapture, shows_colour_picture
 
-from her2scope.cameras.uvc import UvcCameraSource, camera_state
+from her2scope.cameras.uvc import UvcCameraSource, camera_state, hold_settings
 from her2scope.domain.errors import CameraBusy, CameraError, CameraLost, CameraNotFound, CameraTimeout
 from her2scope.imaging.opencv import cv2
 from her2scope.records import CameraState
@@ -189,3 +190,36 @@ def test_what_the_camera_changes_by_itself_is_no_state() -> None:
 @pytest.mark.parametrize("platform", ["linux", "win32"])
 def test_what_a_driver_does_not_tell_is_not_made_up(platform: str) -> None:
     assert camera_state(v4l2(), KNOWN, platform) == KNOWN
+
+
+def test_a_held_camera_keeps_what_it_has_come_to() -> None:
+    capture = v4l2(auto_exposure=3, exposure=157, gain=12, auto_white=1, white_k=4600)
+    hold_settings(capture, "linux")
+    assert camera_state(capture, KNOWN, "linux") == CameraState("20x", "linear", 15.7, 12.0, "4600 K")
+
+
+def test_a_driver_that_does_not_obey_still_tells_that_the_camera_changes_by_itself() -> None:
+    capture = v4l2(auto_exposure=3, exposure=157, gain=12, auto_white=1, white_k=4600)
+    capture.accepts_size = False  # it refuses whatever is set
+    hold_settings(capture, "linux")
+    assert camera_state(capture, KNOWN, "linux").white_balance == "auto"
+
+
+def test_elsewhere_nothing_is_set_since_its_units_are_not_known() -> None:
+    capture = v4l2(auto_exposure=3, exposure=157, auto_white=1, white_k=4600)
+    before = dict(capture.properties)
+    hold_settings(capture, "win32")
+    assert capture.properties == before
+
+
+def test_a_source_is_held_while_it_runs_and_only_then() -> None:
+    capture = v4l2(auto_exposure=3, exposure=157, gain=12, auto_white=1, white_k=4600)
+    source = uvc(capture)
+    source.hold()  # closed: nothing to hold
+    source.open()
+    try:
+        source.hold()
+        frames = (source.read(5.0) for _ in range(2000))
+        assert any(frame.camera.white_balance != "auto" for frame in frames) or sys.platform != "linux"
+    finally:
+        source.close()
