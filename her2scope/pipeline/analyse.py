@@ -15,7 +15,7 @@ from her2scope.domain.score import find_score
 from her2scope.imaging.quality import check_quality, clear_white, white_drift
 from her2scope.imaging.staining import SATURATION_LEVELS, characteristic_curve, summarise_staining
 from her2scope.imaging.stains import estimate_white, unmix
-from her2scope.pipeline.plausibility import scale_doubt
+from her2scope.pipeline.plausibility import scale_doubt, state_doubts
 from her2scope.ports import Segmenter
 from her2scope.records import FieldResult, Frame, ProgramInfo, QualityReport, Segmentation, StainImage, StainSummary
 from her2scope.settings import Calibration, ScoringSettings, Vector
@@ -82,6 +82,7 @@ class FieldAnalyser:
             doubts=(
                 *self.segmenter.doubts(summary),
                 *self._drift(white),
+                *state_doubts(frame.camera, self.calibration),
                 *scale_doubt(found.cells, self.segmenter.nuclear_width_um),
             ),
             timings_ms=timings_ms,

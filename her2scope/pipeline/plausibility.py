@@ -1,4 +1,4 @@
-"""Whether the pixel size that a frame claims can be true: nuclei have a size."""
+"""Whether a frame can be what it claims: nuclei have a size, and a white holds for one state of the camera."""
 
 from __future__ import annotations
 
@@ -6,11 +6,26 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from her2scope.records import Cell
+from her2scope.records import CameraState, Cell
+from her2scope.settings import Calibration
 
 MIN_NUCLEI = 30
 SIZE_PERCENTILE = 75.0
 """Of all nuclei: debris and cut nuclei are small, what is large is whole."""
+
+
+STATE = {"exposure_ms": "exposure (ms)", "gain": "gain", "white_balance": "white balance"}
+"""What of the camera's state a calibrated white depends on."""
+
+
+def state_doubts(camera: CameraState, calibration: Calibration) -> tuple[str, ...]:
+    """Where the camera is not set as it was when its white was measured; nothing where one of the two is not known."""
+    found = []
+    for name, words in STATE.items():
+        now, then = getattr(camera, name), getattr(calibration, name)
+        if calibration.white_rgb is not None and now is not None and then is not None and now != then:
+            found.append(f"drift: {words} is {now}, the white was measured at {then}; set it back or calibrate again")
+    return tuple(found)
 
 
 def scale_doubt(cells: Sequence[Cell], expected_um: tuple[float, float] | None) -> tuple[str, ...]:

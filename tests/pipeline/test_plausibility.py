@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 from factories import cell
 
-from her2scope.pipeline.plausibility import scale_doubt
+from her2scope.pipeline.plausibility import scale_doubt, state_doubts
+from her2scope.records import CameraState
+from her2scope.settings import Calibration
 
 EXPECTED_UM = (4.7, 10.5)
 
@@ -30,6 +32,15 @@ def test_nuclei_of_their_size_are_not(width_um):
 def test_a_few_nuclei_or_a_method_that_does_not_know_say_nothing():
     assert scale_doubt(nuclei(2.0, n=29), EXPECTED_UM) == ()
     assert scale_doubt(nuclei(2.0), None) == ()
+
+
+def test_a_white_holds_for_the_state_that_it_was_measured_in():
+    white = Calibration(white_rgb=(240.0, 240.0, 240.0), exposure_ms=8.0, white_balance="4600 K")
+    assert state_doubts(CameraState(exposure_ms=8.0, gain=2.0, white_balance="4600 K"), white) == ()
+    assert state_doubts(CameraState(), white) == ()
+    (doubt,) = state_doubts(CameraState(exposure_ms=12.0, white_balance="4600 K"), white)
+    assert doubt.startswith("drift") and "12.0" in doubt and "8.0" in doubt
+    assert state_doubts(CameraState(exposure_ms=12.0), Calibration(exposure_ms=8.0)) == ()  # no white, nothing to hold
 
 
 def test_a_field_read_at_half_its_scale_is_doubted(analyser, frames):
