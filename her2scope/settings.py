@@ -636,6 +636,10 @@ def _convert_dataclass(kind: type, value: Any, where: str) -> Any:
             near = difflib.get_close_matches(str(key), known, n=1)
             hint = f"Did you mean '{near[0]}'?" if near else f"Known keys: {', '.join(known)}."
             raise SettingsError(f"{where}: unknown key '{key}'. {hint}")
+    for item in dataclasses.fields(kind):
+        has_default = item.default is not dataclasses.MISSING or item.default_factory is not dataclasses.MISSING
+        if not has_default and item.name not in value:
+            raise SettingsError(f"{where}: '{item.name}' is missing. Give it.")
     arguments = {key: _convert(hints[key], item, f"{where}: {key}") for key, item in value.items()}
     try:
         return kind(**arguments)

@@ -56,7 +56,8 @@ def _only_chart(charts: tuple[ControlChart, ...]) -> ControlChart:
         )
     if len(charts) > 1:
         known = "; ".join(f"lot {item.key.lot}, {item.key.instrument}, {item.key.method}" for item in charts)
-        raise BadInputError(f"there are {len(charts)} charts ({known}). Choose one with --lot, --instrument and --method.")
+        choose = "Choose one with --lot, --instrument and --method."
+        raise BadInputError(f"there are {len(charts)} charts ({known}). {choose}")
     return charts[0]
 
 

@@ -34,7 +34,7 @@ FIGURES: Mapping[str, _Figure] = {
     "intense_od10": _Figure(0.05, 0.10),
     "background_od10": _Figure(0.05, 0.10),
     "stroma_od10": _Figure(0.04, 0.20),
-    "nuclear_od10": _Figure(-2.0, 0.02),
+    "nuclear_od10": _Figure(-0.9, 0.02),
     "counterstain_od10": _Figure(0.01, 0.15),
     "clipped_share": _Figure(0.01, 0.20, most=1.0),
     "dark_share": _Figure(0.01, 0.20, most=1.0),
@@ -99,7 +99,7 @@ def own_limits(runs: Sequence[Mapping[str, float]], base: ControlLimits) -> Cont
 def sufficient_runs(chart: ControlChart, judged: JudgedHistory) -> tuple[ControlEntry, ...]:
     """Runs of a chart of which limits may be taken: those that read their level by a picture that can be judged.
 
-    Limits of the settings alone do not exclude one: they are what is to be replaced. The chart of a judged history does.
+    Limits of the settings alone do not exclude one, as they are what is to be replaced; a rule of the chart does.
     """
     return tuple(
         point.entry

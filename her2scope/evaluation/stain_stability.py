@@ -155,7 +155,9 @@ def _equal(tissues: Mapping[tuple[int, str], Sequence[TwiceRead]], anchored: boo
 def _right(tissues: Mapping[tuple[int, str], Sequence[TwiceRead]], anchored: bool) -> float | None:
     """Share of readings that say what is true of the field."""
     return mean_of(
-        [float(_score(field, anchored) == field.true_score) for fields in tissues.values() for field in fields]
+        float(_score(field, anchored) == (field.true_score or NO_SCORE))
+        for fields in tissues.values()
+        for field in fields
     )
 
 

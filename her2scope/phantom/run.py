@@ -159,7 +159,7 @@ def _run_of_lab(usual: Run, seed: int, damage: str | None) -> Run:
     )
     light = float(np.exp(LAMP_SPREAD * rng.standard_normal()))
     optics = replace(usual.optics, lamp_rgb=_dimmed(usual.optics.lamp_rgb, (light, light, light)))
-    run = replace(usual, seed=seed, stain=stain, optics=optics)
+    run = replace(usual, seed=seed, damage=damage, stain=stain, optics=optics)
     return run if damage is None else _damaged(run, damage)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from control_series import baseline, entry
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from her2scope.domain.control import ControlLimits, ControlMeasures, judge_control
@@ -97,6 +97,7 @@ def test_limits_worked_by_hand():
     )
 
 
+@settings(max_examples=25)
 @given(noise=st.lists(small_noise, min_size=20, max_size=20))
 def test_every_one_of_its_runs_is_within_the_limits(noise):
     of_lab = runs(noise)
@@ -106,6 +107,7 @@ def test_every_one_of_its_runs_is_within_the_limits(noise):
         assert judge_control(replace(MEASURES, **values), "3+", limits).reasons == ()
 
 
+@settings(max_examples=25)
 @given(noise=st.lists(small_noise, min_size=20, max_size=24), factor=st.floats(0.9, 2.0))
 def test_a_stronger_stain_moves_the_limits_by_its_factor(noise, factor):
     before, after = (by_name(own_limits(runs(noise, strength), BASE)) for strength in (1.0, factor))
@@ -117,11 +119,13 @@ def test_a_stronger_stain_moves_the_limits_by_its_factor(noise, factor):
     assert after["max_nuclear_od10"] == before["max_nuclear_od10"]
 
 
+@settings(max_examples=25)
 @given(of_lab=st.lists(some_figures, min_size=20, max_size=24), data=st.data())
 def test_the_order_of_runs_does_not_matter(of_lab, data):
     assert own_limits(data.draw(st.permutations(of_lab)), BASE) == own_limits(of_lab, BASE)
 
 
+@settings(max_examples=25)
 @given(of_lab=st.lists(some_figures, min_size=20, max_size=24))
 def test_limits_are_such_as_the_settings_take_whatever_a_history_holds(of_lab):
     check_limits(own_limits(of_lab, BASE), "")
