@@ -20,7 +20,6 @@ from her2scope.app.compose import (
 )
 from her2scope.app.control_history import control_history
 from her2scope.app.outputs import check_outputs, write_all
-from her2scope.domain.control import ControlCode, after_earlier
 from her2scope.domain.control_history import ControlEntry
 from her2scope.domain.errors import BadInputError, StoreError
 from her2scope.domain.guideline import SCORES, Score
@@ -171,25 +170,12 @@ def _kept(readings: Sequence[ControlReading], instrument: str) -> tuple[ControlR
     except StoreError as error:  # what is read now is not lost for a line that cannot be read
         told.append(f"{error} Until then only the absolute limits hold.")
     reading, entry = compared(readings[-1], readings[:-1], entries, readings[-1].at_utc, instrument)
-    verdict = after_earlier(reading.verdict, [item.status for item in entries if _is_earlier(item, entry)])
-    reading, entry = replace(reading, verdict=verdict), replace(entry, status=verdict.status)
     told = told or [baseline_note(entry, entries)]
     try:
         history.append(entry)
     except StoreError as error:
         told.append(f"this reading is not in the history: {error}")
     return reading, [*told, *history.problems]
-
-
-def _is_earlier(item: ControlEntry, entry: ControlEntry) -> bool:
-    """Whether `item` is an earlier reading of the control and run of `entry`, and not a part of it.
-
-    Too few cells, now measured together with more fields, are no failure. A reading without a run is a run of its own.
-    """
-    same_control = (item.level, item.lot.strip()) == (entry.level, entry.lot.strip())
-    same_run = item.run.strip() == entry.run.strip() != ""
-    part_of_it = item.codes == (ControlCode.TOO_FEW.value,) and set(item.images) <= set(entry.images)
-    return same_control and same_run and not part_of_it
 
 
 def _session(method: str | None, settings: ScoringSettings, calibration: Calibration) -> CaseSession:

@@ -145,8 +145,20 @@ def compared(
     """
     entry = _entry(reading, joined, at_utc, instrument)
     verdict = with_findings(reading.verdict, judge_by_history(entry, history))
+    verdict = after_earlier(verdict, [item.status for item in history if _is_earlier(item, entry)])
     codes = tuple(code.value for code in verdict.codes)
     return replace(reading, verdict=verdict), replace(entry, status=verdict.status, codes=codes)
+
+
+def _is_earlier(item: ControlEntry, entry: ControlEntry) -> bool:
+    """Whether `item` is an earlier reading of the control and run of `entry`, and not a part of it.
+
+    Too few cells, now measured together with more fields, are no failure. A reading without a run is a run of its own.
+    """
+    same_control = (item.level, item.lot.strip()) == (entry.level, entry.lot.strip())
+    same_run = item.run.strip() == entry.run.strip() != ""
+    part_of_it = item.codes == (ControlCode.TOO_FEW.value,) and set(item.images) <= set(entry.images)
+    return same_control and same_run and not part_of_it
 
 
 def _entry(reading: ControlReading, joined: Sequence[ControlReading], at_utc: str, instrument: str) -> ControlEntry:
@@ -218,7 +230,7 @@ def measured_together(
     next is a new reading, so that a failure is never thinned out by other fields.
     """
     latest = latest_of(controls, expected)
-    if latest is None or latest.lot != lot or not _same_camera(latest.result.frame, frame):
+    if latest is None or latest.lot != lot or not same_camera(latest.result.frame, frame):
         return []
     failed = latest.verdict.status is ControlStatus.INVALID
     if failed and set(latest.verdict.codes) != {ControlCode.TOO_FEW}:
@@ -237,10 +249,11 @@ def _usable_cut(reading: ControlReading, limits: ControlLimits) -> float | None:
 def _like(reading: ControlReading, anchor: ControlReading) -> bool:
     """Whether two readings belong together: same run's lot, same camera state, same scale."""
     same_lot = not reading.lot or not anchor.lot or reading.lot == anchor.lot
-    return same_lot and _same_camera(reading.result.frame, anchor.result.frame)
+    return same_lot and same_camera(reading.result.frame, anchor.result.frame)
 
 
-def _same_camera(first: Frame, second: Frame) -> bool:
+def same_camera(first: Frame, second: Frame) -> bool:
+    """Whether two pictures were taken in one camera state and at one scale."""
     same_scale = abs(first.um_per_px / second.um_per_px - 1) <= SAME_SCALE
     return first.camera == second.camera and same_scale
 
@@ -268,7 +281,7 @@ def standing(
     if not cuts_from_control and anchor.verdict.status is not ControlStatus.INVALID:
         refusals.append("the control gave no intense cut that may be used: default cuts")
     usable = [item for item in fields if item.result.quality.usable]
-    if any(not _same_camera(item.result.frame, anchor.result.frame) for item in usable):
+    if any(not same_camera(item.result.frame, anchor.result.frame) for item in usable):
         refusals.append("the control was read in another camera state (objective, scale, exposure or white balance)")
     refusals += _drifts(usable, anchor, max_white_drift)
     return ControlStanding(worst, override_reason is not None, {"0", "1+"} <= read, "0" in read, tuple(refusals))

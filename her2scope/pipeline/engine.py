@@ -102,8 +102,8 @@ class LiveEngine:
             self._source.hold()  # what is read by one setting is comparable only with what is read by the same
 
     def read_control(self, expected: Score, lot: str, run: str = "") -> None:
-        """Read the newest frame as a control field of a known score; without a name the run is called by its day."""
-        named = run or self._clock.now_utc()[: len("2026-01-15")]
+        """Read the newest frame as a control field of a known score; unnamed, a lot's run is called by its day."""
+        named = run or (self._clock.now_utc()[: len("2026-01-15")] if lot else "")
         try:
             tracked = self._live_frame()
         except CaseRuleError as error:

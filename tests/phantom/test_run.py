@@ -15,7 +15,7 @@ from her2scope.phantom.habit import Habit
 from her2scope.phantom.optics import Optics
 from her2scope.phantom.ranges import DIFFICULTIES, OPTICS, RARE, STAINS, drawn
 from her2scope.phantom.recipes import RECIPES
-from her2scope.phantom.run import CAMERAS, DAMAGES, SEED_CAMERAS, STAINERS, make_run
+from her2scope.phantom.run import CAMERAS, DAMAGES, SEED_CAMERAS, SEED_STAINERS, STAINERS, make_run
 from her2scope.phantom.stain import Stain
 
 SMALL = (240, 160)
@@ -37,7 +37,7 @@ def test_fields_of_every_score_share_the_run(difficulty: str) -> None:
 def test_runs_of_different_seeds_differ() -> None:
     runs = [make_run(seed) for seed in range(30)]
     assert len({run.lot for run in runs}) > 25
-    assert {run.stainer for run in runs} == set(STAINERS)
+    assert {run.stainer for run in runs} == set(SEED_STAINERS)
     assert {run.camera for run in runs} == set(SEED_CAMERAS)
     assert len({run.stain.dab_gain for run in runs}) == len({run.optics.lamp_rgb for run in runs}) == 30
 
