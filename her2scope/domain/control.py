@@ -265,6 +265,16 @@ def _cut(measures: ControlMeasures, limits: ControlLimits) -> Iterator[_Doubt]:
         yield ControlStatus.WARNING, code, f"intense cut {cut:.2f} od10 outside the lab's range ({span}): {unused}"
 
 
+def cuts_within(cuts: StainCuts, limits: ControlLimits) -> StainCuts:
+    """The cuts of the settings on the lab's own scale: an intense cut outside its range is moved to the nearer end.
+
+    A camera that sharpens shows every membrane darker: there the default cut would call a 2+ control 3+.
+    """
+    factor = min(max(cuts.intense_od10, limits.min_cut_od10), limits.max_cut_od10) / cuts.intense_od10
+    moderate = max(cuts.stained_od10, factor * cuts.moderate_od10)
+    return StainCuts(cuts.stained_od10, moderate, max(moderate, factor * cuts.intense_od10))
+
+
 def cut_in_range(cut_od10: float, limits: ControlLimits) -> bool:
     """Whether an intense cut lies in the lab's own range."""
     return limits.min_cut_od10 <= cut_od10 <= limits.max_cut_od10

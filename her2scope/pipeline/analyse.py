@@ -10,6 +10,7 @@ import numpy as np
 
 from her2scope import __version__
 from her2scope.domain.cells import CellCounts, StainCuts
+from her2scope.domain.control import cuts_within
 from her2scope.domain.guideline import guideline
 from her2scope.domain.score import find_score
 from her2scope.imaging.quality import check_quality, clear_white, white_drift
@@ -34,8 +35,8 @@ class FieldAnalyser:
 
     @property
     def default_cuts(self) -> StainCuts:
-        """Cuts of the settings, as the method uses them: in force until a control is read."""
-        return self.segmenter.default_cuts(self.settings.cuts)
+        """Cuts of the settings on the lab's own scale, as the method uses them: in force until a control is read."""
+        return self.segmenter.default_cuts(cuts_within(self.settings.cuts, self.settings.control))
 
     def analyse(self, frame: Frame, cuts: StainCuts, speed_um_per_s: float = 0.0) -> FieldResult:
         """Analyse a frame with the case's cuts; a frame that fails the quality gate has no cells and no score."""

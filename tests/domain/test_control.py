@@ -15,6 +15,7 @@ from her2scope.domain.control import (
     ControlMeasures,
     after_earlier,
     anchored_cuts,
+    cuts_within,
     judge_control,
 )
 from her2scope.domain.score import ControlStatus
@@ -93,6 +94,19 @@ def test_valid_after_invalid_is_at_best_a_warning():
     second = after_earlier(valid, [ControlStatus.INVALID, ControlStatus.VALID])
     assert second.status is ControlStatus.WARNING
     assert any("earlier reading" in reason for reason in second.reasons)
+
+
+@given(low=st.floats(0.05, 3.0), span=st.floats(1.0, 3.0))
+def test_default_cuts_move_to_the_labs_own_range(low, span):
+    limits = ControlLimits(min_cut_od10=low, max_cut_od10=min(5.0, low * span))
+    cuts = cuts_within(StainCuts(), limits)
+    assert cuts.stained_od10 == StainCuts().stained_od10
+    assert limits.min_cut_od10 - 1e-9 <= cuts.intense_od10 or cuts.intense_od10 == cuts.moderate_od10
+    assert cuts.intense_od10 <= max(limits.max_cut_od10, cuts.stained_od10) + 1e-9
+
+
+def test_default_cuts_inside_the_labs_own_range_stay():
+    assert cuts_within(StainCuts(), ControlLimits()) == StainCuts()
 
 
 @given(intense=st.floats(0.02, 3.0))
