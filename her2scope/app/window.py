@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from PyQt6.QtWidgets import QApplication
 
+from her2scope.app.calibrate import newest_calibration
 from her2scope.app.calibration_steps import FrameCalibration
 from her2scope.app.compose import (
     DEFAULT_METHOD,
@@ -29,7 +31,7 @@ from her2scope.app.doctor import has_display
 from her2scope.app.tour import DemoTour
 from her2scope.cameras.registry import SourceOptions, open_source
 from her2scope.domain.control_history import ControlEntry
-from her2scope.domain.errors import BadInputError, CaseNotFoundError
+from her2scope.domain.errors import BadInputError, CaseNotFoundError, SettingsError
 from her2scope.phantom.microscope import PhantomMicroscope
 from her2scope.pipeline.clock import SystemClock
 from her2scope.pipeline.engine import LiveEngine
@@ -37,7 +39,16 @@ from her2scope.pipeline.live import Message, Severity
 from her2scope.pipeline.session import CaseSession
 from her2scope.ports import CameraSource, CaseFile, CaseStore, ControlHistory
 from her2scope.records import CaseView
-from her2scope.settings import Calibration, ScoringSettings, home_dir, load_preferences, save_yaml
+from her2scope.settings import (
+    Calibration,
+    ScoringSettings,
+    check_for_use,
+    expired,
+    home_dir,
+    load_preferences,
+    missing_parts,
+    save_yaml,
+)
 from her2scope.ui.bridge import LiveBridge
 from her2scope.ui.calibration_steps import CalibrationSetup
 from her2scope.ui.dialogs import ExceptionCatcher, ask_resume
@@ -67,17 +78,20 @@ class LiveRequest:
     demo: DemoRequest | None = None
 
 
-def run_live(request: LiveRequest) -> int:
-    """Open the window and stay until the reader closes it."""
+def run_live(request: LiveRequest, today: date | None = None) -> int:
+    """Open the window and stay until the reader closes it; `today` decides how old a calibration is."""
+    today = today or date.today()
     if not has_display() and not QApplication.instance():
         raise BadInputError("there is no display to open a window on. Start it on a desktop; commands work without.")
     if request.demo is not None and request.demo.out is not None:
         must_be_free(request.demo.out)
     settings = with_material(read_settings(request.settings), request.controls, request.material)
-    calibration = read_calibration(request.calibration)
+    calibration, told = calibration_for(request, today)
     source, notes = _open_source(request, calibration)
+    setup = calibration_setup(calibration, today)
     if isinstance(source, PhantomMicroscope) and request.calibration is None:
         calibration = demo_calibration(source)
+        setup = CalibrationSetup(FrameCalibration(), calibration)  # it is what it is: neither old nor incomplete
     app = _application()
     catcher = ExceptionCatcher(lambda message: bridge.on_message(message))
     bridge = LiveBridge()
@@ -86,6 +100,9 @@ def run_live(request: LiveRequest) -> int:
     who = preferences.reader or user_name()
     cases = _Cases(request.method or DEFAULT_METHOD, settings, calibration, who, history)
     session = cases.first(request)
+    kept = session.analyser.calibration
+    if kept != calibration:
+        told = (*told, Message(Severity.INFO, f"this case goes on as it was opened, with {_named(kept)}"))
     engine = LiveEngine(source, cases.new, bridge, _report_writer(request, session.case_id), SystemClock(), session)
     window = MainWindow(
         engine,
@@ -94,12 +111,12 @@ def run_live(request: LiveRequest) -> int:
         preferences,
         save_preferences=lambda chosen: save_yaml(chosen, _preferences_path()),
         max_speed_um_per_s=settings.quality.max_speed_um_per_s,
-        calibration=CalibrationSetup(FrameCalibration(), calibration),
+        calibration=setup,
         material=read_controls(request.controls).named(request.material),
         read_history=_read_history,
     )
-    for text in (*notes, *repairs):
-        bridge.on_message(Message(Severity.WARNING, text))
+    for message in (*told, *(Message(Severity.WARNING, text) for text in (*notes, *repairs))):
+        bridge.on_message(message)
     tour = DemoTour(engine, bridge, source, request.demo.fields) if request.demo is not None else None
     catcher.install()
     try:
@@ -113,6 +130,38 @@ def run_live(request: LiveRequest) -> int:
         engine.stop()
         catcher.uninstall()
     return 0
+
+
+def calibration_for(request: LiveRequest, today: date) -> tuple[Calibration, tuple[Message, ...]]:
+    """The calibration that was asked for, else the newest saved one, else none; and what must be said of it.
+
+    A saved one that cannot be used is said and left: nobody named it. One that was asked for is refused.
+    """
+    if request.calibration is not None:
+        return read_calibration(request.calibration), ()
+    newest = None if _is_phantom(request) else newest_calibration()
+    if newest is None:
+        return Calibration(), ()
+    try:
+        calibration = read_calibration(newest)
+        check_for_use(calibration, today)
+    except SettingsError as error:
+        text = f"the newest saved calibration cannot be used: {error} Reading goes on without a calibration."
+        return Calibration(), (Message(Severity.ERROR, text),)
+    return calibration, (Message(Severity.INFO, f"{_named(calibration)}, the newest saved one: {newest}"),)
+
+
+def _named(calibration: Calibration) -> str:
+    return f"calibration {calibration.name} of {calibration.date or 'an unknown date'}"
+
+
+def calibration_setup(calibration: Calibration, today: date) -> CalibrationSetup:
+    """The wizard's, with what must be said of the calibration in force."""
+    return CalibrationSetup(FrameCalibration(), calibration, expired(calibration, today), missing_parts(calibration))
+
+
+def _is_phantom(request: LiveRequest) -> bool:
+    return request.source.partition(":")[0].lower() == "phantom"
 
 
 def _read_history() -> tuple[tuple[ControlEntry, ...], tuple[str, ...]]:
@@ -161,7 +210,7 @@ class _Cases:
 
 def _open_source(request: LiveRequest, calibration: Calibration) -> tuple[CameraSource, list[str]]:
     """The source, and what must be said about how it was opened."""
-    is_phantom = request.source.partition(":")[0].lower() == "phantom"
+    is_phantom = _is_phantom(request)
     assumed = not is_phantom and request.um_per_px is None and request.objective is None
     options = SourceOptions(
         calibration=calibration,

@@ -55,6 +55,10 @@ class CalibrationSetup:
     steps: CalibrationSteps
     old: Calibration
     """The calibration in force."""
+    age_doubt: str | None = None
+    """Why its age is in doubt (`settings.expired`)."""
+    missing: tuple[str, ...] = ()
+    """What it lacks (`settings.missing_parts`)."""
 
 
 class Page(Enum):

@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields, replace
 
-from PyQt6.QtCore import QObject, QPointF, Qt, pyqtSignal
+from PyQt6.QtCore import QEvent, QObject, QPointF, Qt, pyqtSignal
 from PyQt6.QtGui import QMouseEvent, QResizeEvent, QWheelEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from her2scope.domain.cells import StainCuts
 from her2scope.domain.guideline import SCORES, Score
 from her2scope.domain.score import ControlStatus
+from her2scope.imaging.quality import white_drift
 from her2scope.overlays.model import OverlaySelection
 from her2scope.overlays.palette import Palette
-from her2scope.pipeline.control import ANCHOR_LEVEL, SAME_SCALE, latest_of
+from her2scope.pipeline.control import ANCHOR_LEVEL, MAX_WHITE_DRIFT, SAME_SCALE, latest_of, same_camera
 from her2scope.pipeline.live import LiveResult, Mode
 from her2scope.records import CameraState, CaseView, ControlReading, FieldResult, Frame, TrackedFrame
 from her2scope.ui.curve_plot import CurvePlot
@@ -37,16 +38,17 @@ CAMERA_WORDS = {
     "white_balance": ("white balance", ""),
 }
 """What a reader calls each part of a camera's state, and its unit."""
+CUTS = (("intense", "intense_od10"), ("moderate", "moderate_od10"), ("stained", "stained_od10"))
+"""Names of the cuts; the first that differs is told."""
 MARGIN_PX = 12
 CURVE_PX = 344
 """In less, the curve's title and keys overlap."""
 
 
 def differences(control: Frame, live: Frame) -> tuple[str, ...]:
-    """In what the two were not taken alike, in words; empty where the control holds for the live picture.
-
-    The rule is that of `pipeline.control`: one camera state, one scale.
-    """
+    """In what the two were not taken alike, in words; empty where the control holds for the live picture."""
+    if same_camera(control, live):
+        return ()
     found = []
     if abs(control.um_per_px / live.um_per_px - 1) > SAME_SCALE:
         found.append(f"scale {control.um_per_px:.3g} / {live.um_per_px:.3g} um/px")
@@ -65,9 +67,26 @@ def _known(value: object, unit: str) -> str:
     return "not known" if value is None else text + unit
 
 
-def difference_text(control: Frame, live: Frame) -> str:
-    """What must be said before the two are compared; empty where they may be."""
-    found = differences(control, live)
+def drift_text(control: FieldResult, field: FieldResult | None) -> str:
+    """By how much the light changed since the control, where a case may not be read with it; else empty.
+
+    It cannot be said without clear glass in both fields.
+    """
+    then, now = control.clear_white_rgb, None if field is None else field.clear_white_rgb
+    drift = white_drift(now, then) if now is not None and then is not None else 0.0
+    if drift <= MAX_WHITE_DRIFT:
+        return ""
+    return f"white differs by {100 * drift:.0f} % (check lamp, condenser and automatic white balance)"
+
+
+def difference_text(control: FieldResult, live: Frame, field: FieldResult | None = None) -> str:
+    """What must be said before the control and the live picture are compared; empty where they may be.
+
+    Parameters
+    ----------
+    field : the analysis of the tissue in view, None where there is none
+    """
+    found = [*differences(control.frame, live), *filter(None, [drift_text(control, field)])]
     if not found:
         return ""
     return f"Not comparable, control / live: {'; '.join(found)}. Read the control again with this setting."
@@ -77,9 +96,11 @@ def cuts_text(control: StainCuts, in_force: StainCuts) -> str:
     """Says that the two fields' cells are marked by different cuts; empty where they are not."""
     if control == in_force:
         return ""
+    shown = [(name, f"{getattr(control, part):.2f}", f"{getattr(in_force, part):.2f}") for name, part in CUTS]
+    name, ours, theirs = next((item for item in shown if item[1] != item[2]), shown[0])
     return (
-        f"Cells of the control are marked by the cuts it was judged with (intense {control.intense_od10:.2f} od10), "
-        f"those of the live field by the cuts in force ({in_force.intense_od10:.2f})."
+        f"Cells of the control are marked by the cuts it was judged with ({name} {ours} od10), "
+        f"those of the live field by the cuts in force ({theirs})."
     )
 
 
@@ -173,6 +194,13 @@ class LevelHeader(QFrame):
         )
         button.clicked.connect(lambda _checked, chosen=level: self.level_chosen.emit(chosen))
         return button
+
+    def event(self, event: QEvent | None) -> bool:
+        """Grow with what it says: the buttons get their true size only when they are first shown."""
+        handled = super().event(event)
+        if event is not None and event.type() == QEvent.Type.LayoutRequest:
+            self.adjustSize()
+        return handled
 
     def show_reading(self, reading: ControlReading | None, read: Sequence[Score]) -> None:
         """Name the reading on show, and offer the levels that were read."""
@@ -283,6 +311,7 @@ class ControlCompare(QObject):
         self._case: CaseView | None = None
         self._level: Score = ANCHOR_LEVEL
         self._reading: ControlReading | None = None
+        self._field: FieldResult | None = None
         self.side.view.show_notice(NOT_READ)
         self.side.view.zoom_asked.connect(live.zoom_by)
         self.side.view.fit_asked.connect(live.fit)
@@ -346,9 +375,11 @@ class ControlCompare(QObject):
 
     def show_field(self, result: FieldResult | None) -> None:
         """Take the field in view; None where nothing can be said of it."""
+        self._field = result
         if self.is_open:
             self.figures.curve.show_field(() if result is None else result.curve)
             self.figures.histogram.show_field(result)
+            self.follow()
 
     def follow(self) -> None:
         """Take the live picture's scale, and compare how the two were taken."""
@@ -357,7 +388,8 @@ class ControlCompare(QObject):
             return
         self.side.view.show_scale(shown.frame.um_per_px / self._live.viewport.zoom)
         control = self._reading
-        self.figures.show_difference("" if control is None else difference_text(control.result.frame, shown.frame))
+        text = "" if control is None else difference_text(control.result, shown.frame, self._field)
+        self.figures.show_difference(text)
 
     def _show_reading(self) -> None:
         """Show the chosen level, or else the strongest that was read; nothing is done while the view is closed."""

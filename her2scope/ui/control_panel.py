@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from PyQt6.QtCore import QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QPixmap
-from PyQt6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import (
+    QComboBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
-from her2scope.domain.control_material import ControlMaterial, next_level, open_ends
+from her2scope.domain.control_material import ANCHOR_LEVEL, ControlMaterial, next_level
 from her2scope.domain.guideline import SCORES, Score
 from her2scope.domain.score import ControlStatus
 from her2scope.records import CaseView, ControlReading
@@ -17,6 +27,7 @@ from her2scope.ui.words import (
     STATUS_ROLES,
     STATUS_SYMBOLS,
     next_step_text,
+    open_ends_text,
     reading_text,
     sentence,
     sufficient_levels,
@@ -39,7 +50,10 @@ class ControlPanel(QWidget):
         super().__init__(parent)
         self.setObjectName("control_panel")
         self._material = material
+        self._case_id = ""
         self._n_readings = 0
+        self.moved_on = False
+        """The level was chosen by the program after a good reading, not by the reader."""
         self.next_step = QLabel()
         self.next_step.setWordWrap(True)
         self.next_step.setAccessibleName("What to show next")
@@ -48,9 +62,14 @@ class ControlPanel(QWidget):
         self.expected.setAccessibleName("Known score of the control")
         self.expected.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.lot = QLineEdit()
-        self.lot.setPlaceholderText("antibody lot of this run")
+        self.lot.setPlaceholderText("antibody lot")
+        self.lot.setToolTip("Antibody lot of this run: each lot has its own chart in the history")
         self.run = QLineEdit()
-        self.run.setPlaceholderText("staining run (default: today's date)")
+        self.run.setPlaceholderText("today")
+        self.run.setToolTip("Name of the staining run; without one it is called by today's date")
+        for entry in (self.lot, self.run):
+            # They share what a row has, and do not widen the panel.
+            entry.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.read = QPushButton("Read control")
         self.read.setToolTip("Read the field in view as a control of that level (Space in control mode)")
         self.read.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -76,6 +95,7 @@ class ControlPanel(QWidget):
         self.overridden = QLabel()
         self.overridden.setWordWrap(True)
         self._lay_out()
+        self.expected.activated.connect(self.choose_level)
         self.read.clicked.connect(self.ask_reading)
         self.override.clicked.connect(self.ask_override)
         self.reason.returnPressed.connect(self.ask_override)
@@ -108,16 +128,26 @@ class ControlPanel(QWidget):
         self.levels.setText(_levels_text(view))
 
     def _show_next(self, view: CaseView) -> None:
-        """Say which level to show next and what is open without it; after a good reading, choose that level."""
+        """Say which level to show next and what is open without it.
+
+        In a new case and after a good reading that level is chosen; after an invalid one the reader stays at its level.
+        """
         sufficient = sufficient_levels(view)
         next_one = next_level(self._material, sufficient)
-        self.next_step.setText(next_step_text(self._material, next_one))
-        ends = open_ends(sufficient) if view.controls else ()
-        self.open_ends.setText("\n".join(sentence(end) for end in ends))
+        failed = any(reading.expected == next_one for reading in view.controls)
+        self.next_step.setText(next_step_text(self._material, next_one, failed=failed))
+        # An override answers for a missing anchor, not for a missing low end.
+        answered = not view.controls or (view.standing.overridden and ANCHOR_LEVEL not in sufficient)
+        ends = "" if answered else open_ends_text(sufficient)
+        self.open_ends.setText(ends)
         self.open_ends.setVisible(bool(ends))
-        if len(view.controls) > self._n_readings and next_one is not None:
-            self.expect(next_one)
-        self._n_readings = len(view.controls)
+        is_new = view.case_id != self._case_id
+        was_read = not is_new and len(view.controls) > self._n_readings
+        if is_new or was_read:
+            self.moved_on = was_read and next_one is not None and view.controls[-1].expected in sufficient
+        if next_one is not None and (is_new or (was_read and self.moved_on)):
+            self.expected.setCurrentText(next_one)
+        self._case_id, self._n_readings = view.case_id, len(view.controls)
 
     def _show_nothing(self) -> None:
         self.badge.setText(f"{STATUS_SYMBOLS[ControlStatus.ABSENT]}  NOT READ")
@@ -144,8 +174,13 @@ class ControlPanel(QWidget):
             self.override_asked.emit(reason)
 
     def expect(self, level: Score) -> None:
-        """Choose a level."""
+        """Choose a level for the reader."""
         self.expected.setCurrentText(level)
+        self.choose_level()
+
+    def choose_level(self) -> None:
+        """Take the level as the reader's own choice."""
+        self.moved_on = False
 
     def _update_override(self) -> None:
         self.override.setEnabled(bool(self.reason.text().strip()))
@@ -167,22 +202,25 @@ class ControlPanel(QWidget):
         column.addWidget(self.open_ends)
         column.addLayout(self._record())
         column.addStretch(1)
+        set_role(self.next_step, "title")
         set_role(self.levels, "dim")
         set_role(self.open_ends, "dim")
         set_role(self.overridden, "warning")
 
     def _question(self) -> QGridLayout:
+        """The level over its whole row, lot and run beside each other: on a low screen each row counts."""
         grid = QGridLayout()
         grid.setHorizontalSpacing(8)
-        rows: tuple[tuple[str, QWidget], ...] = (
-            ("&Expected level", self.expected), ("&Lot", self.lot), ("R&un", self.run),
+        places: tuple[tuple[str, QWidget, int, int, int], ...] = (
+            ("&Expected level", self.expected, 0, 0, 3), ("&Lot", self.lot, 1, 0, 1), ("R&un", self.run, 1, 2, 1),
         )  # fmt: skip
-        for row, (name, widget) in enumerate(rows):
+        for name, widget, row, column, width in places:
             label = QLabel(name)
             label.setBuddy(widget)
-            grid.addWidget(label, row, 0)
-            grid.addWidget(widget, row, 1)
+            grid.addWidget(label, row, column)
+            grid.addWidget(widget, row, column + 1, 1, width)
         grid.setColumnStretch(1, 1)
+        grid.setColumnStretch(3, 1)
         return grid
 
     def _record(self) -> QHBoxLayout:
@@ -209,6 +247,6 @@ def _levels_text(view: CaseView) -> str:
     lines = ["Read so far"]
     for reading in view.controls:
         status = reading.verdict.status
-        joined = "".join(f" +{number}" for number in reading.with_earlier)
-        lines.append(f"{reading.number}{joined}.  {reading.expected}  {STATUS_SYMBOLS[status]} {status.value}")
+        joined = f", with {', '.join(map(str, reading.with_earlier))}" if reading.with_earlier else ""
+        lines.append(f"{reading.number}.  {reading.expected}  {STATUS_SYMBOLS[status]} {status.value}{joined}")
     return "\n".join(lines)

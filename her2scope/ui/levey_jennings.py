@@ -22,7 +22,9 @@ from PyQt6.QtWidgets import (
 )
 
 from her2scope.domain.control_history import ControlEntry
+from her2scope.domain.score import ControlStatus
 from her2scope.domain.westgard import JudgedHistory, JudgedReading, judge_history
+from her2scope.pipeline.control import SEVERITY
 from her2scope.reporting.levey_jennings import ChartColours, levey_jennings
 from her2scope.reporting.words import when
 from her2scope.ui.images import to_qimage
@@ -218,25 +220,30 @@ def _table() -> QTableWidget:
 
 
 def _fill_row(table: QTableWidget, row: int, reading: JudgedReading) -> None:
-    entry = reading.entry
+    entry, status = reading.entry, _worst(reading)
     texts = (
         when(entry.at_utc),
         entry.run,
         entry.level,
         f"{entry.intensity_od10:.3f}" if entry.intensity_od10 else "-",
         "-" if reading.z is None else f"{reading.z:+.1f}",
-        f"{STATUS_SYMBOLS[entry.status]} {entry.status.value}",
+        f"{STATUS_SYMBOLS[status]} {status.value}",
         " ".join(finding.rule for finding in reading.findings),
         reading.remarks,
     )
     why = "\n".join(finding.reason for finding in reading.findings)
-    role = STATUS_ROLES[entry.status]
+    role = STATUS_ROLES[status]
     for column, text in enumerate(texts):
         item = QTableWidgetItem(text)
         item.setToolTip(why)
         if COLUMNS[column] == "Verdict":
             item.setForeground(QColor({"good": THEME.good, "warning": THEME.warning}.get(role, THEME.bad)))
         table.setItem(row, column, item)
+
+
+def _worst(reading: JudgedReading) -> ControlStatus:
+    """Its verdict together with the rules that the run breaks by now: as the chart marks it."""
+    return max((reading.entry.status, *(finding.severity for finding in reading.findings)), key=SEVERITY.index)
 
 
 def _offer(box: QComboBox, names: Iterable[str]) -> None:

@@ -44,7 +44,7 @@ from her2scope.ui.live_area import LiveArea
 from her2scope.ui.live_view import LiveView
 from her2scope.ui.message_bar import MessageBar
 from her2scope.ui.navigator import Navigator
-from her2scope.ui.overlay_state import MAX_SPEED_UM_PER_S
+from her2scope.ui.overlay_state import MAX_SPEED_UM_PER_S, same_tissue
 from her2scope.ui.status_line import StatusLine
 from her2scope.ui.words import sentence
 
@@ -102,6 +102,7 @@ class MainWindow(QMainWindow):
         self._wizard: CalibrationWizard | None = None
         self._mode = self._analysed_mode = Mode.READING
         self._case: CaseView | None = None
+        self._read_as_control: TrackedFrame | None = None
         self._make_parts(max_speed_um_per_s)
         self._navigator = Navigator(source, self._tell)
         self.actions_by_id = make_actions(self, self._handlers())
@@ -110,6 +111,8 @@ class MainWindow(QMainWindow):
         self._connect_panels()
         self._connect_bridge()
         self._show_source()
+        if calibration is not None:
+            self.status.show_calibration(calibration.age_doubt, calibration.missing)
         self._show_preferences()
         self._show_mode()
         self.view.setFocus()
@@ -193,8 +196,8 @@ class MainWindow(QMainWindow):
         self.view.stage_drag_um.connect(self._navigator.move_by_um)
         self.tabs.currentChanged.connect(lambda index: self._set_mode(_mode_of_tab(index)))
         self._history.loaded.connect(self._show_history)
-        self._history.failed.connect(lambda text: self._tell(text, False))
-        self.control_panel.read_asked.connect(self._commands.read_control)
+        self._history.failed.connect(lambda text: self._tell(text, True))
+        self.control_panel.read_asked.connect(self._read_control)
         self.control_panel.override_asked.connect(self._commands.override_control)
         self.control_panel.expected.currentIndexChanged.connect(self._show_mode)
         self.case_panel.remove_asked.connect(self._commands.remove_field)
@@ -210,7 +213,7 @@ class MainWindow(QMainWindow):
             **self._view_handlers(),
             "mode_control": lambda: self._set_mode(Mode.CONTROL),
             "mode_reading": lambda: self._set_mode(Mode.READING),
-            "expected": lambda: self._go_to(Mode.CONTROL, self.control_panel.expected),
+            "expected": self._go_to_level,
             "lot": lambda: self._go_to(Mode.CONTROL, self.control_panel.lot),
             "override": self._go_to_override,
             "keys": lambda: KeysDialog(self).open(),
@@ -390,6 +393,16 @@ class MainWindow(QMainWindow):
         else:
             self._commands.accept_field()
 
+    def _read_control(self, level: str, lot: str, run: str) -> None:
+        """Read the field in view, but not the field of one level as the next: Space may have been pressed twice."""
+        shown, read = self.view.shown, self._read_as_control
+        if self.control_panel.moved_on and shown is not None and read is not None and same_tissue(shown, read):
+            text = f"This field was read just now. Show the {level} control first, or choose its level by hand (E)."
+            self._tell(text, False)
+            return
+        self._read_as_control = shown
+        self._commands.read_control(level, lot, run)
+
     def _arrive(self, place: str | None) -> None:
         """A place named after a control level is expected to show that level; the mode stays the reader's choice."""
         level = (place or "").removeprefix("control ")
@@ -426,6 +439,10 @@ class MainWindow(QMainWindow):
         self._set_mode(mode)
         widget.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
+    def _go_to_level(self) -> None:
+        self.control_panel.choose_level()
+        self._go_to(Mode.CONTROL, self.control_panel.expected)
+
     def _go_to_override(self) -> None:
         if self.control_panel.override_row.isHidden():
             self._tell("Nothing to override: the control is not invalid.", False)
@@ -454,7 +471,9 @@ class MainWindow(QMainWindow):
     def _calibration_saved(self, path: Path, calibration: Calibration) -> None:
         if self._calibration is not None:
             self._calibration = replace(self._calibration, old=calibration)
-        text = f"Calibration saved: {path}. The open case keeps its own; start her2scope with it for the next one."
+        text = (
+            f"Calibration saved: {path}. The open case keeps its own; the next start without --calibration uses this."
+        )
         self._tell(text, False)
 
     def _forget_wizard(self) -> None:

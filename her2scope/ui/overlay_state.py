@@ -40,7 +40,7 @@ def overlay_state(
     if live is None:
         return OverlayState("analysing", same_place=False)
     moving = shown.speed_um_per_s > max_speed_um_per_s
-    if not _same_tissue(shown, live):
+    if not same_tissue(shown, live.tracked):
         return OverlayState("stage moving" if moving else "analysing", same_place=False)
     dx_px, dy_px = live.tracked.x_px - shown.x_px, live.tracked.y_px - shown.y_px
     age_s = shown.frame.captured_s - live.tracked.frame.captured_s
@@ -49,16 +49,15 @@ def overlay_state(
     return OverlayState(_unusable(live), dx_px, dy_px)
 
 
-def _same_tissue(shown: TrackedFrame, live: LiveResult) -> bool:
-    """Whether both frames are registered to each other, at one scale, and share some tissue."""
-    analysed = live.tracked
-    height, width = shown.frame.size_hw
+def same_tissue(first: TrackedFrame, second: TrackedFrame) -> bool:
+    """Whether two frames are registered to each other, at one scale, and share some tissue."""
+    height, width = first.frame.size_hw
     return (
-        shown.island == analysed.island
-        and shown.frame.size_hw == analysed.frame.size_hw
-        and shown.frame.um_per_px == analysed.frame.um_per_px
-        and abs(shown.x_px - analysed.x_px) < width
-        and abs(shown.y_px - analysed.y_px) < height
+        first.island == second.island
+        and first.frame.size_hw == second.frame.size_hw
+        and first.frame.um_per_px == second.frame.um_per_px
+        and abs(first.x_px - second.x_px) < width
+        and abs(first.y_px - second.y_px) < height
     )
 
 

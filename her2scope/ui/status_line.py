@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from her2scope.pipeline.live import CameraPhase, CameraStatus, LiveFigures
 from her2scope.ui.theme import set_role
-from her2scope.ui.words import figures_text
+from her2scope.ui.words import calibration_text, figures_text
 
 DISCLAIMER = "Research use only"
 _PHASES = {
@@ -56,6 +58,8 @@ class StatusLine(QWidget):
         self.provider = QLabel("\N{EN DASH}")
         self.provider.setToolTip("What runs the network")
         self.overlay = ElidedLabel("overlay off: no picture yet")
+        self.calibration = QLabel()
+        self.calibration.hide()
         self.disclaimer = QLabel(DISCLAIMER)
         row = QHBoxLayout(self)
         row.setContentsMargins(10, 3, 10, 3)
@@ -63,9 +67,11 @@ class StatusLine(QWidget):
         for label in (self.camera, self.rates, self.latency, self.replaced, self.provider):
             row.addWidget(label)
         row.addWidget(self.overlay, 1)
+        row.addWidget(self.calibration)
         row.addWidget(self.disclaimer)
         for label in (self.rates, self.latency, self.replaced, self.provider):
             set_role(label, "dim")
+        set_role(self.calibration, "warning")
 
     def show_camera(self, status: CameraStatus) -> None:
         """Show the camera's state."""
@@ -75,6 +81,13 @@ class StatusLine(QWidget):
         self.camera.setText(f"{symbol} {words if len(words) <= 60 else words[:59] + '…'}")
         self.camera.setToolTip(status.text)
         set_role(self.camera, role)
+
+    def show_calibration(self, age_doubt: str | None, missing: Sequence[str]) -> None:
+        """Say in short that the microscope's calibration is old or has gaps; all of it is in the tool tip."""
+        text = calibration_text(age_doubt, missing)
+        self.calibration.setText(f"! {text}")
+        self.calibration.setToolTip("\n".join([*filter(None, [age_doubt]), *missing, "Calibrate: Ctrl+M"]))
+        self.calibration.setVisible(bool(text))
 
     def show_figures(self, figures: LiveFigures) -> None:
         """Show the rates."""

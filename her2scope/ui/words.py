@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from her2scope.domain.cells import CellClass
 from her2scope.domain.control import ControlVerdict
-from her2scope.domain.control_material import ControlMaterial
+from her2scope.domain.control_material import ANCHOR_LEVEL, ControlMaterial, open_ends
 from her2scope.domain.guideline import Category, Finding, Score
 from her2scope.domain.score import ControlStanding, ControlStatus, TooFewCells
 from her2scope.overlays.palette import LABELS
 from her2scope.pipeline.live import LiveFigures
 from her2scope.records import AcceptedField, CaseView, ControlReading, FieldResult
+from her2scope.settings import Calibration, missing_parts
 
 SHORT_LABELS = {
     CellClass.COMPLETE_INTENSE: "Complete, intense",
@@ -32,6 +35,8 @@ STATUS_ROLES = {
     ControlStatus.INVALID: "bad",
     ControlStatus.ABSENT: "warning",
 }
+LEVEL_WORDS: dict[Score, str] = {"0": "negative (0)"}
+"""What a reader calls a level of a control, where that is not its score."""
 CATEGORY_WORDS = {
     Category.NULL: "HER2 null",
     Category.ULTRALOW: "HER2 ultralow",
@@ -114,7 +119,7 @@ def reading_text(reading: ControlReading) -> str:
     measures = reading.measures
     cells = count_text(measures.n_tumour, "cell", "cells")
     text = f"{reading.expected} control reads {measures.read or 'no score'}; {cells}"
-    if measures.intense_od10 is not None:
+    if measures.intense_od10 is not None and reading.expected == ANCHOR_LEVEL:
         text += f"; intense cut {measures.intense_od10:.2f} od10"
     return text
 
@@ -125,13 +130,22 @@ def sufficient_levels(view: CaseView) -> list[Score]:
     return [level for level, status in latest.items() if status is not ControlStatus.INVALID]
 
 
-def next_step_text(material: ControlMaterial, level: Score | None) -> str:
-    """Which level of the control to show next."""
+def next_step_text(material: ControlMaterial, level: Score | None, *, failed: bool = False) -> str:
+    """Which level of the control to show next; `failed`: its last reading was invalid."""
     if level is None:
-        return f"All levels of {material.name} are read."
+        return f"Every level is read ({material.name}). Go on with the case: F3."
     known = material.levels[level]
-    what = ", ".join(filter(None, (known.tissue, known.where)))
-    return f"Next: the {level} level of {material.name}{f' ({what})' if what else ''}. Show it and press Space."
+    where = ", ".join(filter(None, (material.name, known.tissue, known.where)))
+    control = f"{LEVEL_WORDS.get(level, level)} control ({where})"
+    place = f"level {material.order.index(level) + 1} of {len(material.order)}"
+    return f"{'Again' if failed else 'Next'}, {place}: show the {control} and press Space."
+
+
+def open_ends_text(read: Sequence[Score]) -> str:
+    """What the levels that were read cannot vouch for, a line each under a heading; empty where nothing is open."""
+    ends = open_ends(read)
+    lines = [f"\N{BULLET} {sentence(end)}" for end in ends]
+    return "\n".join(["Not vouched for so far", *lines]) if ends else ""
 
 
 def score_title(score: Score | None) -> str:
@@ -148,6 +162,15 @@ def reportable_text(view: CaseView) -> tuple[str, str]:
     if view.standing.status is ControlStatus.VALID and not view.score.borderline:
         return (f"{STATUS_SYMBOLS[ControlStatus.VALID]} Reportable", "good")
     return (f"{STATUS_SYMBOLS[ControlStatus.WARNING]} Reportable, with reservations", "warning")
+
+
+def calibration_text(age_doubt: str | None, missing: Sequence[str]) -> str:
+    """The worst of what is to be said of the microscope's calibration, shortly; empty where there is nothing."""
+    if age_doubt is not None:
+        return "calibration: age in doubt"
+    if tuple(missing) == missing_parts(Calibration()):
+        return "not calibrated"
+    return "calibration incomplete" if missing else ""
 
 
 def figures_text(figures: LiveFigures) -> tuple[str, str, str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from gui.fake_engine import FakeEngine, FakeSource
@@ -54,11 +55,11 @@ def make_stand(qtbot) -> Iterator[Callable[..., Stand]]:
     """Open a window; every one is closed after the test."""
     opened: list[Stand] = []
 
-    def make(source: object = None, preferences: Preferences | None = None, result=None) -> Stand:
+    def make(source: object = None, preferences: Preferences | None = None, result=None, **more: Any) -> Stand:
         bridge = LiveBridge()
         engine = FakeEngine(bridge, result)
         saved: list[Preferences] = []
-        window = MainWindow(engine, bridge, source, preferences, save_preferences=saved.append)
+        window = MainWindow(engine, bridge, source, preferences, save_preferences=saved.append, **more)
         qtbot.addWidget(window)
         stand = Stand(window, engine, source, bridge, saved)
         opened.append(stand)

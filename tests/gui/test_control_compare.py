@@ -16,7 +16,7 @@ from PyQt6.QtWidgets import QApplication
 
 from her2scope.domain.cells import CellClass, StainCuts
 from her2scope.domain.score import ControlStatus
-from her2scope.pipeline import control as rules
+from her2scope.pipeline.control import same_camera
 from her2scope.records import CameraState, Frame, QualityReport
 from her2scope.ui.control_compare import CAMERA_WORDS, ControlCompare, cuts_text, difference_text, differences
 
@@ -65,9 +65,44 @@ frames = st.builds(
 
 @given(frames, frames)
 def test_differences_are_named_exactly_where_the_control_does_not_hold(first, second):
-    same = rules._same_camera(first, second)  # noqa: SLF001 - the rule itself
+    same = same_camera(first, second)
     assert (differences(first, second) == ()) is same
-    assert (difference_text(first, second) == "") is same
+    control_field = dataclasses.replace(factories.field_result(()), frame=first)
+    assert (difference_text(control_field, second) == "") is same
+
+
+WHITE = (236.0, 238.0, 240.0)
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "said"),
+    [
+        (WHITE, (236.0, 238.0, 200.0), "white differs by 17 %"),
+        (WHITE, (238.0, 238.0, 238.0), ""),
+        (WHITE, None, ""),
+        (None, WHITE, ""),
+    ],
+)
+def test_a_light_that_changed_since_the_control_is_told(then, now, said):
+    control_field = dataclasses.replace(factories.field_result(()), clear_white_rgb=then)
+    field = dataclasses.replace(control_field, clear_white_rgb=now)
+    text = difference_text(control_field, field.frame, field)
+    assert said in text and bool(text) is bool(said)
+    assert difference_text(control_field, field.frame) == ""
+
+
+def test_the_drift_of_the_light_follows_the_field_in_view(stand: Stand):
+    reading = control()
+    bright = dataclasses.replace(reading, result=dataclasses.replace(reading.result, clear_white_rgb=WHITE))
+    warning = read(stand, bright).figures.difference
+    assert not warning.isVisible()
+    dim = dataclasses.replace(stand.engine.result, clear_white_rgb=(200.0, 200.0, 200.0))
+    stand.bridge.on_result(live(dim))
+    QApplication.processEvents()
+    assert warning.isVisible() and "check lamp" in warning.text()
+    stand.bridge.on_result(live(stand.engine.result))
+    QApplication.processEvents()
+    assert not warning.isVisible()
 
 
 def test_every_part_of_the_camera_state_has_words():
@@ -91,6 +126,15 @@ def test_cuts_are_told_only_where_they_differ():
     assert cuts_text(StainCuts(), StainCuts()) == ""
     text = cuts_text(StainCuts(), StainCuts(intense_od10=0.86))
     assert "0.70 od10" in text and "0.86" in text
+
+
+def test_the_cut_that_differs_is_the_one_that_is_told():
+    read_with, in_force = (
+        StainCuts(intense_od10=0.7, moderate_od10=0.35),
+        StainCuts(intense_od10=0.7, moderate_od10=0.4),
+    )
+    text = cuts_text(read_with, in_force)
+    assert "(moderate 0.35 od10)" in text and "in force (0.40)" in text and "0.70" not in text
 
 
 # ---- side by side -------------------------------------------------------------------------------------------------
@@ -261,6 +305,14 @@ def test_figures_are_those_of_both_fields_and_of_the_cuts_in_force(stand: Stand)
     assert not figures.difference.isVisible()
 
 
+def test_the_header_shows_its_title_and_every_level(stand: Stand):
+    header = read(stand, control("3+", 1), control("0", 2)).side.header
+    QApplication.processEvents()
+    for widget in (header.title, header.summary, *header.buttons.values()):
+        assert widget.width() >= widget.sizeHint().width()
+        assert header.rect().contains(widget.geometry())
+
+
 def test_the_live_figures_go_with_the_overlay(stand: Stand):
     histogram = read(stand, control()).figures.histogram
     assert histogram.field.n_tumour > 0
@@ -298,7 +350,7 @@ def test_nothing_covers_the_other_at_any_size(stand: Stand, size):
 
 def test_marks_of_none_are_left_out_of_the_words():
     text = difference_text(
-        factories.field_result((), camera=CAMERA).frame,
+        factories.field_result((), camera=CAMERA),
         factories.field_result([factories.cell(CellClass.NONE)], camera=CameraState()).frame,
     )
     assert "objective 40x / not known" in text and "None" not in text

@@ -312,6 +312,8 @@ def test_override_by_keyboard(stand: Stand):
 def test_level_by_keyboard(stand: Stand):
     stand.press(Key.Key_E)
     stand.type("1")
+    assert "CONTROL 1+" in stand.window.area.chip.text()
     stand.press(Key.Key_Space)
     assert stand.engine.calls[-1] == ("read_control", "1+", "")
-    assert "CONTROL 1+" in stand.window.area.chip.text()
+    # The 3+ is still missing, and it is the next that the window expects.
+    assert "CONTROL 3+" in stand.window.area.chip.text()

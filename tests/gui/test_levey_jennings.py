@@ -65,6 +65,7 @@ def test_keys_choose_lot_and_instrument(open_dialog):
     choose(dialog.lot, "L1")
     assert dialog.table.rowCount() == 41
     assert cells(dialog, "Run")[0] == "run 020" and cells(dialog, "SD from mean")[0] == "+2.5"
+    assert cells(dialog, "Verdict")[:2] == ["! warning", "\N{CHECK MARK} valid"], "as the chart marks the run"
     assert cells(dialog, "Rules")[0] == "1-2s" and cells(dialog, "od10")[0] == "0.770"
     item = dialog.table.item(0, 0)
     assert item is not None and "watch the next run" in item.toolTip()

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
 from PyQt6.QtCore import QTimer
 from PyQt6.QtWidgets import QApplication
 
+from her2scope.app.calibrate import calibration_dir
 from her2scope.app.compose import case_store
 from her2scope.app.demo import DemoRequest
 from her2scope.app.window import LiveRequest, run_live
 from her2scope.cli import main
-from her2scope.settings import home_dir
+from her2scope.settings import Calibration, home_dir, save_yaml
 from her2scope.ui.main_window import MainWindow
 
 PATIENCE_MS = 90_000
@@ -74,6 +76,25 @@ def test_a_source_that_is_not_there_is_said_in_the_window(qapp, tmp_path, source
     assert run_live(LiveRequest(source=source.format(empty=tmp_path / "empty"), um_per_px=0.25)) == 0
     assert closer.seen, texts
     assert not any("Traceback" in text for text in texts)
+
+
+def test_the_newest_calibration_is_used_and_its_age_and_gaps_are_said(qapp, tmp_path):
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    calibration_dir().mkdir(parents=True)
+    saved = Calibration(name="bench 2", objectives={"40x": 0.25}, date="2026-03-01")
+    save_yaml(saved, calibration_dir() / "bench-2-2026-03-01.yaml")
+    said: list[str] = []
+
+    def done(window: MainWindow) -> bool:
+        said[:] = [window.status.calibration.toolTip(), *(message.text for message in window.messages.history)]
+        return any("no image in this folder" in text for text in said)
+
+    closer = CloseWhen(done)
+    assert run_live(LiveRequest(source=f"images:{folder}", um_per_px=0.25), date(2036, 3, 4)) == 0
+    assert closer.seen, said
+    assert "days ago" in said[0] and "flat field" in said[0]
+    assert any("bench 2 of 2026-03-01, the newest saved one" in text for text in said)
 
 
 HOLD = """

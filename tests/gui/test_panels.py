@@ -221,6 +221,7 @@ def test_override_is_offered_for_an_invalid_control_only_and_needs_a_reason(cont
     control_panel.show_case(open_case((), [reading], overridden, override_reason=asked[0]))
     assert control_panel.override_row.isHidden()
     assert asked[0] in control_panel.overridden.text()
+    assert control_panel.open_ends.isHidden(), "an overridden control does not say that nothing is reportable"
 
 
 def test_every_reading_stays_listed(control_panel):
@@ -237,13 +238,62 @@ def test_every_reading_stays_listed(control_panel):
     ]
 
 
-def test_reading_asks_with_level_and_lot(control_panel):
+def test_reading_asks_with_level_lot_and_run(control_panel):
     asked = []
     control_panel.read_asked.connect(lambda *given: asked.append(given))
     control_panel.expect("1+")
     control_panel.lot.setText(" B-7 ")
     control_panel.read.click()
-    assert asked == [("1+", "B-7")]
+    control_panel.run.setText(" Monday 2 ")
+    control_panel.read.click()
+    assert asked == [("1+", "B-7", ""), ("1+", "B-7", "Monday 2")]
+
+
+def test_the_panel_leads_from_level_to_level(control_panel):
+    readings = []
+    control_panel.show_case(open_case((), ()))
+    assert "level 1 of 4: show the 3+ control" in control_panel.next_step.text()
+    for level, following, open_ends in (("3+", "0", 3), ("0", "1+", 2), ("1+", "2+", 0)):
+        assert control_panel.expected.currentText() == level
+        readings.append(factories.control_reading(expected=level, read=level, number=len(readings) + 1))
+        control_panel.show_case(open_case((), readings))
+        assert control_panel.expected.currentText() == following and control_panel.moved_on
+        assert control_panel.open_ends.text().count("\N{BULLET}") == open_ends
+    readings.append(factories.control_reading(expected="2+", read="2+", number=4))
+    control_panel.show_case(open_case((), readings))
+    assert "Every level is read" in control_panel.next_step.text()
+    assert control_panel.expected.currentText() == "2+" and control_panel.open_ends.isHidden()
+
+
+def test_an_invalid_reading_does_not_advance(control_panel):
+    control_panel.show_case(open_case((), ()))
+    bad = factories.control_reading(ControlStatus.INVALID, FADED, (ControlCode.FADED,))
+    control_panel.show_case(open_case((), [bad], ControlStanding(ControlStatus.INVALID)))
+    assert control_panel.expected.currentText() == "3+" and not control_panel.moved_on
+    assert control_panel.next_step.text().startswith("Again, level 1 of 4: show the 3+ control")
+    assert "nothing is reportable" in control_panel.open_ends.text()
+
+
+def test_an_invalid_reading_out_of_turn_leaves_the_readers_level(control_panel):
+    control_panel.show_case(open_case((), ()))
+    control_panel.expect("2+")
+    bad = factories.control_reading(ControlStatus.INVALID, FADED, (ControlCode.FADED,), expected="2+", number=2)
+    control_panel.show_case(open_case((), [factories.control_reading(), bad]))
+    assert control_panel.expected.currentText() == "2+"
+
+
+def test_the_readers_own_choice_stays_while_nothing_is_read(control_panel):
+    control_panel.show_case(open_case((), [factories.control_reading()]))
+    control_panel.expect("2+")
+    control_panel.show_case(open_case([factories.equivocal_field()], [factories.control_reading()]))
+    assert control_panel.expected.currentText() == "2+"
+
+
+def test_a_new_case_begins_with_the_anchor_again(control_panel):
+    control_panel.show_case(open_case((), [factories.control_reading()]))
+    assert control_panel.expected.currentText() == "0"
+    control_panel.show_case(open_case((), (), case_id="S25-01235 A1"))
+    assert control_panel.expected.currentText() == "3+" and not control_panel.moved_on
 
 
 # ---- plots --------------------------------------------------------------------------------------------------------

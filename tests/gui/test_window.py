@@ -5,6 +5,7 @@ import threading
 
 import factories
 import pytest
+from control_series import baseline
 from gui.conftest import Stand
 from gui.fake_engine import FakeSource, live, tracked
 from PyQt6.QtCore import QSize, Qt, QTimer
@@ -13,13 +14,15 @@ from PyQt6.QtWidgets import QApplication, QComboBox, QLabel, QPushButton, QWidge
 
 from her2scope.domain.cells import CellClass
 from her2scope.domain.control import ControlCode
-from her2scope.domain.errors import CameraLost
+from her2scope.domain.errors import CameraLost, StoreError
 from her2scope.domain.score import ControlStatus
 from her2scope.pipeline.live import CameraPhase, CameraStatus, LiveFigures, Message, Mode, Severity
 from her2scope.records import FieldResult, QualityReport
-from her2scope.settings import Preferences
+from her2scope.settings import Calibration, Preferences
 from her2scope.ui import message_bar
+from her2scope.ui.calibration_steps import CalibrationSetup
 from her2scope.ui.dialogs import ExceptionCatcher, Question, finish_question, messages_dialog, resume_question
+from her2scope.ui.levey_jennings import ControlHistoryDialog
 from her2scope.ui.status_line import DISCLAIMER, ElidedLabel
 from her2scope.ui.theme import THEME, contrast_ratio
 from her2scope.ui.words import capitalised
@@ -288,6 +291,87 @@ def test_next_case_starts_with_empty_entries(stand: Stand):
     settle()
     assert stand.engine.calls[-1] == ("new_case",)
     assert (panel.own_score.currentText(), panel.remark.text(), panel.fields.count()) == ("not entered", "", 0)
+
+
+# ---- control ------------------------------------------------------------------------------------------------------
+
+
+def control_calls(stand: Stand) -> list[tuple]:
+    return [call for call in stand.engine.calls if call[0] == "read_control"]
+
+
+def test_space_twice_reads_one_level_only(stand: Stand):
+    stand.press(Qt.Key.Key_F2)
+    stand.press(Qt.Key.Key_Space)
+    settle()
+    assert "CONTROL 0" in stand.window.area.chip.text()
+    stand.press(Qt.Key.Key_Space)
+    assert control_calls(stand) == [("read_control", "3+", "")]
+    assert "Show the 0 control first" in stand.window.messages.history[-1].text
+
+
+def test_another_place_is_read_as_the_next_level(stand: Stand):
+    stand.press(Qt.Key.Key_F2)
+    stand.press(Qt.Key.Key_Space)
+    stand.bridge.on_frame(tracked(stand.engine.result, island=1))
+    settle()
+    stand.press(Qt.Key.Key_Space)
+    assert [call[1] for call in control_calls(stand)] == ["3+", "0"]
+
+
+def test_a_level_chosen_by_hand_is_read_wherever_the_reader_is(stand: Stand):
+    stand.press(Qt.Key.Key_F2)
+    stand.press(Qt.Key.Key_Space)
+    settle()
+    stand.press(Qt.Key.Key_E)
+    stand.press(Qt.Key.Key_Space)
+    assert [call[1] for call in control_calls(stand)] == ["3+", "0"]
+
+
+def test_one_field_may_be_read_again_after_an_invalid_reading(stand: Stand):
+    stand.engine.next_verdict = (ControlStatus.INVALID, (ControlCode.FADED,), MANY_REASONS[:1])
+    stand.press(Qt.Key.Key_F2)
+    stand.press(Qt.Key.Key_Space)
+    settle()
+    stand.press(Qt.Key.Key_Space)
+    assert [call[1] for call in control_calls(stand)] == ["3+", "3+"]
+
+
+def test_lot_and_run_go_with_the_reading(stand: Stand):
+    stand.window.control_panel.lot.setText("A-4711")
+    stand.window.control_panel.run.setText("Monday 2")
+    stand.press(Qt.Key.Key_F2)
+    stand.press(Qt.Key.Key_Space)
+    assert control_calls(stand) == [("read_control", "3+", "A-4711", "Monday 2")]
+
+
+def test_the_history_of_the_controls_opens_by_its_key(make_stand, qtbot):
+    stand = make_stand(read_history=lambda: (baseline(), ("The last line was not finished.",)))
+    stand.press(Qt.Key.Key_H, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: stand.window.findChild(ControlHistoryDialog) is not None)
+    dialog = stand.window.findChild(ControlHistoryDialog)
+    assert dialog.isVisible() and dialog.table.rowCount() == len(baseline())
+    assert "not finished" in dialog.problems.text()
+
+
+def test_a_history_that_cannot_be_read_is_said(make_stand, qtbot):
+    def fail():
+        raise StoreError("history.jsonl cannot be read. Look at its permissions.")
+
+    stand = make_stand(read_history=fail)
+    stand.press(Qt.Key.Key_H, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: any("history.jsonl" in message.text for message in stand.window.messages.history))
+    assert stand.window.findChild(ControlHistoryDialog) is None
+
+
+def test_the_state_of_the_calibration_stands_in_the_status_line(make_stand):
+    assert not make_stand().window.status.calibration.isVisible()
+    setup = CalibrationSetup(None, Calibration(), "measured 400 days ago", ("no flat field", "response unknown"))
+    label = make_stand(calibration=setup).window.status.calibration
+    assert label.isVisible() and label.text() == "! calibration: age in doubt"
+    assert label.toolTip().splitlines() == [
+        "measured 400 days ago", "no flat field", "response unknown", "Calibrate: Ctrl+M"
+    ]  # fmt: skip
 
 
 # ---- modes and preferences ----------------------------------------------------------------------------------------

@@ -6,18 +6,23 @@ import factories
 import pytest
 
 from her2scope.domain.cells import SHARE_ORDER, CellClass
+from her2scope.domain.control_material import ControlLevel, ControlMaterial
 from her2scope.domain.guideline import Category
 from her2scope.domain.score import ControlStanding, ControlStatus
 from her2scope.pipeline.live import LiveFigures
+from her2scope.settings import Calibration, missing_parts
 from her2scope.ui.words import (
     CATEGORY_WORDS,
     SHORT_LABELS,
+    calibration_text,
     capitalised,
     count_text,
     field_caption,
     field_detail,
     field_score_text,
     figures_text,
+    next_step_text,
+    open_ends_text,
     percent_text,
     reading_text,
     reportable_text,
@@ -96,6 +101,8 @@ def test_control_lines():
     reading = factories.control_reading(ControlStatus.INVALID, ("faded",), read="1+")
     assert verdict_title(reading.verdict) == "✕  INVALID".replace("✕", "\N{MULTIPLICATION X}")
     assert reading_text(reading) == "3+ control reads 1+; 130 cells; intense cut 0.62 od10"
+    negative = dataclasses.replace(reading, expected="0")
+    assert reading_text(negative) == "0 control reads 1+; 130 cells", "only the 3+ gives an intense cut"
     measures = dataclasses.replace(reading.measures, read=None, intense_od10=None, n_tumour=1)
     assert reading_text(dataclasses.replace(reading, measures=measures)) == "3+ control reads no score; 1 cell"
 
@@ -110,6 +117,37 @@ def test_reportable():
     clear = factories.case_view([factories.counted_field({CellClass.COMPLETE_INTENSE: 300})] * 6)
     assert not clear.score.borderline
     assert reportable_text(clear)[1] == "good"
+
+
+def test_next_step_names_level_place_and_what_to_do():
+    material = ControlMaterial("slide 4", levels={"3+": ControlLevel("SK-BR-3", "left"), "0": ControlLevel()})
+    assert next_step_text(material, "3+") == (
+        "Next, level 1 of 2: show the 3+ control (slide 4, SK-BR-3, left) and press Space."
+    )
+    again = next_step_text(material, "0", failed=True)
+    assert again.startswith("Again, level 2 of 2:") and "the negative (0) control (slide 4)" in again
+    assert "F3" in next_step_text(material, None)
+
+
+def test_open_ends_are_named_until_none_is_left():
+    assert "nothing is reportable" in open_ends_text(())
+    assert open_ends_text(("3+",)).splitlines()[0] == "Not vouched for so far"
+    assert "over-staining is not excluded" in open_ends_text(("3+", "1+"))
+    assert open_ends_text(("3+", "0", "1+")) == ""
+
+
+@pytest.mark.parametrize(
+    ("age_doubt", "missing", "text"),
+    [
+        (None, (), ""),
+        (None, ("no flat field",), "calibration incomplete"),
+        (None, missing_parts(Calibration()), "not calibrated"),
+        ("measured long ago", (), "calibration: age in doubt"),
+        ("measured long ago", ("no flat field",), "calibration: age in doubt"),
+    ],
+)
+def test_calibration_in_a_word(age_doubt, missing, text):
+    assert calibration_text(age_doubt, missing) == text
 
 
 def test_figures():
