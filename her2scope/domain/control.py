@@ -166,12 +166,12 @@ def _stain(measures: ControlMeasures, expected: Score, limits: ControlLimits) ->
     if measures.n_tumour == 0:
         return
     if expected == "3+" and 0 < measures.membrane_od10 < limits.min_intense_od10:
-        why = f"DAB too weak (median {measures.membrane_od10:.2f}, limit {limits.min_intense_od10:.2f} od10)"
+        why = f"DAB too weak ({_beside(measures.membrane_od10, limits.min_intense_od10)})"
         yield ControlStatus.INVALID, ControlCode.FADED, f"{why}; check antibody, incubation, retrieval"
     if measures.membrane_od10 > limits.max_intense_od10:
         severe = measures.membrane_od10 > limits.invalid_intense_od10
         status = ControlStatus.INVALID if severe else ControlStatus.WARNING
-        why = f"DAB too strong (median {measures.membrane_od10:.2f}, limit {limits.max_intense_od10:.2f} od10)"
+        why = f"DAB too strong ({_beside(measures.membrane_od10, limits.max_intense_od10)})"
         remedy = "check antibody dilution and DAB time, and that the camera does not sharpen"
         yield status, ControlCode.OVER_STAINED, f"{why}; {remedy}"
     if measures.dark_share > limits.max_dark_share:
@@ -197,6 +197,12 @@ def _stain(measures: ControlMeasures, expected: Score, limits: ControlLimits) ->
             ControlCode.NO_COUNTERSTAIN,
             f"{why}, limit {limits.min_counterstain_od10:.2f} od10); check the haematoxylin: cells may be missed",
         )
+
+
+def _beside(median_od10: float, limit_od10: float) -> str:
+    """A median and its limit, with as many digits as tell them apart."""
+    digits = 2 if f"{median_od10:.2f}" != f"{limit_od10:.2f}" else 3
+    return f"median {median_od10:.{digits}f}, limit {limit_od10:.{digits}f} od10"
 
 
 def _level(measures: ControlMeasures, expected: Score, limits: ControlLimits) -> Iterator[_Doubt]:
@@ -241,9 +247,12 @@ def _poor(measures: ControlMeasures, limits: ControlLimits) -> Iterator[_Doubt]:
 
 def _agreement(measures: ControlMeasures, limits: ControlLimits) -> Iterator[_Doubt]:
     """Whether the fields of a level say the same, and the light is that of the calibration."""
-    if len(set(measures.field_scores)) > 1:
+    places = [SCORES.index(score) for score in SCORES if score in measures.field_scores]
+    if len(places) > 1:
+        severe = max(places) - min(places) > 1
+        status = ControlStatus.INVALID if severe else ControlStatus.WARNING
         why = f"its fields read {', '.join(measures.field_scores)}: choose fields of one tissue, or the stain is uneven"
-        yield ControlStatus.WARNING, ControlCode.WRONG_LEVEL, why
+        yield status, ControlCode.WRONG_LEVEL, why
     weakest, strongest = min(measures.field_od10, default=0.0), max(measures.field_od10, default=0.0)
     if weakest > 0 and strongest > limits.max_field_ratio * weakest:
         why = f"membranes of its fields differ ({weakest:.2f} to {strongest:.2f} od10)"

@@ -105,7 +105,7 @@ def open_ends(read: Sequence[Score]) -> tuple[str, ...]:
     if "0" not in read:
         ends.append("no negative level: over-staining is not excluded, a 3+ stands with that reservation")
     if not {"0", "1+"} <= set(read):
-        ends.append("1+ and negative level not both read: the low end is not covered, 0 and 1+ stand with it")
+        ends.append("1+ and negative level not both read: the low end is not covered, 0 and 1+ stand with that")
     if not {"1+", "2+"} & set(read):
         ends.append("no 1+ or 2+ level: faint and moderate are parted by a fraction of the intense cut")
     return tuple(ends)

@@ -325,7 +325,7 @@ class LiveEngine:
 
     def _do_accept(self, case: CaseSession, tracked: TrackedFrame) -> None:
         accepted = case.accept(tracked.frame, self._result_for(tracked, case))
-        n_seen = sum(1 for cell in accepted.result.cells if not cell.edge) - accepted.counts.n_tumour
+        n_seen = accepted.result.counts.n_tumour - accepted.counts.n_tumour
         again = f", {n_seen} seen before" if n_seen > 0 else ""
         self._say(Severity.INFO, f"field {accepted.number} added: {accepted.counts.n_tumour} tumour cells{again}")
 

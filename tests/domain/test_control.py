@@ -46,6 +46,7 @@ def test_a_good_control_is_valid_without_a_word():
         ({"membrane_od10": 2.3}, "invalid", "over_stained"),
         ({"stroma_od10": 0.3}, "warning", "background"),
         ({"field_scores": ("3+", "2+")}, "warning", "wrong_level"),
+        ({"field_scores": ("3+", "0")}, "invalid", "wrong_level"),
         ({"field_od10": (0.6, 0.95)}, "warning", "drift"),
         ({"drift": "drift: the white differs by 15 % from the calibrated one"}, "warning", "drift"),
         ({"shares_percent": {"complete_intense": 18.0}}, "warning", "faded"),
