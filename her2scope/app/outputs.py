@@ -38,7 +38,7 @@ def _identity(path: Path) -> object:
     """The same for two names of one file, however they are written."""
     try:
         found = path.stat()
-    except (FileNotFoundError, NotADirectoryError):  # what is not there is told by who writes or reads it
+    except FileNotFoundError:
         return os.path.normcase(_real(path))
     except OSError as error:  # too long a name, links in a circle, a folder that may not be entered
         raise BadInputError(

@@ -134,7 +134,8 @@ def check_control(request: ControlRequest) -> tuple[bool, list[str]]:
         The verdict in lines of text.
     """
     outputs = [request.json_path] if request.json_path else []
-    check_outputs(outputs, [*_input_paths(request), control_history().path])
+    history = control_history().path
+    check_outputs(outputs, [*_input_paths(request), *([history] if history.exists() else [])])
     calibration = read_calibration(request.calibration)
     settings = with_material(read_settings(request.settings), request.controls, request.material)
     analyser = make_analyser(request.method or DEFAULT_METHOD, settings, calibration)

@@ -28,12 +28,11 @@ from her2scope.cli.arguments import (
     size,
 )
 from her2scope.cli.calibration import add_calibration
-from her2scope.cli.control import add_control
+from her2scope.cli.control import LEVELS, add_control
 from her2scope.cli.evaluation import add_evaluation
 from her2scope.cli.phantom import add_phantom
 from her2scope.cli.training import add_training
 from her2scope.domain.errors import BadInputError, Her2ScopeError
-from her2scope.domain.guideline import SCORES, Score
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -141,11 +140,11 @@ def _demo(arguments: argparse.Namespace) -> int:
     return run_demo(DemoRequest(arguments.headless, arguments.out, arguments.score, arguments.seed, arguments.fields))
 
 
-def _leveled(given: Sequence[Sequence[str]]) -> list[tuple[Score, Path]]:
+def _leveled(given: Sequence[Sequence[str]]) -> list[tuple[Any, Path]]:
     """Levels and pictures of `--control-level`."""
     found = []
     for level, path in given:
-        if level not in SCORES:
+        if level not in LEVELS:
             raise BadInputError(f"--control-level {level}: no such level. Use 0, 1+, 2+ or 3+, then the picture.")
         found.append((level, Path(path)))
     return found

@@ -275,11 +275,12 @@ def _cut(measures: ControlMeasures, limits: ControlLimits) -> Iterator[_Doubt]:
 
 
 def cuts_within(cuts: StainCuts, limits: ControlLimits) -> StainCuts:
-    """The cuts of the settings on the lab's own scale: an intense cut outside its range is moved to the nearer end.
+    """The cuts of the settings, brought down to the lab's own scale where its intense cuts are all below theirs.
 
-    A camera that sharpens shows every membrane darker: there the default cut would call a 2+ control 3+.
+    A camera that shows every membrane paler would else never see a 3+ control read 3+. One that shows them darker needs
+    nothing: its 3+ reads 3+ by a low cut too, and its own limits tell when it is too weak.
     """
-    factor = min(max(cuts.intense_od10, limits.min_cut_od10), limits.max_cut_od10) / cuts.intense_od10
+    factor = min(1.0, limits.max_cut_od10 / cuts.intense_od10)
     moderate = max(cuts.stained_od10, factor * cuts.moderate_od10)
     return StainCuts(cuts.stained_od10, moderate, max(moderate, factor * cuts.intense_od10))
 

@@ -81,8 +81,8 @@ class NetworkSegmenter:
 
     method = NETWORK
     nuclear_width_um: tuple[float, float] | None = (4.7, 10.5)
-    """At the true scale 17 real and 18 phantom fields have 4.9 to 9.8, read as if the scale were half 3.7 to 5.3 (all but
-    six of 27 below 4.7), as if it were double 7.3 to 17.6 (all but five of 21 above 10.5)."""
+    """At the true scale 17 real and 18 phantom fields have 4.9 to 9.8; read as if the scale were half, 3.7 to 5.3 (all
+    but six of 27 below 4.7); as if it were double, 7.3 to 17.6 (all but five of 21 above 10.5)."""
 
     def __init__(
         self,
