@@ -206,3 +206,22 @@ def test_the_classes_of_a_control_are_told(analyser, frames):
     assert sum(measures.shares_percent.values()) == pytest.approx(100)
     assert measures.shares_percent[CellClass.COMPLETE_INTENSE] > 50
     assert measures.field_scores == ("3+",)
+
+
+def test_weaker_cells_in_a_3_tissue_do_not_move_what_its_chart_follows(analyser, frames):
+    result = analyser.analyse(frames["3+"], analyser.default_cuts)
+    before = measure_control(analyser, [result], "3+").membrane_od10
+    weaker = tuple(
+        replace(cell, measure=replace(cell.measure, intensity_od10=0.45 * cell.measure.intensity_od10))
+        if number % 3 == 0
+        else cell
+        for number, cell in enumerate(result.cells)
+    )
+    after = measure_control(analyser, [replace(result, cells=weaker)], "3+").membrane_od10
+    assert after == pytest.approx(before, rel=0.05)
+    all_weaker = tuple(
+        replace(cell, measure=replace(cell.measure, intensity_od10=0.45 * cell.measure.intensity_od10))
+        for cell in result.cells
+    )
+    faded = measure_control(analyser, [replace(result, cells=all_weaker)], "3+").membrane_od10
+    assert faded == pytest.approx(0.45 * before, rel=0.01)
