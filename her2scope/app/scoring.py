@@ -55,6 +55,9 @@ class ScoreRequest:
     lower_controls: Sequence[tuple[Score, Path]] = ()
     """Fields of the run's other controls, with the score that each is known to have."""
     control_um_per_px: float | None = None
+    control_file: Path | None = None
+    """The laboratory's controls, for their limits."""
+    material: str | None = None
     calibration: Path | None = None
     settings: Path | None = None
     guideline: str | None = None
@@ -96,7 +99,7 @@ def score_images(request: ScoreRequest) -> ScoreAnswer:
     """Score images as the fields of one case and write what was asked for."""
     _check_stems(request)
     check_outputs(_output_paths(request), _input_paths(request))
-    settings = read_settings(request.settings)
+    settings = with_material(read_settings(request.settings), request.control_file, request.material)
     if request.guideline:
         settings = replace(settings, guideline=request.guideline)
     calibration = read_calibration(request.calibration)
@@ -203,8 +206,8 @@ def _input_paths(request: ScoreRequest | ControlRequest) -> list[Path]:
     """Every file that a command reads."""
     controls = [path for _, path in _controls(request)] if isinstance(request, ScoreRequest) else []
     settings = [path for path in (request.calibration, request.settings) if path]
-    if isinstance(request, ControlRequest) and request.controls:
-        settings.append(request.controls)
+    materials = request.controls if isinstance(request, ControlRequest) else request.control_file
+    settings += [materials] if materials else []
     return [*request.images, *controls, *settings]
 
 

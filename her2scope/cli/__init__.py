@@ -20,6 +20,7 @@ from her2scope.cli.arguments import (
     WRONG_USE,
     OneLineParser,
     add_how,
+    add_material,
     add_scale,
     count,
     one_line,
@@ -129,7 +130,7 @@ def _live(arguments: argparse.Namespace) -> int:
         LiveRequest(
             source=arguments.source, calibration=arguments.calibration, objective=arguments.objective,
             um_per_px=arguments.um_per_px, settings=arguments.settings, method=arguments.method,
-            case_id=arguments.case, size_wh=arguments.size,
+            case_id=arguments.case, size_wh=arguments.size, controls=arguments.controls, material=arguments.material,
         )
     )  # fmt: skip
 
@@ -158,6 +159,7 @@ def _score(arguments: argparse.Namespace) -> int:
             images=arguments.images, um_per_px=arguments.um_per_px, controls=arguments.control,
             lower_controls=_leveled(arguments.control_level),
             control_um_per_px=arguments.control_um_per_px, calibration=arguments.calibration,
+            control_file=arguments.controls, material=arguments.material,
             settings=arguments.settings, guideline=arguments.guideline, method=arguments.method,
             json_path=arguments.json, overlay_dir=arguments.overlay_dir, mask_dir=arguments.mask_dir,
         )
@@ -209,6 +211,7 @@ def _add_live(parser: argparse.ArgumentParser) -> None:
     live.add_argument("--source", default="phantom:", metavar="URI", help="phantom:, camera:N, images:DIR, video:FILE")
     live.add_argument("--objective", metavar="NAME", help="objective in the light path, as the calibration names it")
     live.add_argument("--size", type=size, metavar="WxH", help="picture size, where the source can choose")
+    add_material(live)
     live.add_argument("--case", metavar="ID", help="start or resume the case of this id")
     add_scale(live, required=False)
     add_how(live)
@@ -239,5 +242,6 @@ def _add_score(commands: argparse._SubParsersAction[OneLineParser]) -> None:
     score.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON (her2scope.score/1)")
     score.add_argument("--overlay-dir", type=Path, metavar="DIR", help="write each field with its overlay")
     score.add_argument("--mask-dir", type=Path, metavar="DIR", help="write membrane and cell masks")
+    add_material(score)
     add_how(score)
     score.set_defaults(run=_score)

@@ -78,6 +78,12 @@ def add_how(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
     parser.add_argument("--method", metavar="NAME", help=methods)
 
 
+def add_material(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
+    """Add the options that say which control of the laboratory is read."""
+    parser.add_argument("--controls", type=Path, metavar="FILE", help="the laboratory's controls and limits (YAML)")
+    parser.add_argument("--material", metavar="NAME", help="which control of that file (default: the first)")
+
+
 class OneLineParser(argparse.ArgumentParser):
     """Wrong use is one line, not a page of usage."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from her2scope.cli.arguments import DONE, NEGATIVE, OneLineParser, add_how, add_scale, say
+from her2scope.cli.arguments import DONE, NEGATIVE, OneLineParser, add_how, add_material, add_scale, say
 
 LEVELS = ("0", "1+", "2+", "3+")
 
@@ -27,8 +27,7 @@ def _add_check(actions: argparse._SubParsersAction[OneLineParser]) -> None:
     check.add_argument("--lot", default="", metavar="L", help="antibody lot: its readings make a chart")
     check.add_argument("--run", dest="run_id", default="", metavar="ID", help="staining run (default: this call)")
     check.add_argument("--instrument", metavar="NAME", help="microscope (default: the name of the calibration)")
-    check.add_argument("--controls", type=Path, metavar="FILE", help="the laboratory's controls and limits (YAML)")
-    check.add_argument("--material", metavar="NAME", help="which control of that file (default: the first)")
+    add_material(check)
     check.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON (her2scope.control/1)")
     add_how(check)
     check.set_defaults(run=_control_check)

@@ -274,3 +274,44 @@ def test_limits_that_cannot_be_written_are_one_clear_line(capsys, tmp_path):
     fill()
     (tmp_path / "file").write_text("")
     assert "file" in refused(capsys, "limits", "--out", tmp_path / "file" / "own.yaml")
+
+
+# ---- controls of a case -------------------------------------------------------------------------------------------
+
+
+def scored(capsys, images: Path, tmp_path: Path, *options: object) -> dict:
+    """What `score` says of a strong field with its control, as JSON."""
+    out = tmp_path / "score.json"
+    common = ("--um-per-px", 0.5, "--method", METHOD, "--control", images / "strong2.png", "--json", out)
+    main(list(map(str, ["score", images / "strong.png", *common, *options])))
+    capsys.readouterr()
+    return json.loads(out.read_text(encoding="utf-8"))
+
+
+def test_lower_levels_of_a_case_are_read_as_what_they_are_known_to_be(capsys, tmp_path, images):
+    alone = scored(capsys, images, tmp_path)["control"]
+    with_faint = scored(capsys, images, tmp_path, "--control-level", "0", images / "strong.png")["control"]
+    assert with_faint["status"] == "invalid" and "over_stained" in with_faint["codes"]
+    assert alone["status"] != "invalid"
+
+
+def test_a_case_is_judged_by_the_laboratorys_limits(capsys, tmp_path, images):
+    strict = tmp_path / "controls.yaml"
+    strict.write_text(
+        'controls:\n  - name: strict\n    levels: {"3+": {}}\n    limits: {min_tumour: 9000}\n', encoding="utf-8"
+    )
+    assert "too_few" in scored(capsys, images, tmp_path, "--controls", strict)["control"]["codes"]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--control-level", "4+", "strong.png"), "no such level"),
+        (("--controls", "nowhere.yaml"), "no such file"),
+        (("--material", "mine"), "--controls FILE"),
+    ],
+)
+def test_controls_that_cannot_be_are_one_line(capsys, images, options, says):
+    code = main(["score", str(images / "strong.png"), "--um-per-px", "0.5", *options])
+    printed = capsys.readouterr()
+    assert code == 2 and printed.out == "" and printed.err.count("\n") == 1 and says in printed.err
