@@ -79,7 +79,8 @@ class ControlRequest:
     """Empty: this reading is a run of its own."""
     instrument: str | None = None
     """None: the name of the calibration."""
-    controls: Path | None = None
+    control_file: Path | None = None
+    """The laboratory's controls, for their limits."""
     material: str | None = None
     calibration: Path | None = None
     settings: Path | None = None
@@ -140,7 +141,7 @@ def check_control(request: ControlRequest) -> tuple[bool, list[str]]:
     history = control_history().path
     check_outputs(outputs, [*_input_paths(request), *([history] if history.exists() else [])])
     calibration = read_calibration(request.calibration)
-    settings = with_material(read_settings(request.settings), request.controls, request.material)
+    settings = with_material(read_settings(request.settings), request.control_file, request.material)
     analyser = make_analyser(request.method or DEFAULT_METHOD, settings, calibration)
     frames = [_frame(path, place, request.um_per_px, calibration) for place, path in enumerate(request.images)]
     results = [read_field(analyser, frame, request.expected, analyser.default_cuts) for frame in frames]
@@ -205,9 +206,7 @@ def _check_stems(request: ScoreRequest) -> None:
 def _input_paths(request: ScoreRequest | ControlRequest) -> list[Path]:
     """Every file that a command reads."""
     controls = [path for _, path in _controls(request)] if isinstance(request, ScoreRequest) else []
-    settings = [path for path in (request.calibration, request.settings) if path]
-    materials = request.controls if isinstance(request, ControlRequest) else request.control_file
-    settings += [materials] if materials else []
+    settings = [path for path in (request.calibration, request.settings, request.control_file) if path]
     return [*request.images, *controls, *settings]
 
 

@@ -75,7 +75,7 @@ def _control_check(arguments: argparse.Namespace) -> int:
     sufficient, lines = check_control(
         ControlRequest(
             images=arguments.images, um_per_px=arguments.um_per_px, expected=arguments.expect, lot=arguments.lot,
-            run=arguments.run_id, instrument=arguments.instrument, controls=arguments.controls,
+            run=arguments.run_id, instrument=arguments.instrument, control_file=arguments.controls,
             material=arguments.material,
             calibration=arguments.calibration, settings=arguments.settings, method=arguments.method,
             json_path=arguments.json,

@@ -84,13 +84,14 @@ def check_quality(
         return QualityReport(False, ("too_small",), (why,), 0.0, 0.0, 0.0)
     detail = _detail(rgb, um_per_px)
     highest, lowest = _channel_extremes(rgb)
-    clipped = _clipped_share(highest, lowest, detail.tissue)
+    inside = _widened(detail.tissue, lowest)
+    dark_px = lowest <= CLIPPED_LOW
+    clipped, dark = (_share_of(chosen, inside) for chosen in ((highest >= CLIPPED_HIGH) | dark_px, dark_px))
     stain = _stain(highest, lowest, um_per_px, white)
     refused = _refusals(detail, stain, um_per_px, white, clipped, settings, speed_um_per_s)
     said = dict(refused)
     if not refused and clipped > settings.max_clipped_share:
         said["clipped"] = f"{100 * clipped:.0f} % of the tissue's pixels are clipped: od10 there is a lower bound"
-    dark = _share_of_tissue(lowest <= CLIPPED_LOW, detail.tissue)
     return QualityReport(
         not refused, tuple(said), tuple(said.values()), round(detail.focus, 3), clipped, detail.tissue_share, dark
     )
@@ -99,15 +100,16 @@ def check_quality(
 def clipped_share(rgb: RgbImage, tissue: Mask) -> float:
     """Share of the tissue's pixels with a channel at an end of the camera's range."""
     highest, lowest = _channel_extremes(rgb)
-    return _clipped_share(highest, lowest, tissue)
+    return _share_of((highest >= CLIPPED_HIGH) | (lowest <= CLIPPED_LOW), _widened(tissue, lowest))
 
 
-def _clipped_share(highest: Mask, lowest: Mask, tissue: Mask) -> float:
-    return _share_of_tissue((highest >= CLIPPED_HIGH) | (lowest <= CLIPPED_LOW), tissue)
+def _widened(tissue: Mask, picture: Mask) -> Mask:
+    """The tissue at the size of a picture's channel."""
+    return cv2.resize(tissue, picture.shape[::-1], interpolation=cv2.INTER_NEAREST)
 
 
-def _share_of_tissue(chosen: NDArray[np.bool_], tissue: Mask) -> float:
-    inside = cv2.resize(tissue, chosen.shape[::-1], interpolation=cv2.INTER_NEAREST)
+def _share_of(chosen: NDArray[np.bool_], inside: Mask) -> float:
+    """Share (0..1) of the tissue's pixels that are chosen."""
     n_tissue = cv2.countNonZero(inside)
     return cv2.countNonZero(cv2.bitwise_and(chosen.astype(np.uint8), inside)) / n_tissue if n_tissue else 0.0
 
