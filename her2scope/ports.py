@@ -10,11 +10,11 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from her2scope.domain.cells import StainCuts
+from her2scope.domain.cells import CellRule, MembraneMeasure, StainCuts
 from her2scope.domain.control_history import ControlEntry
 from her2scope.domain.events import Event
 from her2scope.domain.false_cells import FalseRates
-from her2scope.records import Frame, ReportContent, Segmentation, StainImage, StainSummary
+from her2scope.records import CellProfiles, Frame, ReportContent, Segmentation, StainImage, StainSummary
 
 
 class CameraSource(Protocol):
@@ -98,11 +98,21 @@ class Segmenter(Protocol):
     nuclear_width_um: tuple[float, float] | None
     """Least and greatest width of nuclei (75th percentile of a field) where the scale is true; None: not known."""
 
+    @property
+    def rule(self) -> CellRule:
+        """How much of an outline must be stained for each class, by the settings."""
+
     def default_cuts(self, cuts: StainCuts) -> StainCuts:
         """The cuts of the settings with this method's own noise floor: what fields are read with until a control is."""
 
     def segment(self, frame: Frame, stains: StainImage, cuts: StainCuts) -> Segmentation:
         """Find, measure and classify the cells of one usable frame. Pure: the same input gives the same cells."""
+
+    def measure_again(self, profiles: CellProfiles, cuts: StainCuts) -> tuple[MembraneMeasure, ...]:
+        """Measures of the tumour cells that `segment` gave with these profiles, as it would give them by other cuts.
+
+        A method that keeps no profiles is never asked.
+        """
 
     def control_cut(self, cells: Segmentation, cuts: StainCuts) -> float | None:
         """Intense cut (od10) that a 3+ control so segmented gives; None where it has too few complete cells."""
@@ -124,6 +134,8 @@ class CaseSummary:
     """Another program has it open now."""
     problem: str | None = None
     """Why the case cannot be opened, in words, where it cannot."""
+    slide_id: str = ""
+    """Identity of the slide, by which a second open case of it is refused; empty while no slide is named."""
 
 
 class CaseFile(Protocol):

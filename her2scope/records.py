@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from her2scope.domain.cells import CellClass, CellCounts, CellKind, MembraneMeasure, StainCuts
 from her2scope.domain.control import ControlMeasures, ControlVerdict
+from her2scope.domain.corrections import CaseData, CellStanding, Correction, RuleInForce
 from her2scope.domain.events import Event
 from her2scope.domain.guideline import Finding, Ish, Score
+from her2scope.domain.regions import Region
 from her2scope.domain.score import CaseScore, ControlStanding, TooFewCells
 
 RgbImage = NDArray[np.uint8]
@@ -72,12 +74,73 @@ class TrackedFrame:
     """A frame and where it lies on the slide, as far as the pictures tell."""
 
     frame: Frame
-    x_px: float = 0.0
-    y_px: float = 0.0
-    """Place of the frame's top left corner relative to the first frame of its island, x to the right."""
+    x_um: float = 0.0
+    y_um: float = 0.0
+    """Place of the frame's top left corner on its island, x to the right."""
     island: int = 0
     """Frames of one island are registered to each other; a jump starts a new one."""
     speed_um_per_s: float = 0.0
+    trusted: bool = True
+    """False: the place is a prediction that the picture did not confirm, and no overlay may be carried there."""
+
+    @property
+    def x_px(self) -> float:
+        """`x_um` in pixels of this frame."""
+        return self.x_um / self.frame.um_per_px
+
+    @property
+    def y_px(self) -> float:
+        """`y_um` in pixels of this frame."""
+        return self.y_um / self.frame.um_per_px
+
+
+@dataclass(frozen=True, slots=True)
+class MapPlace:
+    """Where a field lies: its island, and its top left corner there."""
+
+    island: int
+    x_um: float
+    y_um: float
+
+
+@dataclass(frozen=True, slots=True)
+class IslandJoin:
+    """Two islands turned out to be one: place `(x, y)` on `island` is `(x + dx_um, y + dy_um)` on `into`."""
+
+    island: int
+    into: int
+    dx_um: float
+    dy_um: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MapTile:
+    """One picture of the overview of the slide."""
+
+    island: int
+    x_um: float
+    y_um: float
+    width_um: float
+    height_um: float
+    picture: RgbImage
+    """Small (about 4 um/px) and read-only."""
+
+    def __post_init__(self) -> None:
+        self.picture.setflags(write=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MapView:
+    """The map of the slide at one moment, for the overview."""
+
+    island: int
+    """The present one."""
+    tiles: tuple[MapTile, ...] = ()
+    """Of all islands, by their number after all joins."""
+    joins: tuple[IslandJoin, ...] = ()
+    """All so far, in their order."""
+    lost: str = ""
+    """Why the present island was started, in words; empty where nothing was lost."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,6 +173,28 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class CellProfiles:
+    """What was read along the outlines of a field's N tumour cells, in the order of its cells, at P places each.
+
+    All that their membranes are measured from: other cuts need neither the picture nor the network.
+    """
+
+    wall_od10: NDArray[np.float32]
+    """`(N, P)` DAB of the wall: its maximum across the outline."""
+    membrane: NDArray[np.float32]
+    """`(N, P)` probability (0..1) that the cell's own stained membrane passes."""
+    contrast_od10: NDArray[np.float32]
+    """`(N, P)` by how much the wall stands out from what lies beside it."""
+    spacing_um: NDArray[np.float32]
+    """`(N,)` between neighbouring places of each cell."""
+
+    def of_cell(self, place: int) -> CellProfiles:
+        """The profiles of one cell, by its place among the tumour cells."""
+        rows = slice(place, place + 1)
+        return CellProfiles(self.wall_od10[rows], self.membrane[rows], self.contrast_od10[rows], self.spacing_um[rows])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Segmentation:
     """What a method found in a field; cells are measured and classified."""
 
@@ -117,6 +202,8 @@ class Segmentation:
     membrane: Mask
     """0 none, `FAINT`, `INTENSE`."""
     provider: str
+    profiles: CellProfiles | None = None
+    """None where the method keeps none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +271,8 @@ class FieldResult:
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     clear_white_rgb: tuple[float, float, float] | None = None
     """White of the frame's clear areas (0..255), None where it shows none."""
+    profiles: CellProfiles | None = None
+    """Of the tumour cells; None where the method keeps none, in an unusable field and in cases of earlier versions."""
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -233,12 +322,32 @@ class AcceptedField:
     number: int
     at_utc: str
     result: FieldResult
+    """In force: with the reader's corrections, by the cuts in force."""
     overlaps: tuple[Overlap, ...]
     active: bool
     counted: tuple[bool, ...]
-    """Per cell: counted in the case, that is inside the image and not seen in an earlier active field."""
+    """Per cell: counted in the case, that is inside the image, not seen in an earlier active field, not left out by
+    the reader."""
     counts: CellCounts
     """Of the counted cells."""
+    place: MapPlace | None = None
+    """Where it lies on the map of the slide; None: the pictures do not tell."""
+    standings: tuple[CellStanding, ...] = ()
+    """Per cell: why it is counted or not."""
+    corrections: tuple[Correction | None, ...] = ()
+    """Per cell: the reader's word on it."""
+    read: FieldResult | None = None
+    """As the method read it, before any correction; None: the same as `result`."""
+    duct_counts: CellCounts = field(default_factory=CellCounts)
+    """Of cells in marked normal ducts: the case's internal negative control."""
+    annotation: str = ""
+    swept: bool = False
+    """Accepted by sweeping: only cells within outlined invasive tumour count."""
+
+    @property
+    def n_corrected(self) -> int:
+        """Cells that the reader reclassified or excluded one by one."""
+        return sum(item is not None for item in self.corrections)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +356,8 @@ class ReaderScore:
 
     score: Score | None
     remark: str = ""
+    blind: bool = False
+    """Entered before the computed score was shown."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -275,6 +386,14 @@ class CaseView:
     settings: Mapping[str, Any]
     calibration: Mapping[str, Any]
     events: tuple[Event, ...]
+    rule: RuleInForce | None = None
+    """By which cuts cells are classed; None: `cuts` as they are."""
+    regions: tuple[Region, ...] = ()
+    """In force, on the islands that remain."""
+    data: CaseData = field(default_factory=CaseData)
+    undo_text: str = ""
+    """What the next undo would take back, in words; empty: nothing."""
+    redo_text: str = ""
 
     @property
     def control(self) -> ControlReading | None:

@@ -455,6 +455,9 @@ class Preferences:
     show_outlines: bool = False
     reader: str = ""
     """Name of the pathologist, as it stands in events and reports."""
+    own_score_first: bool = False
+    """The computed score is hidden until the pathologist has entered their own."""
+    show_overview: bool = True
     window_wh: tuple[int, int] = (1366, 768)
 
 

@@ -108,6 +108,12 @@ def case_store() -> CaseStore:
     return FolderCaseStore(home_dir() / "cases")
 
 
+def open_case_of(slide_id: str, store: CaseStore, own_id: str) -> str | None:
+    """Id of another open case of this slide; None where there is none. A case that cannot be read is not asked."""
+    cases = (item for item in store.cases() if item.case_id != own_id and not item.finished)
+    return next((item.case_id for item in cases if item.slide_id == slide_id), None)
+
+
 def report_dir(case_id: str) -> Path:
     """Where the report of a case is written unless told otherwise."""
     return home_dir() / "reports" / case_id
@@ -133,12 +139,13 @@ def open_session(
     calibration: Calibration,
     who: str,
     history: ControlHistory | None = None,
+    other_case_of: Callable[[str], str | None] | None = None,
 ) -> CaseSession:
     """Session on a case file: a stored case goes on with the settings that it was opened with."""
     try:
         stored = stored_settings(file)
         analyser = make_analyser(*(stored or (method, settings, calibration)))
-        return CaseSession(file, analyser, SystemClock(), who, history)
+        return CaseSession(file, analyser, SystemClock(), who, history, other_case_of or (lambda _: None))
     except BaseException:
         file.close()
         raise

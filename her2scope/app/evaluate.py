@@ -16,6 +16,7 @@ from her2scope.app.outputs import check_outputs, write_all
 from her2scope.domain.errors import BadInputError, NotAvailableError, SettingsError
 from her2scope.evaluation.agreement import evaluate_agreement
 from her2scope.evaluation.control_checks import evaluate_controls
+from her2scope.evaluation.intervals import evaluate_intervals
 from her2scope.evaluation.membrane_masks import evaluate_membrane_masks
 from her2scope.evaluation.nuclear_masks import evaluate_nuclear_masks
 from her2scope.evaluation.phantom_cases import CasePlan, evaluate_phantom_cases
@@ -23,6 +24,8 @@ from her2scope.evaluation.phantom_fields import SCORES, evaluate_phantom_fields
 from her2scope.evaluation.quality_tiles import evaluate_quality_tiles
 from her2scope.evaluation.real_cases import evaluate_real_cases
 from her2scope.evaluation.real_nuclei import evaluate_real_nuclei
+from her2scope.evaluation.registration import evaluate_registration
+from her2scope.evaluation.slide_paths import evaluate_slide_paths
 from her2scope.evaluation.speed import evaluate_speed
 from her2scope.evaluation.stain_stability import evaluate_stain_stability
 from her2scope.evaluation.table import SCHEMA, PartReport, Reports, not_measured, table_json, table_lines
@@ -67,6 +70,9 @@ PARTS: Mapping[str, str | None] = {
     "membrane-masks": "her2_membrane_masks",
     "quality-tiles": "her2_bci_20x",
     "agreement": None,
+    "registration": None,
+    "slide-paths": None,
+    "intervals": None,
     "speed": None,
 }
 """Every part in the order of the table, and the folder of real data without which it cannot be measured."""
@@ -197,6 +203,9 @@ def _measured(
         "membrane-masks": lambda: evaluate_membrane_masks(analysers, data, tell),
         "quality-tiles": lambda: evaluate_quality_tiles(analysers, data, tell),
         "agreement": lambda: _agreement(request, analysers, tell),
+        "registration": lambda: evaluate_registration(makers, request.first_seed, tell, request.workers),
+        "slide-paths": lambda: evaluate_slide_paths(makers, request.first_seed, tell, request.workers),
+        "intervals": lambda: evaluate_intervals(list(makers), request.first_seed, tell, request.workers),
         "speed": lambda: evaluate_speed(analysers, _networks(analysers), _live_frame, tell),
     }
     return steps[part]()

@@ -24,6 +24,7 @@ from her2scope.domain.control_history import ControlEntry
 from her2scope.domain.errors import BadInputError, StoreError
 from her2scope.domain.guideline import SCORES, Score
 from her2scope.domain.score import ControlStatus
+from her2scope.domain.score_sentence import INTERVAL_SCOPE
 from her2scope.domain.westgard import baseline_note
 from her2scope.imaging.files import encode_png, read_rgb
 from her2scope.overlays.model import OverlaySelection
@@ -35,7 +36,7 @@ from her2scope.pipeline.session import CaseSession
 from her2scope.records import AcceptedField, CameraState, CaseView, ControlReading, Frame
 from her2scope.reporting.content import control_json, score_json
 from her2scope.reporting.json_report import json_bytes
-from her2scope.reporting.words import caveats
+from her2scope.reporting.words import caveats, sentence
 from her2scope.settings import Calibration, ScoringSettings
 from her2scope.storage.memory import MemoryCaseStore
 
@@ -255,6 +256,8 @@ def _summary(view: CaseView) -> list[str]:
     name = f"reference score {score.score}" if score.score is not None else "no score"
     standing = "reportable" if score.reportable else "not reportable"
     lines.append(f"case: {name}, {score.category.value}, {standing}, {score.counts.n_tumour} tumour cells")
+    told = [sentence(text) for text in (score.sentence, INTERVAL_SCOPE) if score.score is not None and text]
+    lines += [f"  {text}" for text in told]
     return lines + [f"  - {reason}" for reason in (*score.reasons, *caveats(view))] + ["research use only"]
 
 

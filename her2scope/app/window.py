@@ -16,6 +16,7 @@ from her2scope.app.compose import (
     DEFAULT_METHOD,
     case_store,
     new_case_id,
+    open_case_of,
     open_session,
     read_calibration,
     read_controls,
@@ -205,7 +206,10 @@ class _Cases:
             return self._store.create(case_id)
 
     def _session(self, file: CaseFile) -> CaseSession:
-        return open_session(file, *self._how)
+        def other_case_of(slide_id: str) -> str | None:
+            return open_case_of(slide_id, self._store, file.case_id)
+
+        return open_session(file, *self._how, other_case_of)
 
 
 def _open_source(request: LiveRequest, calibration: Calibration) -> tuple[CameraSource, list[str]]:

@@ -108,6 +108,46 @@ def classify(measure: MembraneMeasure, cuts: StainCuts, rule: CellRule) -> CellC
     return CellClass.INCOMPLETE_FAINT
 
 
+def why(measure: MembraneMeasure, cuts: StainCuts, rule: CellRule) -> tuple[str, ...]:
+    """How `classify` came to its class: one sentence for each row of the table that decided, in its order."""
+    completeness, od10 = measure.completeness, measure.intensity_od10
+    cell_class = classify(measure, cuts, rule)
+    if cell_class is CellClass.NONE:
+        if completeness < rule.present_share:
+            return (f"no membrane staining: {_of_outline(completeness, rule.present_share, 'stained')}",)
+        return (f"no membrane staining: {_median(od10, cuts.stained_od10)}",)
+    extent = "complete" if cell_class.is_complete else "incomplete"
+    stained = f"{extent}: {_of_outline(completeness, rule.complete_share, 'stained')}"
+    if not cell_class.is_complete:
+        strength = "moderate to intense" if cell_class is CellClass.INCOMPLETE_INTENSE else "faint"
+        return stained, f"{strength}: {_median(od10, cuts.moderate_od10)}"
+    strength = "intense" if cell_class is CellClass.COMPLETE_INTENSE else "weak to moderate"
+    above = f"above {cuts.intense_od10:.2f} od10"
+    uniform = f"{strength}: {_of_outline(measure.intense_share, rule.intense_share, above)}"
+    if measure.intense_share >= rule.intense_share and cell_class is CellClass.COMPLETE_MODERATE:
+        uniform = f"{strength}: {_median(od10, cuts.intense_od10)}"
+    return stained, uniform
+
+
+def _of_outline(share: float, needed: float, what: str) -> str:
+    found, least = _apart(100 * share, 100 * needed, 0)
+    return f"{found} % of the outline is {what} (needed {least} %)"
+
+
+def _median(od10: float, needed: float) -> str:
+    found, least = _apart(od10, needed, 2)
+    return f"the median of the stained places is {found} od10 (needed {least})"
+
+
+def _apart(found: float, needed: float, digits: int) -> tuple[str, str]:
+    """Both in so many digits that less than needed looks less."""
+    for more in range(4):
+        shown, least = (f"{value:.{digits + more}f}" for value in (found, needed))
+        if found >= needed or shown != least:
+            break
+    return shown, least
+
+
 @dataclass(frozen=True, slots=True)
 class CellCounts:
     """Counted tumour cells per class, and the other cells beside them. Counts add, so order cannot matter."""

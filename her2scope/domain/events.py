@@ -17,8 +17,17 @@ class EventKind(StrEnum):
     FIELD_ACCEPTED = "field_accepted"
     FIELD_REMOVED = "field_removed"
     FIELD_RESTORED = "field_restored"
+    FIELD_ANNOTATED = "field_annotated"
+    CELLS_CORRECTED = "cells_corrected"
+    REGION_DRAWN = "region_drawn"
+    REGION_REMOVED = "region_removed"
+    RULE_CHANGED = "rule_changed"
+    CASE_DATA_ENTERED = "case_data_entered"
+    ISLANDS_JOINED = "islands_joined"
     READER_SCORED = "reader_scored"
     ISH_ENTERED = "ish_entered"
+    UNDONE = "undone"
+    REDONE = "redone"
     RESUMED = "resumed"
     FINISHED = "finished"
 
@@ -37,11 +46,70 @@ class Event:
     """JSON values only; measures of a field, verdict of a control."""
 
 
+UNDOABLE = frozenset(
+    {
+        EventKind.FIELD_ACCEPTED,
+        EventKind.FIELD_REMOVED,
+        EventKind.FIELD_RESTORED,
+        EventKind.FIELD_ANNOTATED,
+        EventKind.CELLS_CORRECTED,
+        EventKind.REGION_DRAWN,
+        EventKind.REGION_REMOVED,
+        EventKind.RULE_CHANGED,
+        EventKind.CASE_DATA_ENTERED,
+        EventKind.READER_SCORED,
+        EventKind.ISH_ENTERED,
+    }
+)
+"""What the reader may take back. A control's reading and its override stay: every reading is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Events that hold now, and what could be undone or redone next."""
+
+    effective: tuple[Event, ...]
+    """Without those undone, and without undoing and redoing themselves."""
+    undoable: Event | None
+    redoable: Event | None
+
+
+def timeline(events: Iterable[Event]) -> Timeline:
+    """What is in force after all undoing and redoing; ValueError for an undo or redo of what is not next."""
+    by_number: dict[int, Event] = {}
+    done: list[int] = []
+    undone: list[int] = []
+    never: set[int] = set()
+    for event in events:
+        if event.kind is EventKind.UNDONE:
+            _move(event, done, undone)
+        elif event.kind is EventKind.REDONE:
+            _move(event, undone, done)
+        else:
+            by_number[event.number] = event
+            if event.kind in UNDOABLE:
+                done.append(event.number)
+                never.update(undone)  # a new change: what was undone before it cannot come back
+                undone = []
+    never.update(undone)
+    effective = tuple(event for number, event in by_number.items() if number not in never)
+    return Timeline(
+        effective, by_number[done[-1]] if done else None, by_number[undone[-1]] if undone else None
+    )  # fmt: skip
+
+
+def _move(event: Event, stack: list[int], to: list[int]) -> None:
+    number = event.data["event"]
+    if not stack or stack[-1] != number:
+        raise ValueError(f"event {event.number} ({event.kind.value}) names event {number}, which is not the next one")
+    to.append(stack.pop())
+
+
 def active_fields(events: Iterable[Event]) -> list[int]:
     """Numbers of the fields that count, in the order they were accepted."""
     accepted: list[int] = []
     removed: set[int] = set()
-    for event in events:
+    for event in timeline(events).effective:
         if event.kind is EventKind.FIELD_ACCEPTED:
             accepted.append(event.data["field"])
         elif event.kind is EventKind.FIELD_REMOVED:

@@ -36,15 +36,21 @@ class FalseRates:
         return min(1.0, sum(self.rates.get(name, 0.0) for name in names))
 
     def with_own_negatives(self, negatives: CellCounts) -> FalseRates:
-        """The larger of each rate and what this case's own negative cells show (stroma, lymphocytes, normal ducts)."""
-        if negatives.n_tumour == 0:
-            return self
-        stained = [name for name in CellClass if name is not CellClass.NONE]
-        rates: dict[CellClass, float] = {
-            name: max(negatives[name] / negatives.n_tumour, self.rates.get(name, 0.0)) for name in stained
+        """Rates that this case's own negative cells (stroma, lymphocytes, normal ducts) show, where they are larger.
+
+        A class of which they show no more than the known rate can explain keeps that rate: of a few marked cells, one
+        stained by chance must not make real staining noise.
+        """
+        n = negatives.n_tumour
+        own: dict[CellClass, float] = {
+            name: negatives[name] / n
+            for name in CellClass
+            if name is not CellClass.NONE and are_real(negatives[name], n, self.of((name,)))
         }
-        source = f"{self.source}; this case's {negatives.n_tumour} negative cells"
-        return replace(self, rates=rates, source=source)
+        if not own:
+            return self
+        source = f"{self.source}; this case's {n} negative cells"
+        return replace(self, rates={**self.rates, **own}, source=source)
 
     def over(self, fields: Sequence[CellCounts]) -> FalseRates:
         """These rates for cells that come in `fields`: alike within a field, they count for fewer (Kish, 1965)."""
@@ -66,7 +72,13 @@ def upper_false_cells(n: int, rate: float, confidence: float = CONFIDENCE) -> in
     return int(np.searchsorted(np.cumsum(np.exp(log_pmf)), confidence))
 
 
+def least_real(n: int, rate: float, design_effect: float = 1.0) -> int:
+    """Fewest cells among `n` that are more than noise: above the 99 % bound of false cells, and at least 5."""
+    n_effective = round(n / design_effect)
+    bound_share = upper_false_cells(n_effective, rate) / max(1, n_effective)
+    return max(MIN_CELLS, int(bound_share * n) + 1)
+
+
 def are_real(count: int, n: int, rate: float, design_effect: float = 1.0) -> bool:
-    """Whether `count` cells among `n` are more than noise: above the 99 % bound of false cells, and at least 5."""
-    bound_share = upper_false_cells(round(n / design_effect), rate) / max(1, round(n / design_effect))
-    return count >= MIN_CELLS and count > bound_share * n
+    """Whether `count` cells among `n` are more than noise."""
+    return count >= least_real(n, rate, design_effect)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -37,6 +37,12 @@ class Ish(StrEnum):
 STAINED = tuple(name for name in CellClass if name is not CellClass.NONE)
 MODERATE_OR_MORE = (CellClass.COMPLETE_INTENSE, CellClass.COMPLETE_MODERATE, CellClass.INCOMPLETE_INTENSE)
 COMPLETE = (CellClass.COMPLETE_INTENSE, CellClass.COMPLETE_MODERATE)
+INTENSE = (CellClass.COMPLETE_INTENSE,)
+
+Above = Callable[[tuple[CellClass, ...], float], float]
+"""Probability that the true share of some classes together is greater than a share (0..1)."""
+Some = Callable[[tuple[CellClass, ...]], float]
+"""Least share (0..1) of some classes together that is more than noise in the case at hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +64,18 @@ class Guideline:
     min_percent: float
     """Share of tumour cells that a pattern must exceed, in percent."""
     find: Callable[[Guideline, CellCounts, FalseRates], Finding]
+    probabilities: Callable[[Guideline, Above, Some], Mapping[Score, float]]
+    """Probability of each score: the rows of `find`, asked of true shares that are not known for certain."""
 
     def exceeds(self, counts: CellCounts, names: tuple[CellClass, ...]) -> bool:
         """Whether the classes `names` together make up more than `min_percent` of the tumour cells."""
         return 100 * counts.sum_of(names) > self.min_percent * counts.n_tumour
+
+
+def pattern_words(names: tuple[CellClass, ...]) -> str:
+    """What classes taken together are called."""
+    words = {MODERATE_OR_MORE: "moderate or more", STAINED: "stained", COMPLETE: "complete"}
+    return words.get(names) or " + ".join(name.value.replace("_", " ") for name in names)
 
 
 def _percent(counts: CellCounts, names: tuple[CellClass, ...]) -> str:
@@ -71,9 +85,8 @@ def _percent(counts: CellCounts, names: tuple[CellClass, ...]) -> str:
 def _find_breast(table: Guideline, counts: CellCounts, false: FalseRates) -> Finding:
     """Breast, ASCO/CAP 2018 affirmed 2023, in the order of design section 3."""
     limit = f"{table.min_percent:g} %"
-    intense = (CellClass.COMPLETE_INTENSE,)
-    if table.exceeds(counts, intense):
-        why = f"complete intense membrane in {_percent(counts, intense)} of tumour cells (> {limit})"
+    if table.exceeds(counts, INTENSE):
+        why = f"complete intense membrane in {_percent(counts, INTENSE)} of tumour cells (> {limit})"
         return Finding("3+", Category.POSITIVE, (why,))
 
     def real(names: tuple[CellClass, ...]) -> bool:
@@ -87,11 +100,11 @@ def _find_breast(table: Guideline, counts: CellCounts, false: FalseRates) -> Fin
         if not table.exceeds(counts, COMPLETE):
             share = _percent(counts, (CellClass.INCOMPLETE_INTENSE,))
             reasons.append(f"the incomplete intense part carries it: {share} incomplete, moderate to intense")
-        if real(intense):
-            reasons.append(f"complete intense membrane in {_percent(counts, intense)} (<= {limit})")
+        if real(INTENSE):
+            reasons.append(f"complete intense membrane in {_percent(counts, INTENSE)} (<= {limit})")
         return Finding("2+", Category.EQUIVOCAL, tuple(reasons))
-    if real(intense):
-        why = f"heterogeneous: complete intense membrane in {_percent(counts, intense)} of tumour cells (<= {limit})"
+    if real(INTENSE):
+        why = f"heterogeneous: complete intense membrane in {_percent(counts, INTENSE)} of tumour cells (<= {limit})"
         return Finding("2+", Category.EQUIVOCAL, (why,))
     if table.exceeds(counts, STAINED):
         why = f"faint or incomplete membrane in {_percent(counts, STAINED)} of tumour cells (> {limit})"
@@ -121,12 +134,27 @@ def _find_breast(table: Guideline, counts: CellCounts, false: FalseRates) -> Fin
     return Finding("0", Category.NULL, (why,))
 
 
+def _breast_probabilities(table: Guideline, above: Above, some: Some) -> Mapping[Score, float]:
+    """Probability of each score, as `_find_breast` has them.
+
+    Whether there is some complete intense staining is taken as independent of the larger shares beside it: it matters
+    only where it is a small part of them.
+    """
+    cut = table.min_percent / 100
+    no_intense = 1 - above(INTENSE, some(INTENSE))
+    at_least_3 = above(INTENSE, cut)
+    at_least_2 = max(at_least_3, 1 - no_intense * (1 - above(MODERATE_OR_MORE, cut)))
+    at_least_1 = max(at_least_2, 1 - no_intense * (1 - above(STAINED, cut)))
+    return {"0": 1 - at_least_1, "1+": at_least_1 - at_least_2, "2+": at_least_2 - at_least_3, "3+": at_least_3}
+
+
 BREAST_2023 = Guideline(
     name="breast-2023",
     source="Wolff et al., ASCO/CAP HER2 testing in breast cancer, focused update 2018, affirmed 2023 "
     "(Arch Pathol Lab Med 147:993-1000)",
     min_percent=10.0,
     find=_find_breast,
+    probabilities=_breast_probabilities,
 )
 GUIDELINES = {table.name: table for table in (BREAST_2023,)}
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from her2scope.domain.cells import SHARE_ORDER, CellClass, CellCounts
+from her2scope.domain.errors import BadInputError
 from her2scope.domain.false_cells import FalseRates
 from her2scope.domain.guideline import (
+    INTENSE,
     MODERATE_OR_MORE,
     STAINED,
     Category,
@@ -17,7 +21,10 @@ from her2scope.domain.guideline import (
     Ish,
     Score,
 )
-from her2scope.domain.intervals import share_interval
+from her2scope.domain.heterogeneity import Heterogeneity, find_heterogeneity
+from her2scope.domain.internal_control import judge_ducts
+from her2scope.domain.score_probability import CaseBeliefs, has_some_intense, score_probability
+from her2scope.domain.score_sentence import basis_words, score_sentence, whole
 
 MIN_CASE_CELLS = 100
 """Tumour cells needed for a case score: the smallest number at which a 10 % cut is ten whole cells."""
@@ -28,8 +35,14 @@ MAX_LOW_END_UM_PER_PX = 0.35
 MAX_SCORED_UM_PER_PX = 0.60
 """Above it nothing is scored."""
 
+MAX_FURTHER_FIELDS = 200
+"""More fields than a reader would add to a case."""
+
 LOW_END_NOT_COVERED = "low end not covered by a control"
 NEGATIVE_NOT_READ = "over-staining not excluded"
+
+
+NO_CELLS = CellCounts()
 
 
 class ControlStatus(StrEnum):
@@ -68,6 +81,18 @@ class CaseScore:
     interval95_percent: Mapping[CellClass, tuple[float, float]] | None
     borderline: bool
     reasons: tuple[str, ...]
+    blocking: tuple[str, ...] = ()
+    """Those of the reasons for which the score may not be reported."""
+    score_probability: Mapping[Score, float] | None = None
+    """Probability (0..1) of each score, summing to 1; None where there is no score."""
+    further_fields: int | None = None
+    """Least number of further fields like these by which no deciding cut would lie in its interval; 0 where none does
+    now, None where more than `MAX_FURTHER_FIELDS` or where there is no score."""
+    further_cells: int | None = None
+    """The same as tumour cells, at the present number in a field."""
+    sentence: str = ""
+    """Score, how sure it is, the share that decides it, and the cells it rests on, in plain words."""
+    heterogeneity: Heterogeneity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +127,9 @@ def score_case(
     control: ControlStanding,
     ish: Ish | None = None,
     min_cells: int = MIN_CASE_CELLS,
+    numbers: Sequence[int] | None = None,
+    normal_ducts: CellCounts = NO_CELLS,
+    deviates: str = "",
 ) -> CaseScore:
     """Reference score of a case.
 
@@ -109,27 +137,47 @@ def score_case(
     ----------
     fields : one `CellCounts` per accepted field, cells seen twice already left out
     um_per_px : the coarsest scale among the fields
+    numbers : of the fields, by which they are named; from 1 on where none are given
+    normal_ducts : cells of normal ducts that the reader marked, by the class they would have as tumour cells
+    deviates : how the reader moved the cuts away from the stored settings, in words; empty where they were not moved
+
+    Raises
+    ------
+    BadInputError
+        If there are not as many `numbers` as `fields`.
     """
+    numbers = range(1, len(fields) + 1) if numbers is None else numbers
+    if len(numbers) != len(fields):
+        raise BadInputError(f"{len(numbers)} numbers for {len(fields)} fields. Give one for each field.")
     counts = CellCounts.total(fields)
-    finding = find_score(counts, table, false.over(fields), um_per_px, min_cells)
+    ducts = judge_ducts(normal_ducts, false)
+    false = false.with_own_negatives(normal_ducts).over(fields)
+    beliefs = CaseBeliefs(fields)
+    finding = find_score(counts, table, false, um_per_px, min_cells)
+    heterogeneity = find_heterogeneity(fields, numbers, table)
+    shares, intervals = counts.shares_percent(), _intervals(beliefs)
     if isinstance(finding, TooFewCells):
+        blocking = (str(finding), *_deviation(deviates), *ducts.blocking)
         return CaseScore(
-            None,
-            Category.UNDETERMINED,
-            False,
-            counts,
-            counts.shares_percent(),
-            _intervals(fields),
-            False,
-            (str(finding),),
-        )
+            None, Category.UNDETERMINED, False, counts, shares, intervals, False,
+            (*blocking, *ducts.warnings), blocking,
+            sentence=f"No score, {finding}; {basis_words(beliefs)}", heterogeneity=heterogeneity,
+        )  # fmt: skip
     category, ish_reasons = _with_ish(finding, ish)
-    borderline, borderline_reasons = _borderline(fields, finding.score, table)
-    reportable, control_reasons = _reportable(finding.score, control)
-    reasons = (*finding.reasons, *ish_reasons, *borderline_reasons, *control_reasons)
+    borderline = _borderline(beliefs, finding.score, table, false)
+    control_blocking, control_reasons = _control_reasons(finding.score, control)
+    blocking = (*_deviation(deviates), *ducts.blocking, *control_blocking)
+    hot_spots = map(str, heterogeneity.hot_spots)
+    reasons = (
+        *finding.reasons, *ish_reasons, *borderline.reasons, *hot_spots, *ducts.warnings, *blocking, *control_reasons,
+    )  # fmt: skip
+    probability = score_probability(beliefs, table, false) or {}
+    separable = um_per_px <= MAX_LOW_END_UM_PER_PX
+    sentence = score_sentence(finding.score, counts, beliefs, table, probability, category, separable)
     return CaseScore(
-        finding.score, category, reportable, counts, counts.shares_percent(), _intervals(fields), borderline, reasons
-    )
+        finding.score, category, not blocking, counts, shares, intervals, bool(borderline.reasons), reasons, blocking,
+        probability, borderline.further_fields, borderline.further_cells, sentence, heterogeneity,
+    )  # fmt: skip
 
 
 def _with_ish(finding: Finding, ish: Ish | None) -> tuple[Category, tuple[str, ...]]:
@@ -143,48 +191,87 @@ def _with_ish(finding: Finding, ish: Ish | None) -> tuple[Category, tuple[str, .
 
 
 _DECIDING: Mapping[Score, tuple[tuple[CellClass, ...], ...]] = {
-    "3+": ((CellClass.COMPLETE_INTENSE,),),
-    "2+": ((CellClass.COMPLETE_INTENSE,), MODERATE_OR_MORE),
+    "3+": (INTENSE,),
+    "2+": (INTENSE, MODERATE_OR_MORE),
     "1+": (MODERATE_OR_MORE, STAINED),
     "0": (MODERATE_OR_MORE, STAINED),
 }
 """The patterns whose share, on the other side of the cut, would change each score."""
 
 
-def _borderline(fields: Sequence[CellCounts], score: Score, table: Guideline) -> tuple[bool, tuple[str, ...]]:
+@dataclass(frozen=True, slots=True)
+class _Borderline:
+    """Which deciding cuts lie in their intervals, and how many more fields would settle them."""
+
+    reasons: tuple[str, ...]
+    further_fields: int | None
+    further_cells: int | None
+
+
+def _borderline(beliefs: CaseBeliefs, score: Score, table: Guideline, false: FalseRates) -> _Borderline:
+    deciding = _DECIDING[score]
+    if score == "2+" and has_some_intense(beliefs, false):
+        deciding = (INTENSE,)  # those keep it a 2+, whatever the rest
+    undecided = [names for names in deciding if _holds_cut(beliefs, names, table)]
+    if not undecided:
+        return _Borderline((), 0, 0)
+    further = _fields_to_settle(beliefs, undecided, table)
+    if further is None:
+        cells, settled_by = None, f"not settled by {MAX_FURTHER_FIELDS} further fields"
+    else:
+        cells = math.ceil(further * beliefs.n / beliefs.n_fields)
+        noun = "field" if further == 1 else "fields"
+        settled_by = f"{further} further {noun} like these ({whole(cells)} cells) would settle it"
     reasons = []
-    for names in _DECIDING[score]:
-        interval = _interval(fields, names)
-        if interval is not None and interval[0] <= table.min_percent <= interval[1]:
-            what = " + ".join(name.value for name in sorted(names, key=lambda name: -name.rank))
-            span = f"{interval[0]:.1f} to {interval[1]:.1f} %"
-            reasons.append(
-                f"borderline: the cut of {table.min_percent:g} % lies in the 95 % interval of {what} ({span})"
-            )
-    return bool(reasons), tuple(reasons)
+    for names in undecided:
+        low, high = beliefs.interval_percent(names) or (0.0, 100.0)
+        what = " + ".join(name.value for name in sorted(names, key=lambda name: -name.rank))
+        span = f"{low:.1f} to {high:.1f} %"
+        reasons.append(f"borderline: the cut of {table.min_percent:g} % lies in the 95 % interval of {what} ({span})")
+    reasons[-1] += f"; {settled_by}"
+    return _Borderline(tuple(reasons), further, cells)
 
 
-def _interval(fields: Sequence[CellCounts], names: Sequence[CellClass]) -> tuple[float, float] | None:
-    found = share_interval([counts.sum_of(names) for counts in fields], [counts.n_tumour for counts in fields])
-    return None if found is None else (100 * found[0], 100 * found[1])
+def _fields_to_settle(beliefs: CaseBeliefs, patterns: Sequence[tuple[CellClass, ...]], table: Guideline) -> int | None:
+    """Least number of further fields like these by which the cut lies in no interval; None if beyond the most."""
+
+    def settles(further: int) -> bool:
+        times = 1 + further / beliefs.n_fields
+        return not any(_holds_cut(beliefs, names, table, times) for names in patterns)
+
+    if not settles(MAX_FURTHER_FIELDS):
+        return None
+    return bisect_left(range(MAX_FURTHER_FIELDS), True, lo=1, key=settles)
 
 
-def _intervals(fields: Sequence[CellCounts]) -> Mapping[CellClass, tuple[float, float]] | None:
-    found = {name: _interval(fields, (name,)) for name in SHARE_ORDER}
+def _holds_cut(beliefs: CaseBeliefs, names: Sequence[CellClass], table: Guideline, times: float = 1.0) -> bool:
+    interval = beliefs.interval_percent(names, times)
+    return interval is not None and interval[0] <= table.min_percent <= interval[1]
+
+
+def _intervals(beliefs: CaseBeliefs) -> Mapping[CellClass, tuple[float, float]] | None:
+    found = {name: beliefs.interval_percent((name,)) for name in SHARE_ORDER}
     return {name: value for name, value in found.items() if value is not None} or None
 
 
-def _reportable(score: Score, control: ControlStanding) -> tuple[bool, tuple[str, ...]]:
-    """Whether the score may stand in a report, and what the control cannot vouch for."""
+def _deviation(deviates: str) -> tuple[str, ...]:
+    if not deviates:
+        return ()
+    return (f"the reader moved the cuts away from the stored settings: {deviates}; not reportable",)
+
+
+def _control_reasons(score: Score, control: ControlStanding) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Why the control forbids a report, and what it cannot vouch for in one."""
     if control.status is ControlStatus.ABSENT:
-        return False, (*control.refusals, "no control of this run was read: default cuts, not reportable")
-    reasons = list(control.refusals)
-    reportable = not control.refusals
+        return (*control.refusals, "no control of this run was read: default cuts, not reportable"), ()
+    blocking, reasons = list(control.refusals), []
     if control.status is ControlStatus.INVALID:
-        reportable = reportable and control.overridden
-        reasons.append("invalid control overridden by the reader" if control.overridden else "the control is invalid")
+        if control.overridden:
+            reasons.append("invalid control overridden by the reader")
+        else:
+            blocking.append("the control is invalid")
     if score in ("0", "1+") and not control.low_end_covered:
         reasons.append(LOW_END_NOT_COVERED)
     if score == "3+" and not control.negative_read:
         reasons.append(NEGATIVE_NOT_READ)
-    return reportable, tuple(reasons)
+    return tuple(blocking), tuple(reasons)

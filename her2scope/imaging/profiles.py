@@ -17,7 +17,7 @@ from her2scope.domain.cells import CellRule, MembraneMeasure, StainCuts
 from her2scope.imaging.cell_outlines import CellOutlines
 from her2scope.imaging.opencv import cv2
 from her2scope.imaging.outlines import MAX_REMAP_ROWS
-from her2scope.records import FAINT, INTENSE, Mask, Plane
+from her2scope.records import FAINT, INTENSE, CellProfiles, Mask, Plane
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
@@ -226,12 +226,12 @@ def averaged_along(values: Floats) -> Floats:
     return total
 
 
-def measure_membranes(profiles: Profiles, cuts: StainCuts, rule: PlaceRule = DEFAULT_PLACE_RULE) -> Membranes:
+def measure_membranes(profiles: CellProfiles, cuts: StainCuts, rule: PlaceRule = DEFAULT_PLACE_RULE) -> Membranes:
     """Completeness, intensity and intense share of each cell.
 
     Parameters
     ----------
-    profiles : Profiles
+    profiles : CellProfiles
         Of N cells.
     cuts : StainCuts
         Of which `stained_od10`, the noise floor, and `intense_od10` are used.
@@ -239,13 +239,13 @@ def measure_membranes(profiles: Profiles, cuts: StainCuts, rule: PlaceRule = DEF
         When a place is stained.
     """
     stained = stained_places(profiles, cuts.stained_od10, rule)
-    walls = profiles.wall_od10
-    intense = stained & (walls >= cuts.intense_od10)
+    intense = stained & (profiles.wall_od10 >= cuts.intense_od10)
     complete, intense_share = (places.mean(axis=1, dtype=np.float32) for places in (stained, intense))
-    return Membranes(complete, _medians(walls, stained), intense_share, _reached(walls, stained), stained)
+    medians, reached = _medians_and_reached(profiles.wall_od10, stained)
+    return Membranes(complete, medians, intense_share, reached, stained)
 
 
-def stained_places(profiles: Profiles, stained_od10: float, rule: PlaceRule = DEFAULT_PLACE_RULE) -> Bools:
+def stained_places(profiles: CellProfiles, stained_od10: float, rule: PlaceRule = DEFAULT_PLACE_RULE) -> Bools:
     """`(N, P)` which places of the outlines carry a membrane; likely places joined, gaps bridged."""
     walls = profiles.wall_od10
     dark = walls >= stained_od10
@@ -261,13 +261,13 @@ def stained_places(profiles: Profiles, stained_od10: float, rule: PlaceRule = DE
     return ~_closed(~bridged, profiles, rule.least_run_um)
 
 
-def _most_places(profiles: Profiles, length_um: float) -> int:
+def _most_places(profiles: CellProfiles, length_um: float) -> int:
     """Places of the finest spacing that a length holds, at most an outline's."""
     finest_um = float(profiles.spacing_um.min(initial=np.inf))
     return min(int(length_um / max(finest_um, 1e-3)), profiles.membrane.shape[1] - 2)
 
 
-def _closed(places: Bools, profiles: Profiles, length_um: float) -> Bools:
+def _closed(places: Bools, profiles: CellProfiles, length_um: float) -> Bools:
     """Places `(N, P)` with the gaps shorter than a length closed."""
     closed = places.copy()
     for gap in range(1, _most_places(profiles, length_um) + 1):  # the shorter ones are closed by now
@@ -278,20 +278,18 @@ def _closed(places: Bools, profiles: Profiles, length_um: float) -> Bools:
     return closed
 
 
-def _reached(walls: Floats, stained: Bools) -> Floats:
-    """The od10 `(N,)` that `UNIFORM_SHARE` of all places `(N, P)` reach, 0 where fewer are stained."""
-    last = ceil(UNIFORM_SHARE * walls.shape[1]) - 1
-    ranked = -np.partition(-np.where(stained, walls, np.float32(0)), last, axis=1)
-    return ranked[:, last]
+def _medians_and_reached(walls: Floats, stained: Bools) -> tuple[Floats, Floats]:
+    """Of the stained walls of each row `(N, P)`: their median, 0 where none is, and what `UNIFORM_SHARE` of P reach.
 
-
-def _medians(values: Floats, chosen: Bools) -> Floats:
-    """Median `(N,)` of the chosen values of each row `(N, P)`, 0 where none is."""
-    n_chosen = chosen.sum(axis=1)
-    ranked = np.sort(np.where(chosen, values, np.float32(np.inf)), axis=1)
-    middle = np.stack([np.maximum(n_chosen - 1, 0) // 2, np.minimum(n_chosen // 2, values.shape[1] - 1)], axis=1)
-    pair = np.take_along_axis(ranked, middle, axis=1)
-    return np.where(n_chosen[:, None] > 0, pair, 0).mean(axis=1, dtype=np.float32)
+    The latter is 0 where fewer are stained.
+    """
+    n_stained, n = stained.sum(axis=1), walls.shape[1]
+    ranked = np.sort(np.where(stained, walls, np.float32(np.inf)), axis=1)
+    uniform = n_stained - ceil(UNIFORM_SHARE * n)
+    at = np.stack([(n_stained - 1) // 2, n_stained // 2, uniform], axis=1)
+    found = np.take_along_axis(ranked, np.clip(at, 0, n - 1), axis=1)
+    medians = np.where(n_stained > 0, found[:, :2].mean(axis=1, dtype=np.float32), np.float32(0))
+    return medians, np.where(uniform >= 0, found[:, 2], np.float32(0))
 
 
 def membrane_mask(
@@ -325,6 +323,11 @@ def membrane_mask(
     height, width = dab_od10.shape
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     probability = cv2.warpAffine(membrane, onto, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    stained = (probability >= least_membrane) & (dab_od10 >= cuts.stained_od10)
+    return redrawn_mask(probability >= least_membrane, dab_od10, cuts)
+
+
+def redrawn_mask(seen: Mask | Bools, dab_od10: Plane, cuts: StainCuts) -> Mask:
+    """The mask by these cuts where a membrane is seen `(H, W)`, or was by a stained cut that was not higher."""
+    stained = (seen > 0) & (dab_od10 >= cuts.stained_od10)
     strength = np.where(dab_od10 >= cuts.intense_od10, np.uint8(INTENSE), np.uint8(FAINT))
     return np.where(stained, strength, np.uint8(0))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from her2scope.domain.cells import SHARE_ORDER, CellClass, CellKind
+from her2scope.domain.corrections import Correction
 from her2scope.overlays.palette import (
     EDGE_LABEL,
     LABELS,
@@ -17,7 +18,7 @@ from her2scope.overlays.palette import (
     Rgb,
     marker,
 )
-from her2scope.records import Cell
+from her2scope.records import AcceptedField, Cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +58,50 @@ class CellMark:
     """A cell that is not tumour gets a smaller marker."""
     filled: bool
     """Enclosed by a complete membrane: filled where that layer is shown."""
+    corrected: bool = False
+    """The reader spoke of this very cell: a small square beside it says so."""
+    struck: bool = False
+    """The reader excluded it: a line through it."""
 
 
-def mark_of(cell: Cell, palette: Palette, counted: bool = True) -> CellMark:
-    """How `cell` is drawn; `counted` False is one that an earlier field of the case has counted already."""
+def mark_of(cell: Cell, palette: Palette, counted: bool = True, correction: Correction | None = None) -> CellMark:
+    """How `cell` is drawn.
+
+    Parameters
+    ----------
+    counted : False where the case leaves it out: an earlier field counted it, or the reader excluded it
+    correction : what the reader said of it, None where nothing
+    """
     tumour = cell.kind is CellKind.TUMOUR
     left_out = tumour and (cell.edge or not counted)
     colour = palette.edge if left_out else palette.colour(cell.cell_class)
     enclosed = tumour and not left_out and cell.cell_class is not None and cell.cell_class.is_complete
-    return CellMark(colour, marker(cell.cell_class), left_out, tumour, enclosed)
+    return CellMark(
+        colour,
+        marker(cell.cell_class),
+        left_out,
+        tumour,
+        enclosed,
+        corrected=correction is not None,
+        struck=correction is Correction.EXCLUDED,
+    )
+
+
+def marks_of(
+    cells: Sequence[Cell],
+    palette: Palette,
+    counted: Sequence[bool] | None = None,
+    corrections: Sequence[Correction | None] | None = None,
+) -> list[CellMark]:
+    """How each cell of a field is drawn; without flags or corrections (None or empty) as the method read it."""
+    flags = counted or [True] * len(cells)
+    words = corrections or [None] * len(cells)
+    return [mark_of(*item) for item in zip(cells, [palette] * len(cells), flags, words, strict=True)]
+
+
+def marks_in_case(field: AcceptedField, palette: Palette) -> list[CellMark]:
+    """How each cell of a field is drawn as its case has it."""
+    return marks_of(field.result.cells, palette, field.counted, field.corrections)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from her2scope.domain.cells import CellClass
 from her2scope.domain.errors import NotAvailableError
+from her2scope.domain.regions import RegionKind
 
 Rgb = tuple[int, int, int]
 """Red, green, blue, 0..255."""
@@ -94,6 +95,19 @@ LABELS: Mapping[CellClass, str] = {
 }
 OTHER_LABEL = "Other cell (not tumour)"
 EDGE_LABEL = "Not counted: at the edge, or seen before"
+HAND_COLOUR: Rgb = (255, 255, 255)
+"""Of the small square beside a cell that the reader corrected, and of the line through an excluded one."""
+# Apart for every sight as the classes are (tested alike); line and hatching differ too, wherever they are drawn.
+REGION_COLOURS: Mapping[RegionKind, Rgb] = {
+    RegionKind.EXCLUDE: (230, 97, 0),
+    RegionKind.NORMAL_DUCT: (12, 123, 220),
+    RegionKind.INVASIVE: (255, 255, 255),
+}
+REGION_LABELS: Mapping[RegionKind, str] = {
+    RegionKind.EXCLUDE: "Excluded",
+    RegionKind.NORMAL_DUCT: "Normal duct (internal control)",
+    RegionKind.INVASIVE: "Invasive tumour",
+}
 MEMBRANE_FAINT_LABEL = "Membrane, faint to moderate"
 MEMBRANE_INTENSE_LABEL = "Membrane, intense"
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from her2scope.domain.corrections import Correction
 from her2scope.domain.errors import BadInputError
 from her2scope.domain.score import TooFewCells
 from her2scope.imaging.opencv import cv2
-from her2scope.overlays.model import CellMark, LegendEntry, OverlaySelection, legend_entries, mark_of
-from her2scope.overlays.palette import Palette, Rgb, halo, marker_polygon
+from her2scope.overlays.model import CellMark, LegendEntry, OverlaySelection, legend_entries, marks_of
+from her2scope.overlays.palette import HAND_COLOUR, Palette, Rgb, halo, marker_polygon
+from her2scope.overlays.picking import outline_of
 from her2scope.records import FAINT, INTENSE, Cell, FieldResult, Mask, RgbImage
 
 SHIFT = 4
@@ -63,6 +65,7 @@ def draw_overlay(
     palette: Palette,
     selection: OverlaySelection,
     counted: Sequence[bool] | None = None,
+    corrections: Sequence[Correction | None] | None = None,
 ) -> RgbImage:
     """Draw the chosen layers over a copy of `rgb`.
 
@@ -72,11 +75,12 @@ def draw_overlay(
         The frame's pixels, or a copy of them at another size: lines keep their width in um.
     counted : one flag per cell, optional
         Cells that the case counts (`AcceptedField.counted`); those it leaves out are drawn like edge cells.
+    corrections : one per cell, optional
+        The reader's word on each (`AcceptedField.corrections`): corrected cells are marked, excluded ones struck out.
     """
     scale = _Scale.between(result, rgb)
     canvas = np.array(rgb, dtype=np.uint8, order="C")
-    flags = counted if counted is not None else [True] * len(result.cells)
-    marks = [(cell, mark_of(cell, palette, flag)) for cell, flag in zip(result.cells, flags, strict=True)]
+    marks = list(zip(result.cells, marks_of(result.cells, palette, counted, corrections), strict=True))
     if selection.membranes:
         _tint_membranes(canvas, result.membrane, palette)
     if selection.filled:
@@ -86,6 +90,10 @@ def draw_overlay(
     if selection.cells:
         for cell, mark in marks:
             _draw_marker(canvas, scale.place(np.array([[cell.x_px, cell.y_px]], np.float32))[0], mark, scale)
+    if selection.anything:
+        for cell, mark in marks:
+            if mark.corrected:
+                _draw_hand(canvas, cell, mark, scale)
     return canvas
 
 
@@ -109,17 +117,8 @@ def cell_labels(result: FieldResult) -> NDArray[np.uint16]:
     labels = np.zeros(result.frame.size_hw, np.uint16)
     nearest = np.full(result.frame.size_hw, np.inf, np.float32)
     for number, cell in enumerate(result.cells, start=1):
-        _label(labels, nearest, number, cell, _label_outline(cell, result.frame.um_per_px))
+        _label(labels, nearest, number, cell, outline_of(cell, result.frame.um_per_px))
     return labels
-
-
-def _label_outline(cell: Cell, um_per_px: float) -> NDArray[np.float32]:
-    if len(cell.outline_xy_px) >= 3:
-        return cell.outline_xy_px.astype(np.float32)
-    turns = np.linspace(0, 2 * np.pi, 32, endpoint=False)
-    radius_px = cell.nucleus_radius_um / um_per_px
-    circle = np.stack([cell.x_px + radius_px * np.cos(turns), cell.y_px + radius_px * np.sin(turns)], axis=1)
-    return circle.astype(np.float32)
 
 
 def _label(
@@ -213,6 +212,22 @@ def _draw_marker(canvas: RgbImage, at_px: NDArray[np.float32], mark: CellMark, s
     _stamp(canvas, at_px, radius_px, mark)
 
 
+def _draw_hand(canvas: RgbImage, cell: Cell, mark: CellMark, scale: _Scale) -> None:
+    """The reader's hand: a small square at the cell's upper right, a line through an excluded cell."""
+    outline = scale.place(outline_of(cell, scale.um_per_px * scale.factor))
+    low, high = outline.min(axis=0), outline.max(axis=0)
+    line_px = scale.line_px(LINE_UM)
+    if mark.struck:
+        ends = [_fixed_point(np.array([(low[0], high[1]), (high[0], low[1])]))]
+        cv2.polylines(canvas, ends, False, halo(HAND_COLOUR), line_px + 2, cv2.LINE_AA, SHIFT)
+        cv2.polylines(canvas, ends, False, HAND_COLOUR, line_px, cv2.LINE_AA, SHIFT)
+    half_px = max(2.0, MARKER_UM / 2 / scale.um_per_px)
+    x_px, y_px = 0.15 * low[0] + 0.85 * high[0], 0.85 * low[1] + 0.15 * high[1]
+    corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * half_px + (x_px, y_px)
+    cv2.polylines(canvas, [_fixed_point(corners)], True, halo(HAND_COLOUR), 3, cv2.LINE_AA, SHIFT)
+    cv2.fillPoly(canvas, [_fixed_point(corners)], HAND_COLOUR, cv2.LINE_AA, SHIFT)
+
+
 def _stamp(canvas: RgbImage, at_px: NDArray[np.float32], radius_px: float, mark: CellMark) -> None:
     """Draw a marker with a rim; hollow where the cell is not counted."""
     corners = [_fixed_point(at_px + radius_px * np.array(marker_polygon(mark.marker), np.float32))]
@@ -262,9 +277,10 @@ def draw_annotated(
     palette: Palette,
     selection: OverlaySelection,
     counted: Sequence[bool] | None = None,
+    corrections: Sequence[Correction | None] | None = None,
 ) -> RgbImage:
     """Overlay with the legend below it, as one picture."""
-    overlay = draw_overlay(rgb, result, palette, selection, counted)
+    overlay = draw_overlay(rgb, result, palette, selection, counted, corrections)
     return np.vstack([overlay, draw_legend(result, palette, overlay.shape[1])])
 
 

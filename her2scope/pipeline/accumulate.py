@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from her2scope.imaging.registration import Relief, find_place
-from her2scope.records import Cell, FieldResult, Frame, Overlap
+from her2scope.imaging.registration import MIN_OVERLAP_PX, Relief, find_near, find_place
+from her2scope.records import Cell, FieldResult, Frame, MapPlace, Overlap
 
 SAME_CELL_UM = 4.0
 """Cells of two overlapping fields nearer than this are one: under half the diameter of a tumour cell."""
+MAP_TOLERANCE_UM = 20.0
+"""How far the map may be wrong about how two fields lie to each other: over a long way by hand, or by a stage over
+glass. On drawn slides it is wrong by 1 um."""
 PAIRED_AT_ONCE = 512
 """Cells compared with their neighbours at a time, which bounds the memory."""
 
@@ -32,14 +35,75 @@ def find_overlaps(relief: Relief, um_per_px: float, earlier: Mapping[int, tuple[
     return tuple(found)
 
 
-def overlaps_with(frame: Frame, relief: Relief, earlier: Mapping[int, tuple[Relief, Frame]]) -> tuple[Overlap, ...]:
-    """The same for frames; a picture too small to be registered may still be the very same one."""
-    found = find_overlaps(
-        relief, frame.um_per_px, {number: (other, seen.um_per_px) for number, (other, seen) in earlier.items()}
+def overlaps_with(
+    frame: Frame,
+    relief: Relief,
+    earlier: Mapping[int, tuple[Relief, Frame]],
+    place: MapPlace | None = None,
+    places: Mapping[int, MapPlace] | None = None,
+) -> tuple[Overlap, ...]:
+    """The same for frames, of which the map may know the places.
+
+    Two fields on one island are compared only where the map has them touch, and only there. On different islands, or
+    without a place, every shift is tried. A picture too small to be registered may still be the very same one.
+    """
+    there = places or {}
+    mapped = {number for number, at in there.items() if number in earlier and place and at.island == place.island}
+    found = {
+        number: _mapped_overlap(number, frame, relief, *earlier[number], place, there[number])
+        for number in mapped
+        if place is not None
+    }
+    unmapped = {number: (other, seen.um_per_px) for number, (other, seen) in earlier.items() if number not in mapped}
+    found |= {overlap.field: overlap for overlap in find_overlaps(relief, frame.um_per_px, unmapped)}
+    for number in unmapped:
+        if number not in found and np.array_equal(earlier[number][1].rgb, frame.rgb):
+            found[number] = Overlap(number, 0.0, 0.0)
+    return tuple(overlap for number in earlier if (overlap := found.get(number)) is not None)
+
+
+def _mapped_overlap(
+    number: int, frame: Frame, relief: Relief, other: Relief, seen: Frame, place: MapPlace, at: MapPlace
+) -> Overlap | None:
+    """Overlap with a field of the same island: near where the map has it, and there itself where it is too small."""
+    expected_um = place.x_um - at.x_um, place.y_um - at.y_um
+    width_um, height_um = _common_um(expected_um, frame, seen)
+    if min(width_um, height_um) <= -MAP_TOLERANCE_UM:
+        return None
+    shift = find_near(other, relief, seen.um_per_px, frame.um_per_px, expected_um, MAP_TOLERANCE_UM)
+    if shift is not None:
+        return Overlap(number, shift.dx_px, shift.dy_px)
+    if min(width_um, height_um) <= 0.0:
+        return None
+    relief_um = max(relief.factor * frame.um_per_px, other.factor * seen.um_per_px)
+    if width_um * height_um < MIN_OVERLAP_PX * relief_um**2:
+        return Overlap(number, expected_um[0] / seen.um_per_px, expected_um[1] / seen.um_per_px)
+    # the map has them share much, and they do not: it may be wrong by more than was thought
+    place_found = find_place(other, relief, seen.um_per_px, frame.um_per_px)
+    return Overlap(number, place_found.dx_px, place_found.dy_px) if place_found is not None else None
+
+
+def _common_um(expected_um: tuple[float, float], frame: Frame, seen: Frame) -> tuple[float, float]:
+    """Width and height of what two frames share; negative: the gap between them."""
+    sides = zip(expected_um, frame.size_hw[::-1], seen.size_hw[::-1], strict=True)
+    width_um, height_um = (
+        min(at + side * frame.um_per_px, seen_side * seen.um_per_px) - max(at, 0.0) for at, side, seen_side in sides
     )
-    numbers = {overlap.field for overlap in found}
-    same = [number for number, (_, seen) in earlier.items() if np.array_equal(seen.rgb, frame.rgb)]
-    return found + tuple(Overlap(number, 0.0, 0.0) for number in same if number not in numbers)
+    return width_um, height_um
+
+
+def place_from_overlaps(overlaps: Sequence[Overlap], placed: Mapping[int, tuple[MapPlace, float]]) -> MapPlace | None:
+    """Place of a field that came without one, by the first earlier field that shows the same tissue and has one.
+
+    Parameters
+    ----------
+    placed : by number of the earlier field, its place and the scale of its frame in um/px
+    """
+    for overlap in overlaps:
+        if overlap.field in placed:
+            at, um_per_px = placed[overlap.field]
+            return MapPlace(at.island, at.x_um + overlap.dx_px * um_per_px, at.y_um + overlap.dy_px * um_per_px)
+    return None
 
 
 def counted_in_turn(results: Sequence[FieldResult]) -> list[tuple[bool, ...]]:
@@ -71,12 +135,17 @@ def counted_cells(
     for overlap in overlaps:
         if overlap.field not in earlier:
             continue
-        other = earlier[overlap.field]
-        theirs = _centres([cell for cell in other.cells if not cell.edge])
-        mine = _centres_in(other, result, overlap)
-        for place in _pairs(mine, theirs, SAME_CELL_UM / other.frame.um_per_px):
-            counted[place] = False
+        for here, _ in matched_cells(result, overlap, earlier[overlap.field]):
+            counted[here] = False
     return tuple(counted)
+
+
+def matched_cells(result: FieldResult, overlap: Overlap, other: FieldResult) -> list[tuple[int, int]]:
+    """The same cells of a field and an earlier one, one to one, that both show whole: places in their `cells`."""
+    limit_px = SAME_CELL_UM / other.frame.um_per_px
+    # cells at an edge take part, lest the neighbour of one be taken for it
+    pairs = _pairs(_centres_in(other, result, overlap), _centres(other.cells), limit_px)
+    return [(here, there) for here, there in pairs if not (result.cells[here].edge or other.cells[there].edge)]
 
 
 def _centres(cells: Sequence[Cell]) -> NDArray[np.float64]:
@@ -90,17 +159,17 @@ def _centres_in(other: FieldResult, result: FieldResult, overlap: Overlap) -> ND
     return (_centres(result.cells) + 0.5) * scale - 0.5 + (overlap.dx_px, overlap.dy_px)
 
 
-def _pairs(mine: NDArray[np.float64], theirs: NDArray[np.float64], limit_px: float) -> list[int]:
-    """Places of `mine` that are one to one the nearest of one of `theirs`, within the limit; nearest pairs first."""
+def _pairs(mine: NDArray[np.float64], theirs: NDArray[np.float64], limit_px: float) -> list[tuple[int, int]]:
+    """Places in `mine` and `theirs` of what is one to one the nearest, within the limit; nearest pairs first."""
     rows, columns, distances = _neighbours(mine, theirs, limit_px)
-    used_rows: set[int] = set()
-    used_columns: set[int] = set()
+    there_of: dict[int, int] = {}
+    used: set[int] = set()
     for place in np.argsort(distances, kind="stable"):
         row, column = int(rows[place]), int(columns[place])
-        if row not in used_rows and column not in used_columns:
-            used_rows.add(row)
-            used_columns.add(column)
-    return sorted(used_rows)
+        if row not in there_of and column not in used:
+            there_of[row] = column
+            used.add(column)
+    return sorted(there_of.items())
 
 
 def _neighbours(

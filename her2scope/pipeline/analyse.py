@@ -11,8 +11,8 @@ import numpy as np
 from her2scope import __version__
 from her2scope.domain.cells import CellCounts, StainCuts
 from her2scope.domain.control import cuts_within
-from her2scope.domain.guideline import guideline
-from her2scope.domain.score import find_score
+from her2scope.domain.guideline import Finding, guideline
+from her2scope.domain.score import TooFewCells, find_score
 from her2scope.imaging.quality import check_quality, clear_white, white_drift
 from her2scope.imaging.staining import SATURATION_LEVELS, characteristic_curve, summarise_staining
 from her2scope.imaging.stains import estimate_white, unmix
@@ -55,6 +55,11 @@ class FieldAnalyser:
             summary = summarise_staining(stains, found.cells)
         return self._usable(frame, quality, stains, cuts, found, summary, curve, timings_ms)
 
+    def find(self, counts: CellCounts, um_per_px: float) -> Finding | TooFewCells:
+        """Score of one field's cells by the guideline, at the field's scale."""
+        rates, least = self.segmenter.false_rates, self.settings.min_field_cells
+        return find_score(counts, self.guideline, rates, um_per_px, least)
+
     def program(self, provider: str = NO_PROVIDER) -> ProgramInfo:
         """Version, method and model that results are made with."""
         segmenter = self.segmenter
@@ -73,12 +78,9 @@ class FieldAnalyser:
     ) -> FieldResult:
         counts = CellCounts.of(cell.cell_class for cell in found.cells if not cell.edge)
         white = clear_white(frame.rgb)
-        finding = find_score(
-            counts, self.guideline, self.segmenter.false_rates, frame.um_per_px, self.settings.min_field_cells
-        )
         return FieldResult(
             frame=frame, quality=quality, cells=found.cells, membrane=found.membrane, cuts=cuts, counts=counts,
-            finding=finding, stain=summary, curve=curve, white_rgb=stains.white_rgb,
+            finding=self.find(counts, frame.um_per_px), stain=summary, curve=curve, white_rgb=stains.white_rgb,
             white_estimated=stains.white_estimated, program=self.program(found.provider),
             doubts=(
                 *self.segmenter.doubts(summary),
@@ -88,6 +90,7 @@ class FieldAnalyser:
             ),
             timings_ms=timings_ms,
             clear_white_rgb=white,
+            profiles=found.profiles,
         )  # fmt: skip
 
     def _drift(self, white: Vector | None) -> tuple[str, ...]:

@@ -3,39 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from her2scope.domain.cells import CellCounts
 from her2scope.domain.control import ControlCode, ControlMeasures, ControlVerdict
 from her2scope.domain.errors import CaseDamagedError, CaseRuleError
-from her2scope.domain.events import Event, EventKind
-from her2scope.domain.guideline import Ish
+from her2scope.domain.events import Event, EventKind, Timeline, timeline
 from her2scope.domain.score import ControlStatus
 from her2scope.imaging.registration import Relief
-from her2scope.pipeline.accumulate import counted_cells
+from her2scope.pipeline.accumulate import matched_cells, place_from_overlaps
+from her2scope.pipeline.counting import CaseField, Counting, Find, InForce
 from her2scope.pipeline.field_data import field_from_data
-from her2scope.records import AcceptedField, ControlReading, FieldResult, Overlap, ReaderScore
+from her2scope.pipeline.hand import Hand
+from her2scope.records import AcceptedField, ControlReading, FieldResult, MapPlace, Overlap
 
 Image = NDArray[np.uint8]
 Results = Mapping[int, FieldResult]
 CONTROL = 0
 """Where a control's own analysis stands among an event's results; fields count from 1."""
-
-
-@dataclass(slots=True)
-class CaseField:
-    """A field of the case with the measures now in force."""
-
-    number: int
-    at_utc: str
-    result: FieldResult
-    overlaps: tuple[Overlap, ...]
-    relief: Relief
-    active: bool = True
 
 
 class CaseState:
@@ -53,31 +40,55 @@ class CaseState:
         self.finished_utc: str | None = None
         self.who = ""
         self.fields: dict[int, CaseField] = {}
+        """All that were ever accepted; which of them count is the hand's."""
         self.controls: list[ControlReading] = []
         self.override_reason: str | None = None
-        self.ish: Ish | None = None
-        self.reader_score: ReaderScore | None = None
+        self._counting = Counting()
+        self._folded: tuple[int, Timeline, Hand] = (0, timeline(()), Hand())
         self._handlers: Mapping[EventKind, Callable[[Event, Results], None]] = {
             EventKind.OPENED: self._on_opened,
             EventKind.CONTROL_READ: self._on_control_read,
             EventKind.CONTROL_OVERRIDDEN: self._on_control_overridden,
             EventKind.FIELD_ACCEPTED: self._on_field_accepted,
-            EventKind.FIELD_REMOVED: self._on_field_removed,
-            EventKind.FIELD_RESTORED: self._on_field_restored,
-            EventKind.READER_SCORED: self._on_reader_scored,
-            EventKind.ISH_ENTERED: self._on_ish_entered,
-            EventKind.RESUMED: self._on_resumed,
             EventKind.FINISHED: self._on_finished,
         }
 
     def take(self, event: Event, results: Mapping[int, FieldResult] | None = None) -> None:
         """Let an event count; analyses that are not in `results` (by field number) are read back from the case."""
+        handler = self._handlers.get(event.kind)  # what is not here is the reader's hand
         try:
-            self._handlers[event.kind](event, results or {})
+            if handler is not None:
+                handler(event, results or {})
         except (KeyError, TypeError, ValueError) as error:
-            why = f"event {event.number} ({event.kind.value}) of case {self.case_id} cannot be read: {error!r}"
-            raise CaseDamagedError(f"{why}. Keep the folder as it is and restore it from a backup.") from error
+            raise self._damaged(event, error) from error
         self.events.append(event)
+
+    def check(self) -> None:
+        """Raise CaseDamagedError where the reader's events cannot be read."""
+        self._fold()
+
+    @property
+    def timeline(self) -> Timeline:
+        """Which events hold after all undoing."""
+        return self._fold()[1]
+
+    @property
+    def hand(self) -> Hand:
+        """What the reader did, as it holds now."""
+        return self._fold()[2]
+
+    def _fold(self) -> tuple[int, Timeline, Hand]:
+        if self._folded[0] != len(self.events):
+            try:
+                folded = timeline(self.events)
+                self._folded = len(self.events), folded, Hand.of(folded.effective)
+            except (KeyError, TypeError, ValueError) as error:
+                raise self._damaged(self.events[-1], error) from error
+        return self._folded
+
+    def _damaged(self, event: Event, error: Exception) -> CaseDamagedError:
+        why = f"event {event.number} ({event.kind.value}) of case {self.case_id} cannot be read: {error!r}"
+        return CaseDamagedError(f"{why}. Keep the folder as it is and restore it from a backup.")
 
     def field(self, number: int) -> CaseField:
         """A field by its number; CaseRuleError where there is none."""
@@ -86,26 +97,36 @@ class CaseState:
         except KeyError:
             raise CaseRuleError(f"there is no field {number} in case {self.case_id}.") from None
 
-    def accepted(self) -> tuple[AcceptedField, ...]:
+    def accepted(self, hand: Hand, rule: object, in_force: InForce, find: Find) -> tuple[AcceptedField, ...]:
         """All fields in order; each active one counts the cells that no earlier active one has counted."""
-        earlier: dict[int, FieldResult] = {}
-        accepted = []
-        for number, item in self.fields.items():
-            counted = counted_cells(item.result, item.overlaps, earlier)
-            if item.active:
-                earlier[number] = item.result
-            counts = CellCounts.of(
-                cell.cell_class for cell, is_counted in zip(item.result.cells, counted, strict=True) if is_counted
-            )
-            accepted.append(
-                AcceptedField(number, item.at_utc, item.result, item.overlaps, item.active, counted, counts)
-            )
-        return tuple(accepted)
+        return self._counting.count(tuple(self.fields.values()), hand, rule, in_force, find)
+
+    def twins_of(self, number: int) -> dict[int, list[tuple[int, int]]]:
+        """By other field: pairs of a cell of this field and the same cell of that one."""
+        twins: dict[int, list[tuple[int, int]]] = {
+            other: list(pairs) for other, pairs in self.fields[number].twins.items()
+        }
+        for other, item in self.fields.items():
+            if number in item.twins:
+                twins[other] = [(here, there) for there, here in item.twins[number]]
+        return twins
+
+    def place_for(self, number: int, overlaps: tuple[Overlap, ...], told: MapPlace | None) -> MapPlace:
+        """Where a field lies: as the map told, else by a field that shows the same tissue, else an island of its own.
+
+        Islands of the map count from 0; those of fields that nobody placed are negative.
+        """
+        if told is not None:
+            return told
+        placed = {other: (item.place, item.result.frame.um_per_px) for other, item in self.fields.items()}
+        return place_from_overlaps(overlaps, placed) or MapPlace(-number, 0.0, 0.0)
 
     def _result_of(self, data: Mapping[str, Any], results: Results, number: int) -> FieldResult:
         if number in results:
             return results[number]
-        return field_from_data(data, self._image(data["image"]), self._image(data["membrane"]))
+        kept = data.get("profiles")  # absent in cases of earlier versions
+        profiles = self._image(kept) if kept else None
+        return field_from_data(data, self._image(data["image"]), self._image(data["membrane"]), profiles)
 
     def _on_opened(self, event: Event, _: Results) -> None:
         self.opened_utc, self.who = event.at_utc, event.who
@@ -129,32 +150,31 @@ class CaseState:
         self.controls.append(reading)
         for item in data["fields"]:
             number = item["field"]
-            self.field(number).result = self._result_of(item["result"], results, number)
+            self.fields[number].result = self._result_of(item["result"], results, number)
+        if data["fields"]:
+            for field in self.fields.values():
+                self._find_twins(field)
         self.override_reason = None  # an override holds for the readings it was written for
 
     def _on_control_overridden(self, event: Event, _: Results) -> None:
         self.override_reason = event.data["reason"]
 
     def _on_field_accepted(self, event: Event, results: Results) -> None:
-        number = event.data["field"]
-        found = self._result_of(event.data["result"], results, number)
-        overlaps = tuple(Overlap(**item) for item in event.data["overlaps"])
-        self.fields[number] = CaseField(number, event.at_utc, found, overlaps, Relief.of(found.frame))
+        data = event.data
+        number = data["field"]
+        found = self._result_of(data["result"], results, number)
+        overlaps = tuple(Overlap(**item) for item in data["overlaps"])
+        told = data.get("place")  # absent, as `swept`, in cases of earlier versions
+        place = self.place_for(number, overlaps, MapPlace(**told) if told else None)
+        made = CaseField(number, event.at_utc, found, overlaps, Relief.of(found.frame), place, data.get("swept", False))
+        self.fields[number] = made
+        self._find_twins(made)
 
-    def _on_field_removed(self, event: Event, _: Results) -> None:
-        self.field(event.data["field"]).active = False
-
-    def _on_field_restored(self, event: Event, _: Results) -> None:
-        self.field(event.data["field"]).active = True
-
-    def _on_reader_scored(self, event: Event, _: Results) -> None:
-        self.reader_score = ReaderScore(**event.data)
-
-    def _on_ish_entered(self, event: Event, _: Results) -> None:
-        self.ish = None if event.data["ish"] is None else Ish(event.data["ish"])
+    def _find_twins(self, item: CaseField) -> None:
+        item.twins = {
+            overlap.field: tuple(matched_cells(item.result, overlap, self.fields[overlap.field].result))
+            for overlap in item.overlaps
+        }
 
     def _on_finished(self, event: Event, _: Results) -> None:
         self.finished_utc = event.at_utc
-
-    def _on_resumed(self, event: Event, _: Results) -> None:
-        """A note for the record: nothing changes."""

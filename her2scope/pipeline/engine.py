@@ -10,8 +10,11 @@ from pathlib import Path
 from statistics import median
 from threading import Event, Lock, Thread
 
+from her2scope.domain.corrections import CaseData, Correction, RuleChange
 from her2scope.domain.errors import CameraError, CameraTimeout, CaseRuleError, Her2ScopeError
 from her2scope.domain.guideline import Ish, Score
+from her2scope.domain.regions import RegionDraft
+from her2scope.pipeline.hand import place_after
 from her2scope.pipeline.live import (
     CameraPhase,
     CameraStatus,
@@ -24,9 +27,10 @@ from her2scope.pipeline.live import (
 )
 from her2scope.pipeline.mailbox import Latest
 from her2scope.pipeline.session import CaseSession
-from her2scope.pipeline.tracker import Tracker
+from her2scope.pipeline.slide_map import SlideMap
+from her2scope.pipeline.sweep import MIN_NEW_SHARE, check_can_sweep, new_share
 from her2scope.ports import CameraSource, Clock, HeldCamera, PartlyReadable
-from her2scope.records import CaseView, FieldResult, ReaderScore, TrackedFrame
+from her2scope.records import AcceptedField, CaseView, FieldResult, MapPlace, MapView, ReaderScore, TrackedFrame
 
 LOG = logging.getLogger(__name__)
 FRAME_TIMEOUT_S = 0.5
@@ -61,8 +65,15 @@ class LiveEngine:
         self._newest_lock = Lock()
         self._newest: TrackedFrame | None = None
         self._last_result: FieldResult | None = None
+        """As measured, before what the reader moved."""
+        self._previews: Latest[RuleChange] = Latest()
+        self._sweeps = False
         self._mode = Mode.READING
-        self._tracker = Tracker()
+        self._map = SlideMap(first_case.next_island if first_case is not None else 0)
+        self._told_map: MapView | None = None
+        self._n_joins = 0
+        """Of the map's, those that the case knows."""
+        self._is_new_slide = Event()
         self._stop, self._reconnect = Event(), Event()
         self._camera_ticks: deque[float] = deque(maxlen=120)
         self._analysed_ticks: deque[float] = deque(maxlen=120)
@@ -132,8 +143,48 @@ class LiveEngine:
         """Put a removed field back."""
         self._ask(lambda case: case.restore(number), f"field {number} restored")
 
+    def annotate_field(self, number: int, text: str) -> None:
+        """Write a remark to a field; an empty one takes it back."""
+        self._ask(lambda case: case.annotate(number, text))
+
+    def correct_cells(self, field: int, cells: Sequence[int], to: Correction | None) -> None:
+        """Reclassify or exclude cells of a field; None: as the method read them."""
+        self._ask(lambda case: case.correct_cells(field, cells, to))
+
+    def draw_region(self, draft: RegionDraft) -> None:
+        """Exclude tissue, mark a normal duct, or restrict to invasive tumour."""
+        self._ask(lambda case: self._do_draw(case, draft))
+
+    def remove_region(self, number: int) -> None:
+        """Take a region back."""
+        self._ask(lambda case: case.remove_region(number), f"outline {number} removed")
+
+    def change_rule(self, change: RuleChange) -> None:
+        """Move cuts or the completeness needed, for the whole case; an empty change: back to the stored settings."""
+        self._ask(lambda case: case.change_rule(change))
+
+    def preview_rule(self, change: RuleChange) -> None:
+        """Show the case as it would be with moved cuts; only the newest preview is made."""
+        self._previews.put(change)
+
+    def enter_case_data(self, data: CaseData) -> None:
+        """Accession, block, slide, specimen, antibody run; refused where another open case has this slide."""
+        self._ask(lambda case: case.enter_case_data(data), "case data entered")
+
+    def undo(self) -> None:
+        """Take the last change back."""
+        self._ask(lambda case: self._say(Severity.INFO, f"undone: {case.undo()}"))
+
+    def redo(self) -> None:
+        """Do again what was undone last."""
+        self._ask(lambda case: self._say(Severity.INFO, f"done again: {case.redo()}"))
+
+    def set_sweep(self, on: bool) -> None:
+        """Accept every sharp, steady, new part of the picture that lies within outlined invasive tumour."""
+        self._ask(lambda case: self._do_set_sweep(case, on))
+
     def enter_reader_score(self, score: ReaderScore) -> None:
-        """The pathologist's own score."""
+        """The pathologist's own score; one that differs from the computed score needs a remark."""
         self._ask(lambda case: case.enter_reader_score(score), "your own score is entered")
 
     def enter_ish(self, ish: Ish | None) -> None:
@@ -198,7 +249,7 @@ class LiveEngine:
 
     def _watch_camera(self) -> None:
         """Read frames until told to stop or to reconnect; CameraError where the source fails for good."""
-        self._tracker.forget()
+        self._map.forget()
         self._camera_phase(CameraPhase.STARTING, f"opening {self._source.name}")
         self._source.open()
         told: set[str] = set()
@@ -213,7 +264,11 @@ class LiveEngine:
                 continue
             self._tell_problems(told)
             last_frame_s = self._clock.monotonic_s()
-            tracked = self._tracker.place(frame)
+            if self._is_new_slide.is_set():
+                self._is_new_slide.clear()
+                self._map.forget()
+            tracked = self._map.place(frame)
+            self._tell_map()
             with self._newest_lock:
                 self._newest = tracked
             self._camera_ticks.append(last_frame_s)
@@ -221,6 +276,12 @@ class LiveEngine:
             self._listener.on_frame(tracked)
             self._frames.put(tracked)
             self._tell_figures(last_frame_s)
+
+    def _tell_map(self) -> None:
+        view = self._map.view
+        if view is not self._told_map:
+            self._told_map = view
+            self._listener.on_map(view)
 
     def _tell_problems(self, told: set[str]) -> None:
         """Say what the source had to leave out since it was opened, each thing once."""
@@ -255,7 +316,9 @@ class LiveEngine:
             self._case = self._case or self._open_case()
             self._listener.on_case(self._case.view)
             while not self._stop.is_set():
+                self._take_joins(self._case)
                 self._run_commands()
+                self._show_preview()
                 tracked = self._frames.take(timeout_s=0.05)
                 if tracked is not None:
                     self._analyse(tracked)
@@ -282,6 +345,29 @@ class LiveEngine:
                 self._say_fault(error)
             self._listener.on_case(self._case.view)
 
+    def _take_joins(self, case: CaseSession) -> None:
+        """Let the case know which islands of the map turned out to be one."""
+        joins = self._map.view.joins
+        fresh, self._n_joins = joins[self._n_joins :], len(joins)
+        for join in fresh:
+            try:
+                changed = case.join_islands(join)
+            except Exception as error:  # noqa: BLE001 - as a command: it must not end the case
+                self._say_fault(error)
+            else:
+                if changed:
+                    self._listener.on_case(case.view)
+
+    def _show_preview(self) -> None:
+        """Show what the newest moved cuts would give; they are the reader's only once they are asked for."""
+        change = self._previews.take(timeout_s=0.0)
+        if change is None or self._case is None:
+            return
+        try:
+            self._listener.on_case(self._case.preview(change))
+        except CaseRuleError as error:
+            self._say(Severity.WARNING, str(error))
+
     def _say_fault(self, error: Exception) -> None:
         """Tell a fault; an unexpected one is kept in the log too."""
         if isinstance(error, Her2ScopeError):
@@ -306,7 +392,32 @@ class LiveEngine:
         self._latencies_ms.append(1000 * (now_s - tracked.frame.captured_s))
         self._analysed_ticks.append(now_s)
         self._provider = result.program.provider
-        self._listener.on_result(LiveResult(tracked, result, self._mode))
+        self._listener.on_result(LiveResult(tracked, self._case.in_force(result), self._mode))
+        if self._sweeps and self._mode is Mode.READING:
+            self._sweep(self._case, tracked, result)
+
+    def _sweep(self, case: CaseSession, tracked: TrackedFrame, result: FieldResult) -> None:
+        """Accept a picture that shows enough new tissue of the outlined tumour."""
+        height, width = tracked.frame.size_hw
+        place, scale = self._place_of(tracked), tracked.frame.um_per_px
+        if place is None or not result.quality.usable:
+            return
+        if new_share(place, (width * scale, height * scale), case.view) < MIN_NEW_SHARE:
+            return
+        try:
+            accepted = case.accept(tracked.frame, result, place=place, swept=True)
+        except CaseRuleError as error:
+            self._say(Severity.WARNING, str(error))
+        except Exception as error:  # noqa: BLE001 - a full disk must not end the case, nor be tried at frame rate
+            self._stop_sweeping()
+            self._say_fault(error)
+        else:
+            self._tell_accepted(accepted)
+            self._listener.on_case(case.view)
+
+    def _stop_sweeping(self) -> None:
+        self._sweeps = False
+        self._listener.on_sweep(False)
 
     def _live_frame(self) -> TrackedFrame:
         """The newest frame, as long as it is live; CaseRuleError else."""
@@ -324,10 +435,31 @@ class LiveEngine:
         return case.analyser.analyse(tracked.frame, case.cuts, tracked.speed_um_per_s)
 
     def _do_accept(self, case: CaseSession, tracked: TrackedFrame) -> None:
-        accepted = case.accept(tracked.frame, self._result_for(tracked, case))
+        accepted = case.accept(tracked.frame, self._result_for(tracked, case), place=self._place_of(tracked))
+        self._tell_accepted(accepted)
+
+    def _place_of(self, tracked: TrackedFrame) -> MapPlace | None:
+        """Where a frame lies, after all joins since it was taken; None where the map only guesses."""
+        place = MapPlace(tracked.island, tracked.x_um, tracked.y_um)
+        return place_after(place, self._map.view.joins) if tracked.trusted else None
+
+    def _tell_accepted(self, accepted: AcceptedField) -> None:
         n_seen = accepted.result.counts.n_tumour - accepted.counts.n_tumour
         again = f", {n_seen} seen before" if n_seen > 0 else ""
         self._say(Severity.INFO, f"field {accepted.number} added: {accepted.counts.n_tumour} tumour cells{again}")
+
+    def _do_draw(self, case: CaseSession, draft: RegionDraft) -> None:
+        region = case.draw_region(draft)
+        left_out = region.kind.value.replace("_", " ")
+        self._say(Severity.INFO, f"outline {region.number} drawn: {left_out} (Ctrl+Z takes it back)")
+
+    def _do_set_sweep(self, case: CaseSession, on: bool) -> None:
+        try:
+            if on:
+                check_can_sweep(case.view)
+            self._sweeps = on
+        finally:
+            self._listener.on_sweep(self._sweeps)
 
     def _do_read_control(self, case: CaseSession, tracked: TrackedFrame, expected: Score, lot: str, run: str) -> None:
         reading = case.read_control(tracked.frame, expected, lot, tracked.speed_um_per_s, run)
@@ -351,6 +483,8 @@ class LiveEngine:
         case.close()
         self._case = fresh
         self._last_result = None  # made with the other case's settings
+        self._stop_sweeping()
+        self._is_new_slide.set()
         self._say(Severity.INFO, f"case {fresh.case_id} started; read its control first")
 
     def _say(self, severity: Severity, text: str) -> None:

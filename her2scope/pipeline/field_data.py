@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from her2scope.domain.cells import CellClass, CellCounts, CellKind, MembraneMeasure, StainCuts
 from her2scope.domain.guideline import Category, Finding
 from her2scope.domain.score import TooFewCells
+from her2scope.imaging.kept_profiles import profile_image, profiles_of_image
 from her2scope.records import (
     CameraState,
     Cell,
@@ -27,11 +28,13 @@ from her2scope.records import (
 
 
 def field_to_data(result: FieldResult) -> dict[str, Any]:
-    """JSON values of an analysis; its two images are named by digest."""
+    """JSON values of an analysis; its images (`field_images`) are named by digest."""
     frame = result.frame
+    kept = _kept_images(result)
     return {
         "image": image_digest(frame.rgb),
         "membrane": image_digest(result.membrane),
+        "profiles": image_digest(kept[0]) if kept else None,
         "frame": {
             "index": frame.index,
             "um_per_px": frame.um_per_px,
@@ -53,9 +56,27 @@ def field_to_data(result: FieldResult) -> dict[str, Any]:
     }
 
 
-def field_from_data(data: Mapping[str, Any], rgb: RgbImage, membrane: NDArray[np.uint8]) -> FieldResult:
-    """The analysis that `field_to_data` wrote."""
+def field_images(result: FieldResult) -> list[NDArray[np.uint8]]:
+    """The images of an analysis that are stored beside its values."""
+    return [result.frame.rgb, result.membrane, *_kept_images(result)]
+
+
+def _kept_images(result: FieldResult) -> list[NDArray[np.uint8]]:
+    return [] if result.profiles is None else [profile_image(result.profiles)]
+
+
+def field_from_data(
+    data: Mapping[str, Any], rgb: RgbImage, membrane: NDArray[np.uint8], profiles: NDArray[np.uint8] | None = None
+) -> FieldResult:
+    """The analysis that `field_to_data` wrote, with its images; ValueError where they do not belong together.
+
+    `profiles` is named in `data` too, absent or None where none were kept and in cases of earlier versions.
+    """
     cells = tuple(_cell_from_data(item) for item in data["cells"])
+    kept = None if profiles is None else profiles_of_image(profiles)
+    n_tumour = sum(cell.kind is CellKind.TUMOUR for cell in cells)
+    if kept is not None and len(kept.spacing_um) != n_tumour:
+        raise ValueError(f"profiles of {len(kept.spacing_um)} cells for a field of {n_tumour} tumour cells")
     stored = data["frame"]
     stage = stored["stage_um"]
     frame = Frame(
@@ -76,7 +97,7 @@ def field_from_data(data: Mapping[str, Any], rgb: RgbImage, membrane: NDArray[np
         finding=_finding_from_data(data["finding"]), stain=StainSummary(**data["stain"]),
         curve=tuple(data["curve"]), white_rgb=(red, green, blue), white_estimated=data["white_estimated"],
         program=ProgramInfo(**data["program"]), doubts=tuple(data["doubts"]),
-        clear_white_rgb=(clear[0], clear[1], clear[2]) if clear else None,
+        clear_white_rgb=(clear[0], clear[1], clear[2]) if clear else None, profiles=kept,
     )  # fmt: skip
 
 

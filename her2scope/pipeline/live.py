@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from her2scope.domain.corrections import CaseData, Correction, RuleChange
 from her2scope.domain.guideline import Ish, Score
-from her2scope.records import CaseView, FieldResult, ReaderScore, TrackedFrame
+from her2scope.domain.regions import RegionDraft
+from her2scope.records import CaseView, FieldResult, MapView, ReaderScore, TrackedFrame
 
 
 class Mode(StrEnum):
@@ -84,6 +87,12 @@ class LiveListener(Protocol):
     def on_case(self, view: CaseView) -> None:
         """Take the case after it changed; never to be dropped for an older one."""
 
+    def on_map(self, view: MapView) -> None:
+        """Take the map of the slide after it grew (keep only the newest)."""
+
+    def on_sweep(self, on: bool) -> None:
+        """Take whether fields are accepted by themselves now."""
+
     def on_camera(self, status: CameraStatus) -> None:
         """Take the camera's state after it changed."""
 
@@ -115,8 +124,38 @@ class LiveCommands(Protocol):
     def restore_field(self, number: int) -> None:
         """Put a removed field back."""
 
+    def annotate_field(self, number: int, text: str) -> None:
+        """Write a remark to a field; an empty one takes it back."""
+
+    def correct_cells(self, field: int, cells: Sequence[int], to: Correction | None) -> None:
+        """Reclassify or exclude cells of a field (by their place in its list); None: as the method read them."""
+
+    def draw_region(self, draft: RegionDraft) -> None:
+        """Exclude tissue, mark a normal duct, or restrict to invasive tumour."""
+
+    def remove_region(self, number: int) -> None:
+        """Take a region back."""
+
+    def change_rule(self, change: RuleChange) -> None:
+        """Move cuts or the completeness needed, for the whole case; an empty change: back to the stored settings."""
+
+    def preview_rule(self, change: RuleChange) -> None:
+        """Show the case as it would be with moved cuts; nothing is recorded, and only the newest preview is made."""
+
+    def enter_case_data(self, data: CaseData) -> None:
+        """Accession, block, slide, specimen, antibody run; refused where another open case has this slide."""
+
+    def undo(self) -> None:
+        """Take the last change back; without limit."""
+
+    def redo(self) -> None:
+        """Do again what was undone last."""
+
+    def set_sweep(self, on: bool) -> None:
+        """Accept every sharp, steady, new part of the picture that lies within outlined invasive tumour."""
+
     def enter_reader_score(self, score: ReaderScore) -> None:
-        """The pathologist's own score."""
+        """The pathologist's own score; one that differs from the computed score needs a remark."""
 
     def enter_ish(self, ish: Ish | None) -> None:
         """The ISH result, None to take it back."""

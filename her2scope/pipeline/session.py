@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
-from her2scope.domain.cells import StainCuts
+from her2scope.domain.cells import CellCounts, StainCuts
 from her2scope.domain.control_history import ControlEntry
+from her2scope.domain.corrections import CaseData, Correction, RuleChange, RuleInForce
 from her2scope.domain.errors import CaseRuleError
 from her2scope.domain.events import Event, EventKind
 from her2scope.domain.guideline import SCORES, Ish, Score
+from her2scope.domain.regions import Region, RegionDraft
 from her2scope.domain.score import ControlStatus, score_case
 from her2scope.imaging.registration import Relief
 from her2scope.pipeline.accumulate import overlaps_with
@@ -25,7 +27,9 @@ from her2scope.pipeline.control import (
     read_field,
     standing,
 )
-from her2scope.pipeline.field_data import field_to_data, overlap_to_data
+from her2scope.pipeline.field_data import field_images, field_to_data, overlap_to_data
+from her2scope.pipeline.remeasure import measured_again, with_pixels, with_rule
+from her2scope.pipeline.wording import change_words
 from her2scope.ports import CaseFile, Clock, ControlHistory
 from her2scope.records import (
     AcceptedField,
@@ -33,6 +37,8 @@ from her2scope.records import (
     ControlReading,
     FieldResult,
     Frame,
+    IslandJoin,
+    MapPlace,
     ReaderScore,
 )
 from her2scope.settings import Calibration, ScoringSettings, as_mapping, from_mapping
@@ -44,17 +50,26 @@ class CaseSession:
     Parameters
     ----------
     history : every control reading of the laboratory, by which new ones are judged and to which they are added
+    other_case_of : id of another open case by its slide id (`CaseData.slide_id`), None where there is none
     """
 
     def __init__(
-        self, file: CaseFile, analyser: FieldAnalyser, clock: Clock, who: str, history: ControlHistory | None = None
+        self,
+        file: CaseFile,
+        analyser: FieldAnalyser,
+        clock: Clock,
+        who: str,
+        history: ControlHistory | None = None,
+        other_case_of: Callable[[str], str | None] = lambda _: None,
     ) -> None:
         self._file, self._analyser, self._clock, self._who = file, analyser, clock, who
-        self._history = history
+        self._history, self._other_case_of = history, other_case_of
+        self._view: tuple[int, CaseView] | None = None
         self._state = CaseState(file.case_id, file.image)
         stored = file.events()
         for event in stored:
             self._state.take(event)
+        self._state.check()
         if not stored:
             self._record(EventKind.OPENED, opening_data(analyser))
         elif self._state.finished_utc is None:
@@ -72,8 +87,24 @@ class CaseSession:
 
     @property
     def cuts(self) -> StainCuts:
-        """Cuts in force: the control's where one was read, else the settings'."""
+        """Cuts that fields are measured with: the control's where one was read, else the settings'."""
         return self._cuts_of(self._state.controls)[0]
+
+    @property
+    def rule(self) -> RuleInForce:
+        """Cuts and cell rule in force, with what the reader moved."""
+        return self._rule_of(self._state.hand.change)
+
+    @property
+    def next_island(self) -> int:
+        """Least number of an island of the map that this case does not know."""
+        fields = self._state.fields.values()
+        known = [*(item.place.island for item in fields), *(item.island for item in self._state.hand.regions.values())]
+        return max((*known, -1)) + 1
+
+    def in_force(self, result: FieldResult) -> FieldResult:
+        """A field's analysis by the cuts in force: the same where the reader moved none."""
+        return self._by_rule(result, self.rule)
 
     def close(self) -> None:
         """Let go of the case; it can be opened again."""
@@ -125,11 +156,23 @@ class CaseSession:
             raise CaseRuleError("only an invalid control can be overridden, and none is in force.")
         self._record(EventKind.CONTROL_OVERRIDDEN, {"reason": reason.strip()})
 
-    def accept(self, frame: Frame, result: FieldResult | None = None, keep_unusable: bool = False) -> AcceptedField:
+    def accept(
+        self,
+        frame: Frame,
+        result: FieldResult | None = None,
+        keep_unusable: bool = False,
+        place: MapPlace | None = None,
+        *,
+        swept: bool = False,
+    ) -> AcceptedField:
         """Add a field to the case; CaseRuleError with the reasons where it cannot be scored.
 
-        `result` is the analysis of this very frame where it is there already; it is used if the cuts still hold.
-        `keep_unusable` lists a field that cannot be scored, without a cell, so that a batch accounts for every image.
+        Parameters
+        ----------
+        result : the analysis of this very frame where it is there already; it is used if the cuts still hold
+        keep_unusable : list a field that cannot be scored, without a cell, so that a batch accounts for every image
+        place : where the map of the slide has it; None: the pictures have to tell
+        swept : nobody looked at this field by itself: only its cells within outlined invasive tumour count
         """
         self._must_be_open()
         if result is None or result.frame is not frame or result.cuts != self.cuts:
@@ -137,13 +180,18 @@ class CaseSession:
         if not result.quality.usable and not keep_unusable:
             raise CaseRuleError(f"field not added: {'; '.join(result.quality.reasons)}.")
         relief = Relief.of(frame)
-        earlier = {number: (item.relief, item.result.frame) for number, item in self._state.fields.items()}
-        overlaps = overlaps_with(frame, relief, earlier)
-        number = max(self._state.fields, default=0) + 1
+        hand, fields = self._state.hand, self._state.fields
+        place = hand.place_in_force(place) if place is not None else None
+        earlier = {number: (item.relief, item.result.frame) for number, item in fields.items()}
+        places = {number: hand.place_in_force(item.place) for number, item in fields.items()}
+        overlaps = overlaps_with(frame, relief, earlier, place, places)
+        number = max(fields, default=0) + 1
         data = {
             "field": number,
             "overlaps": [overlap_to_data(overlap) for overlap in overlaps],
             "result": field_to_data(result),
+            "place": asdict(self._state.place_for(number, overlaps, place)),
+            "swept": swept,
         }
         self._record(EventKind.FIELD_ACCEPTED, data, {number: result})
         return next(item for item in self.view.fields if item.number == number)
@@ -151,32 +199,128 @@ class CaseSession:
     def remove(self, number: int) -> None:
         """Take a field out of the case."""
         self._must_be_open()
-        if not self._state.field(number).active:
+        if not self._is_active(number):
             raise CaseRuleError(f"field {number} is removed already.")
         self._record(EventKind.FIELD_REMOVED, {"field": number})
 
     def restore(self, number: int) -> None:
         """Put a removed field back."""
         self._must_be_open()
-        if self._state.field(number).active:
+        if self._is_active(number):
             raise CaseRuleError(f"field {number} is in the case already.")
         self._record(EventKind.FIELD_RESTORED, {"field": number})
 
+    def annotate(self, number: int, text: str) -> None:
+        """Write a remark to a field; an empty one takes it back."""
+        self._must_be_open()
+        self._state.field(number)
+        before = self._state.hand.annotations.get(number, "")
+        if text.strip() != before:
+            self._record(EventKind.FIELD_ANNOTATED, {"field": number, "text": text.strip(), "before": before})
+
+    def correct_cells(self, number: int, cells: Sequence[int], to: Correction | None) -> None:
+        """Reclassify or exclude cells of a field, by their places in its list; None: as the method read them.
+
+        The same cell in another field is meant too: a cell is one cell, however often it was seen.
+        """
+        self._must_be_open()
+        found = self._state.field(number).result.cells
+        if not cells or any(not 0 <= cell < len(found) for cell in cells):
+            raise CaseRuleError(f"field {number} has no such cell: choose one of its {len(found)}.")
+        chosen = self._same_cells(number, sorted(set(cells)))
+        corrections = self._state.hand.corrections
+        for field, mine in chosen.items():
+            before = [corrections.get((field, cell)) for cell in mine]
+            if any(word is not to for word in before):
+                data = {"field": field, "cells": mine, "to": to, "before": before}
+                self._record(EventKind.CELLS_CORRECTED, data)
+
+    def draw_region(self, draft: RegionDraft) -> Region:
+        """Exclude tissue, mark normal ducts, or restrict to invasive tumour."""
+        self._must_be_open()
+        if draft.field is not None:
+            self._state.field(draft.field)
+        drawn = [event for event in self._state.events if event.kind is EventKind.REGION_DRAWN]
+        number = len(drawn) + 1
+        self._record(EventKind.REGION_DRAWN, {"region": number, **_plain(asdict(draft))})
+        return self._state.hand.regions[number]
+
+    def remove_region(self, number: int) -> None:
+        """Take a region back."""
+        self._must_be_open()
+        if number not in self._state.hand.regions:
+            raise CaseRuleError(f"there is no outline {number} in case {self.case_id}.")
+        self._record(EventKind.REGION_REMOVED, {"region": number})
+
+    def change_rule(self, change: RuleChange) -> None:
+        """Move cuts or the completeness needed for the whole case; an empty change: back to the stored settings."""
+        self._must_be_open()
+        self._rule_of(change)  # refuses what cannot be
+        before = self._state.hand.change
+        if change != before:
+            self._record(EventKind.RULE_CHANGED, {**asdict(change), "before": asdict(before)})
+
+    def preview(self, change: RuleChange) -> CaseView:
+        """The case as it would be with moved cuts; nothing is recorded."""
+        self._must_be_open()
+        return self._made_view(replace(self._rule_of(change), is_preview=True))
+
+    def enter_case_data(self, data: CaseData) -> None:
+        """Name the case; CaseRuleError where another open case has this slide."""
+        self._must_be_open()
+        data, before = data.stripped(), self._state.hand.data
+        other = self._other_case_of(data.slide_id) if data.slide_id and data.slide_id != before.slide_id else None
+        if other is not None:
+            raise CaseRuleError(
+                f"slide {data.slide_id} is open in case {other} already: it would be scored twice. "
+                "Go on with that case, or correct the entry."
+            )
+        if data != before:
+            self._record(EventKind.CASE_DATA_ENTERED, {**asdict(data), "before": asdict(before)})
+
+    def join_islands(self, join: IslandJoin) -> bool:
+        """Two islands of the map are one: what lies on the later one moves onto the earlier one.
+
+        Gives whether that means anything to this case.
+        """
+        means_much = self._knows_island(join.island) and join not in self._state.hand.joins
+        if self._state.finished_utc is not None or not means_much:
+            return False
+        self._record(EventKind.ISLANDS_JOINED, asdict(join))
+        return True
+
+    def undo(self) -> str:
+        """Take the last change back, and say which; CaseRuleError where there is none."""
+        return self._turn(EventKind.UNDONE, self._state.timeline.undoable, "there is nothing to undo.")
+
+    def redo(self) -> str:
+        """Do again what was undone last, and say what; CaseRuleError where there is nothing."""
+        return self._turn(EventKind.REDONE, self._state.timeline.redoable, "there is nothing to redo.")
+
     def enter_reader_score(self, score: ReaderScore) -> None:
-        """The pathologist's own score, beside the computed one."""
+        """The pathologist's own score, beside the computed one; a difference needs a sentence."""
         self._must_be_open()
         if score.score is not None and score.score not in SCORES:
             raise CaseRuleError(f"a score is {', '.join(SCORES)} or indeterminate, not '{score.score}'.")
-        self._record(EventKind.READER_SCORED, asdict(score))
+        missing = self._missing_sentence(score)
+        if missing and not (score.blind and score.score is not None):
+            raise CaseRuleError(f"{missing} Write it as the remark to your score.")
+        before = self._state.hand.reader_score
+        data = {**asdict(score), "remark": score.remark.strip(), "before": asdict(before) if before else None}
+        self._record(EventKind.READER_SCORED, data)
 
     def enter_ish(self, ish: Ish | None) -> None:
         """The ISH result as the reader knows it; None takes it back."""
         self._must_be_open()
-        self._record(EventKind.ISH_ENTERED, {"ish": ish})
+        self._record(EventKind.ISH_ENTERED, {"ish": ish, "before": self._state.hand.ish})
 
     def finish(self) -> CaseView:
         """Close the case for good; its view is what the report is written from."""
         self._must_be_open()
+        own = self._state.hand.reader_score
+        missing = self._missing_sentence(own) if own is not None else ""
+        if missing:
+            raise CaseRuleError(f"{missing} Write it as the remark to your score, then finish.")
         self._record(EventKind.FINISHED, {"score": self.view.score.score})
         return self.view
 
@@ -185,26 +329,37 @@ class CaseSession:
     @property
     def view(self) -> CaseView:
         """The case as it stands: a pure function of its events and their measures."""
-        state, settings = self._state, self._analyser.settings
-        fields = state.accepted()
+        if self._view is None or self._view[0] != len(self._state.events):
+            self._view = len(self._state.events), self._made_view(self.rule)
+        return self._view[1]
+
+    def _made_view(self, rule: RuleInForce) -> CaseView:
+        state, hand, analyser = self._state, self._state.hand, self._analyser
+        settings = analyser.settings
+        fields = state.accepted(hand, rule, lambda result: self._by_rule(result, rule), analyser.find)
         active = [item for item in fields if item.active]
-        scales = [item.result.frame.um_per_px for item in active if item.result.quality.usable]
         usable = [item for item in active if item.result.quality.usable]
+        scales = [item.result.frame.um_per_px for item in usable]
         cuts, from_control = self._cuts_of(state.controls)
         most_drift = settings.quality.max_white_drift
         held = standing(state.controls, state.override_reason, active, from_control, most_drift)
         score = score_case(
-            [item.counts for item in active], self._analyser.guideline, self._analyser.segmenter.false_rates,
-            max(scales, default=0.0), held, state.ish, settings.min_case_cells,
+            [item.counts for item in active], analyser.guideline, analyser.segmenter.false_rates,
+            max(scales, default=0.0), held, hand.ish, settings.min_case_cells,
+            numbers=[item.number for item in active],
+            normal_ducts=CellCounts.total(item.duct_counts for item in active), deviates=rule.deviates,
         )  # fmt: skip
-        program = usable[-1].result.program if usable else self._analyser.program()
+        program = usable[-1].result.program if usable else analyser.program()
+        ahead = state.timeline
         return CaseView(
             case_id=self.case_id, opened_utc=state.opened_utc, finished_utc=state.finished_utc, who=state.who,
-            guideline=self._analyser.guideline.name, guideline_source=self._analyser.guideline.source,
-            program=program, um_per_px=max(scales, default=None), cuts=cuts, cuts_from_control=from_control,
+            guideline=analyser.guideline.name, guideline_source=analyser.guideline.source,
+            program=program, um_per_px=max(scales, default=None), cuts=rule.cuts, cuts_from_control=from_control,
             controls=tuple(state.controls), standing=held, override_reason=state.override_reason, fields=fields,
-            score=score, ish=state.ish, reader_score=state.reader_score, settings=as_mapping(settings),
-            calibration=as_mapping(self._analyser.calibration), events=tuple(state.events),
+            score=score, ish=hand.ish, reader_score=hand.reader_score, settings=as_mapping(settings),
+            calibration=as_mapping(analyser.calibration), events=tuple(state.events),
+            rule=rule, regions=hand.regions_in_force(), data=hand.data,
+            undo_text=change_words(ahead.undoable), redo_text=change_words(ahead.redoable),
         )  # fmt: skip
 
     # ---- events ---------------------------------------------------------------------------------------------------
@@ -220,9 +375,16 @@ class CaseSession:
         event = Event(len(self._state.events) + 1, kind, self._clock.now_utc(), self._who, data)
         images: list[Image] = []
         for result in results.values():
-            images += [result.frame.rgb, result.membrane]
+            images += field_images(result)
         self._file.append(event, images)
         self._state.take(event, results)
+
+    def _turn(self, kind: EventKind, event: Event | None, nothing: str) -> str:
+        self._must_be_open()
+        if event is None:
+            raise CaseRuleError(nothing)
+        self._record(kind, {"event": event.number})
+        return change_words(event)
 
     # ---- helpers --------------------------------------------------------------------------------------------------
 
@@ -234,14 +396,55 @@ class CaseSession:
         return compared(reading, joined, told, self._clock.now_utc(), self._analyser.calibration.name)
 
     def _measured_again(self, controls: Sequence[ControlReading]) -> dict[int, FieldResult]:
-        """The fields analysed with the cuts that `controls` give, where those differ from the fields' own."""
+        """The fields as analysed with the cuts that `controls` give, where those differ from the fields' own."""
         cuts, _ = self._cuts_of(controls)
         stale = {number: item for number, item in self._state.fields.items() if item.result.cuts != cuts}
-        return {number: self._analyser.analyse(item.result.frame, cuts) for number, item in stale.items()}
+        return {number: measured_again(item.result, self._analyser, cuts) for number, item in stale.items()}
 
     def _cuts_of(self, controls: Sequence[ControlReading]) -> tuple[StainCuts, bool]:
         analyser = self._analyser
         return cuts_in_force(analyser.default_cuts, controls, analyser.settings.control)
+
+    def _rule_of(self, change: RuleChange) -> RuleInForce:
+        base, cell = self.cuts, self._analyser.segmenter.rule
+        return RuleInForce(change.cuts(base), change.rule(cell), base, cell, change)
+
+    def _by_rule(self, result: FieldResult, rule: RuleInForce) -> FieldResult:
+        if not rule.deviates:
+            return result
+        moved = with_rule(result, self._analyser, rule.cuts, rule.cell)
+        # a slider is followed by the figures; what the pixels say comes when it is let go
+        return moved if rule.is_preview else with_pixels(moved, result, self._analyser)
+
+    def _is_active(self, number: int) -> bool:
+        self._state.field(number)
+        return number in self._state.hand.active
+
+    def _knows_island(self, island: int) -> bool:
+        return any(item.place.island == island for item in self._state.fields.values()) or any(
+            item.island == island for item in self._state.hand.regions.values()
+        )
+
+    def _same_cells(self, number: int, cells: Sequence[int]) -> dict[int, list[int]]:
+        """These cells of a field, and the same cells in the fields where a word was said of them before."""
+        chosen = {number: list(cells)}
+        corrections = self._state.hand.corrections
+        for field, pairs in self._state.twins_of(number).items():
+            said = [there for here, there in pairs if here in chosen[number] and (field, there) in corrections]
+            if said:
+                chosen[field] = said
+        return chosen
+
+    def _missing_sentence(self, score: ReaderScore) -> str:
+        """What must be written beside the reader's score and is not; empty where nothing is missing."""
+        computed = self.view.score.score
+        if score.remark.strip():
+            return ""
+        if score.score is None:
+            return "an indeterminate score needs a reason."
+        if computed is not None and score.score != computed:
+            return f"your score {score.score} differs from the reference score {computed}: that needs a sentence."
+        return ""
 
     def _must_be_open(self) -> None:
         if self._state.finished_utc is not None:
@@ -269,3 +472,8 @@ def stored_settings(file: CaseFile) -> tuple[str, ScoringSettings, Calibration] 
         from_mapping(ScoringSettings, data["settings"], where),
         from_mapping(Calibration, data["calibration"], where),
     )
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as JSON keeps them: lists, not tuples."""
+    return {name: [list(corner) for corner in item] if name == "polygon_um" else item for name, item in values.items()}

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
 
 from her2scope.domain.cells import SHARE_ORDER, CellClass
 from her2scope.domain.control import ControlCode
+from her2scope.domain.heterogeneity import HotSpot
 from her2scope.domain.score import LOW_END_NOT_COVERED, NEGATIVE_NOT_READ
 from her2scope.overlays.palette import LABELS
 from her2scope.ports import JsonObject
-from her2scope.records import AcceptedField, CaseView, Cell, ControlReading, ProgramInfo
-from her2scope.reporting import words
+from her2scope.records import AcceptedField, CaseView, ControlReading, ProgramInfo
+from her2scope.reporting import doubt, hand, words
+from her2scope.reporting.json_parts import MEASURE_DIGITS, case_json, field_json, rounded
 
 SCORE_SCHEMA = "her2scope.score/1"
 CONTROL_SCHEMA = "her2scope.control/1"
-SHARE_DIGITS, PX_DIGITS, MEASURE_DIGITS = 9, 2, 4
-"""Shares keep nine decimals so that they still sum to 100 within 1e-6; a place needs no more than 1/100 px."""
 
 
 # ---- rows ---------------------------------------------------------------------------------------------------------
@@ -62,16 +60,18 @@ def share_rows(view: CaseView) -> tuple[ShareRow, ...]:
 
 def field_rows(view: CaseView) -> tuple[FieldRow, ...]:
     """Active fields in the order of acceptance."""
-    return tuple(_field_row(item) for item in view.active_fields)
+    hot = doubt.hot_spots(view)
+    return tuple(_field_row(item, hot.get(item.number)) for item in view.active_fields)
 
 
-def _field_row(item: AcceptedField) -> FieldRow:
+def _field_row(item: AcceptedField, hot: HotSpot | None) -> FieldRow:
     result = item.result
     shares = result.counts.shares_percent() if result.quality.usable else None
     texts = tuple(f"{shares[name]:.1f}" if shares else "-" for name in SHARE_ORDER)
     score = result.score or ("not usable" if not result.quality.usable else words.NO_SCORE)
     image = words.clean(result.frame.name) or f"field {item.number}"
-    return FieldRow(item.number, image, item.counts.n_tumour, item.counts.n_other, texts, score, words.field_note(item))
+    note = " ".join([*([words.sentence(str(hot))] if hot else []), words.field_note(item)]).strip()
+    return FieldRow(item.number, image, item.counts.n_tumour, item.counts.n_other, texts, score, note)
 
 
 def control_figures(reading: ControlReading) -> tuple[tuple[str, str, str, str], ...]:
@@ -94,6 +94,7 @@ def control_figures(reading: ControlReading) -> tuple[tuple[str, str, str, str],
 def versions(view: CaseView) -> tuple[tuple[str, str], ...]:
     """What made the result: program, method, model, guideline and cuts."""
     program = view.program
+    moved, origin = hand.deviation(view), "from the control" if view.cuts_from_control else "defaults"
     model = f"{program.model_name} (SHA-256 {program.model_sha256})" if program.model_name else "none"
     return (
         ("Program", f"her2scope {program.version}"),
@@ -101,14 +102,8 @@ def versions(view: CaseView) -> tuple[tuple[str, str], ...]:
         ("Model", model),
         ("Computed on", program.provider),
         ("Guideline", f"{view.guideline}: {view.guideline_source}"),
-        ("Cuts", f"{words.cuts_text(view)} ({'from the control' if view.cuts_from_control else 'defaults'})"),
-    )
-
-
-def history(view: CaseView) -> tuple[tuple[str, str, str, str], ...]:
-    """What happened to the case: number, time, who, what."""
-    return tuple(
-        (str(event.number), words.when(event.at_utc), event.who, words.event_text(event)) for event in view.events
+        ("Cuts", f"{words.cuts_text(view)} ({origin}{', moved by the reader' if moved else ''})"),
+        *([("Cuts moved by the reader", moved)] if moved else []),
     )
 
 
@@ -122,8 +117,8 @@ def score_json(view: CaseView) -> JsonObject:
         "program": _program_json(view.program),
         "guideline": view.guideline,
         "control": _control_of_case_json(view),
-        "fields": [_field_json(item) for item in view.active_fields],
-        "case": _case_json(view),
+        "fields": [field_json(item) for item in view.active_fields],
+        "case": case_json(view),
     }
 
 
@@ -136,7 +131,7 @@ def control_json(reading: ControlReading) -> JsonObject:
         "codes": [code.value for code in reading.verdict.codes],
         "expected": reading.expected,
         "read": reading.measures.read,
-        "intense_od10": _rounded(reading.measures.intense_od10, MEASURE_DIGITS),
+        "intense_od10": rounded(reading.measures.intense_od10, MEASURE_DIGITS),
         "n_tumour": reading.measures.n_tumour,
     }
 
@@ -169,7 +164,8 @@ def _control_of_case_json(view: CaseView) -> JsonObject:
     """Standing of the control: its own reasons, and why it may not hold for this case."""
     readings = words.latest_readings(view)
     own_cut = view.control.measures.intense_od10 if view.control else None
-    intense_od10 = view.cuts.intense_od10 if view.cuts_from_control else own_cut
+    stored = view.rule.base_cuts if view.rule else view.cuts  # without what the reader moved
+    intense_od10 = stored.intense_od10 if view.cuts_from_control else own_cut
     codes = [code for reading in readings for code in reading.verdict.codes]
     codes += [code for reason, code in OPEN_ENDS.items() if reason in view.score.reasons]
     codes += [ControlCode.DRIFT for refusal in view.standing.refusals if ControlCode.DRIFT in refusal]
@@ -177,66 +173,5 @@ def _control_of_case_json(view: CaseView) -> JsonObject:
         "status": view.standing.status.value,
         "reasons": [*words.control_doubts(view), *(end for end in OPEN_ENDS if end in view.score.reasons)],
         "codes": list(dict.fromkeys([code.value for code in codes])),
-        "intense_od10": _rounded(intense_od10, MEASURE_DIGITS),
+        "intense_od10": rounded(intense_od10, MEASURE_DIGITS),
     }
-
-
-def _field_json(item: AcceptedField) -> JsonObject:
-    """A field by itself: also cells that an earlier field has counted for the case."""
-    result = item.result
-    usable = result.quality.usable
-    return {
-        "image": result.frame.name,
-        "um_per_px": result.frame.um_per_px,
-        "usable": usable,
-        "reasons": list(result.remarks),
-        "n_tumour": result.counts.n_tumour,
-        "n_other": result.counts.n_other,
-        "shares_percent": _shares_json(result.counts.shares_percent()) if usable else None,
-        "score": result.score if usable else None,
-        "cells": [_cell_json(cell) for cell in result.cells],
-    }
-
-
-def _cell_json(cell: Cell) -> JsonObject:
-    return {
-        "x_px": _rounded(cell.x_px, PX_DIGITS),
-        "y_px": _rounded(cell.y_px, PX_DIGITS),
-        "nucleus_radius_um": _rounded(cell.nucleus_radius_um, PX_DIGITS),
-        "kind": cell.kind.value,
-        "edge": bool(cell.edge),
-        "completeness": _rounded(cell.measure.completeness, MEASURE_DIGITS),
-        "intensity_od10": _rounded(cell.measure.intensity_od10, MEASURE_DIGITS),
-        "class": None if cell.cell_class is None else cell.cell_class.value,
-    }
-
-
-def _case_json(view: CaseView) -> JsonObject:
-    score = view.score
-    return {
-        "score": score.score,
-        "category": score.category.value,
-        "reportable": score.reportable,
-        "n_tumour": score.counts.n_tumour,
-        "shares_percent": _shares_json(score.shares_percent),
-        "interval95_percent": _intervals_json(score.interval95_percent),
-        "borderline": score.borderline,
-        "reasons": [*score.reasons, *words.caveats(view)],
-    }
-
-
-def _shares_json(shares: Mapping[CellClass, float] | None) -> JsonObject | None:
-    if shares is None:
-        return None
-    return {name.value: _rounded(shares[name], SHARE_DIGITS) for name in SHARE_ORDER}
-
-
-def _intervals_json(intervals: Mapping[CellClass, Sequence[float]] | None) -> JsonObject | None:
-    if intervals is None:
-        return None
-    return {name.value: [_rounded(end, MEASURE_DIGITS) for end in intervals[name]] for name in SHARE_ORDER}
-
-
-def _rounded(value: Any, digits: int) -> float | None:
-    """Plain float: numpy's are no JSON."""
-    return None if value is None else round(float(value), digits)

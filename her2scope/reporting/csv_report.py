@@ -7,7 +7,10 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
+from her2scope.domain.cells import CellClass
+from her2scope.domain.corrections import Correction
 from her2scope.records import AcceptedField, ReportContent
+from her2scope.reporting.cell_standing import as_read, corrections, standings
 from her2scope.reporting.files import write_aside
 
 COLUMNS = (
@@ -25,11 +28,17 @@ COLUMNS = (
     "intense_share",
     "intensity_od10",
     "class",
+    "class_as_read",
+    "correction",
+    "standing",
 )
 
 
 class CsvReport:
-    """Writes the cells of the active fields; `counted` marks the tumour cells that the case score counts."""
+    """Writes the cells of the active fields; `counted` marks the tumour cells that the case score counts.
+
+    `class` is the one in force; `standing` says why a cell is counted or not.
+    """
 
     suffix = ".csv"
 
@@ -48,7 +57,8 @@ class CsvReport:
 
 
 def _rows(item: AcceptedField) -> Iterator[list[object]]:
-    for number, (cell, counted) in enumerate(zip(item.result.cells, item.counted, strict=True), start=1):
+    cells = zip(item.result.cells, as_read(item).cells, item.counted, corrections(item), standings(item), strict=True)
+    for number, (cell, read, counted, correction, standing) in enumerate(cells, start=1):
         measure = cell.measure
         yield [
             item.number,
@@ -63,8 +73,15 @@ def _rows(item: AcceptedField) -> Iterator[list[object]]:
             f"{measure.completeness:.4f}",
             f"{measure.intense_share:.4f}",
             f"{measure.intensity_od10:.4f}",
-            "" if cell.cell_class is None else cell.cell_class.value,
+            _value(cell.cell_class),
+            _value(read.cell_class),
+            _value(correction),
+            standing.value,
         ]
+
+
+def _value(name: CellClass | Correction | None) -> str:
+    return "" if name is None else name.value
 
 
 def _inert(text: str) -> str:

@@ -8,12 +8,16 @@ from html import escape
 import numpy as np
 
 from her2scope.domain.cells import CellKind
+from her2scope.domain.corrections import STANDING_WORDS, CellStanding, Correction
+from her2scope.domain.regions import Region
 from her2scope.imaging.opencv import cv2
-from her2scope.overlays.model import LegendEntry, mark_of
+from her2scope.overlays.model import CellMark, LegendEntry, mark_of, marks_in_case
 from her2scope.overlays.palette import (
     MARKERS,
     MEMBRANE_FAINT_LABEL,
     MEMBRANE_INTENSE_LABEL,
+    REGION_COLOURS,
+    REGION_LABELS,
     Marker,
     Palette,
     Rgb,
@@ -23,10 +27,12 @@ from her2scope.overlays.palette import (
     marker_polygon,
 )
 from her2scope.overlays.raster import MARKER_UM, MIN_MARKER_PX, OTHER_MARKER_SIZE
-from her2scope.records import FAINT, INTENSE, Cell, FieldResult, Mask
+from her2scope.records import FAINT, INTENSE, AcceptedField, Cell, FieldResult, Mask
 from her2scope.reporting import words
+from her2scope.reporting.cell_standing import as_read, correction_label, corrections, polygon_px, standings
 from her2scope.reporting.content import ShareRow
 from her2scope.reporting.images import at_most, data_uri, jpeg, png
+from her2scope.reporting.region_marks import regions_on
 
 PICTURE_PX = 1600
 OUTLINE_TOLERANCE_PX = 0.4
@@ -73,7 +79,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[
 
 
 def notice(title: str, text: str, tone: str) -> str:
-    """Coloured box; `tone` is good, warn or bad."""
+    """Coloured box; `tone` is good, warn, bad or plain."""
     inner = tag("strong", said(title)) + " " + tag("span", said(text))
     return tag("p", inner, class_=f"notice {tone} on-{tone}")
 
@@ -160,19 +166,47 @@ def _share_row(row: ShareRow, palette: Palette, y: float) -> str:
 # ---- a field ------------------------------------------------------------------------------------------------------
 
 
-def field_view(key: str, result: FieldResult, palette: Palette, counted: Sequence[bool] | None = None) -> str:
+def field_view(key: str, result: FieldResult, palette: Palette) -> str:
     """Picture of a field with check boxes for its layers; pointing at a cell says what was measured.
 
     Parameters
     ----------
     key : name that no other field of the page has
     """
+    told = [(mark_of(cell, palette), cell_words(number, cell)) for number, cell in enumerate(result.cells, start=1)]
+    return _layers(key, result, palette) + _field_svg(result, palette, told)
+
+
+def accepted_view(key: str, item: AcceptedField, palette: Palette, regions: Sequence[Region]) -> str:
+    """The same of a field of the case: which cells count, what the reader said of them, and the outlined regions."""
+    cells = zip(item.result.cells, as_read(item).cells, corrections(item), standings(item), strict=True)
+    told = [
+        (mark, cell_words(number, cell, standing, correction, read))
+        for number, (mark, (cell, read, correction, standing)) in enumerate(
+            zip(marks_in_case(item, palette), cells, strict=True), start=1
+        )
+    ]
+    return _layers(key, item.result, palette) + _field_svg(item.result, palette, told, _region_paths(item, regions))
+
+
+def _layers(key: str, result: FieldResult, palette: Palette) -> str:
     membranes = "Membranes" + _swatch(palette.membrane_faint, MEMBRANE_FAINT_LABEL)
     membranes += _swatch(palette.membrane_intense, MEMBRANE_INTENSE_LABEL)
     layers = [("markers", "Cells", True), ("outlines", "Outlines", True), ("membranes", membranes, False)]
     shown = layers if result.cells else []
-    boxes = [_check_box(key, *layer) for layer in (*shown, ("full", "Full size", False))]
-    return "".join(boxes) + tag("div", _field_svg(result, palette, counted), class_="view")
+    return "".join(_check_box(key, *layer) for layer in (*shown, ("full", "Full size", False)))
+
+
+def _region_paths(item: AcceptedField, regions: Sequence[Region]) -> str:
+    if item.place is None:
+        return ""
+    drawn = []
+    for region in regions_on(item, regions):
+        d = _path(polygon_px(region.polygon_um, item.result, item.place).tolist(), 1)
+        style = f"stroke:{hex_colour(REGION_COLOURS[region.kind])}"
+        title = tag("title", said(f"Region {region.number}: {REGION_LABELS[region.kind]}. {region.note}".strip()))
+        drawn.append(tag("path", title, class_="region", d=d, style=style))
+    return tag("g", "".join(drawn), class_="regions") if drawn else ""
 
 
 def _swatch(colour: Rgb, words_of_it: str) -> str:
@@ -185,27 +219,25 @@ def _check_box(key: str, name: str, inner: str, checked: bool) -> str:
     return f'<input type="checkbox" class="{name}" id="{name_of_box}"{mark}>' + tag("label", inner, for_=name_of_box)
 
 
-def _field_svg(result: FieldResult, palette: Palette, counted: Sequence[bool] | None) -> str:
+def _field_svg(result: FieldResult, palette: Palette, told: Sequence[tuple[CellMark, str]], regions: str = "") -> str:
     """Drawing in the frame's pixels: their centres are whole numbers, so the picture starts at -0.5."""
     height, width = result.frame.size_hw
     place = f'x="-0.5" y="-0.5" width="{width}" height="{height}"'
     drawn = [f'<image {place} href="{data_uri(jpeg(at_most(result.frame.rgb, PICTURE_PX)))}"/>']
     if result.cells and result.membrane.any():
         drawn.append(f'<image class="mem" {place} href="{data_uri(_membrane_png(result.membrane, palette))}"/>')
-    drawn.append('<g class="cells">')
-    flags = counted if counted is not None else [True] * len(result.cells)
+    drawn += [regions, '<g class="cells">']
     radius_px = max(MIN_MARKER_PX, MARKER_UM / result.frame.um_per_px)
-    for number, (cell, flag) in enumerate(zip(result.cells, flags, strict=True), start=1):
-        drawn.append(_cell(number, cell, flag, palette, radius_px))
+    drawn += [_cell(cell, mark, says, radius_px) for cell, (mark, says) in zip(result.cells, told, strict=True)]
     drawn.append("</g>")
     box = f"-0.5 -0.5 {width} {height}"
-    return tag(
+    drawing = tag(
         "svg", "\n".join(drawn), viewBox=box, width=width, height=height, role="img", aria_label=result.frame.name
     )
+    return tag("div", drawing, class_="view")
 
 
-def _cell(number: int, cell: Cell, counted: bool, palette: Palette, radius_px: float) -> str:
-    mark = mark_of(cell, palette, counted)
+def _cell(cell: Cell, mark: CellMark, says: str, radius_px: float) -> str:
     size = radius_px * (1 if mark.tumour else OTHER_MARKER_SIZE)
     move = f"translate({cell.x_px:.1f} {cell.y_px:.1f})scale({size:.1f})"
     look = _marker_style(mark.colour, mark.dashed)
@@ -215,7 +247,18 @@ def _cell(number: int, cell: Cell, counted: bool, palette: Palette, radius_px: f
         left_out = " left-out" if mark.dashed else ""
         d = _path(_thinned(cell), 1)
         outline = f'<path class="o{left_out}" stroke="{hex_colour(mark.colour)}" d="{d}"/>'
-    return f"<g><title>{said(cell_words(number, cell, counted))}</title>{outline}{marker}</g>"
+    return f"<g><title>{said(says)}</title>{outline}{marker}{_hand(cell, mark, size)}</g>"
+
+
+def _hand(cell: Cell, mark: CellMark, size: float) -> str:
+    """The reader's hand: a small square at the upper right of a corrected cell, a line through an excluded one."""
+    if not mark.corrected:
+        return ""
+    x, y, half = cell.x_px + 2 * size, cell.y_px - 2 * size, size / 2
+    d = f"M{x - half:.1f} {y - half:.1f}h{size:.1f}v{size:.1f}h{-size:.1f}Z"
+    if mark.struck:
+        d += f"M{cell.x_px - 2 * size:.1f} {cell.y_px + 2 * size:.1f}L{x:.1f} {y:.1f}"
+    return f'<path class="m hand" d="{d}"/>'
 
 
 def _thinned(cell: Cell) -> Sequence[Sequence[float]]:
@@ -225,15 +268,30 @@ def _thinned(cell: Cell) -> Sequence[Sequence[float]]:
     return corners
 
 
-def cell_words(number: int, cell: Cell, counted: bool) -> str:
-    """What a colleague wants to know of one cell."""
+def cell_words(
+    number: int,
+    cell: Cell,
+    standing: CellStanding = CellStanding.COUNTED,
+    correction: Correction | None = None,
+    read: Cell | None = None,
+) -> str:
+    """What a colleague wants to know of one cell.
+
+    Parameters
+    ----------
+    read : the cell as the method read it, where the reader corrected it or moved the cuts
+    """
     name = f"Cell {number}: {label(cell.cell_class)}"
+    if correction is not None:
+        name += f", by the reader: {correction_label(correction).lower()}"
+    if read is not None and read.cell_class is not cell.cell_class:
+        name += f", read as {label(read.cell_class).lower()}"
     if cell.kind is not CellKind.TUMOUR:
         return name
     measure = cell.measure
-    left_out = " Not counted: at the edge." if cell.edge else "" if counted else " Counted in an earlier field."
+    counted = "" if standing is CellStanding.COUNTED else f" {words.sentence(STANDING_WORDS[standing])}"
     figures = f"completeness {100 * measure.completeness:.0f} %, intensity {words.od10(measure.intensity_od10)}"
-    return f"{name}; {figures}.{left_out}"
+    return f"{name}; {figures}.{counted}"
 
 
 def _membrane_png(membrane: Mask, palette: Palette) -> bytes:

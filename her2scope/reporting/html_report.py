@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
+from her2scope.domain.regions import Region
 from her2scope.domain.score import ControlStatus
+from her2scope.domain.score_sentence import INTERVAL_SCOPE
 from her2scope.overlays.model import legend_entries
 from her2scope.overlays.palette import SAFE, Palette
 from her2scope.records import AcceptedField, CaseView, ControlReading, FieldResult, ReportContent
-from her2scope.reporting import words
-from her2scope.reporting.content import FieldRow, control_figures, field_rows, history, share_rows, versions
+from her2scope.reporting import doubt, hand, words
+from her2scope.reporting.content import FieldRow, control_figures, field_rows, share_rows, versions
+from her2scope.reporting.event_words import history
 from her2scope.reporting.files import write_aside
 from her2scope.reporting.html_parts import (
+    accepted_view,
     bullets,
     field_view,
     legend,
@@ -25,6 +29,8 @@ from her2scope.reporting.html_parts import (
     table,
     tag,
 )
+from her2scope.reporting.html_plan import plan_svg
+from her2scope.reporting.slide_plan import PLAN_KEY, PLAN_TITLE, slide_plan
 
 _TONES = {
     ControlStatus.VALID: "good",
@@ -41,6 +47,10 @@ _SHARE_HEADS = (
     "Incomplete, faint %",
     "None %",
 )
+
+
+_ONE_PLAN, _PLAN = (860.0, 560.0), (480.0, 560.0)
+"""Most of a plan's width and height in CSS pixels, by itself and with another beside it."""
 
 
 class HtmlReport:
@@ -69,11 +79,13 @@ class HtmlReport:
 
     def _body(self, content: ReportContent) -> str:
         view = content.case
-        parts = [marker_symbols(), _head(content), _verdict(view), *_overridden(view), *_why(view)]
+        parts = [marker_symbols(), _head(content), _verdict(view), *_doubt(view), *_overridden(view), *_why(view)]
         parts += [self._shares(view), _control(view), *_section("Not counted", bullets(words.not_assessed(view)))]
         parts += _section("Fields", _field_table(view) if view.active_fields else "")
+        parts += [*_plan(view), *_hand(view)]
         parts += [self._control_field(view, reading) for reading in words.latest_readings(view)]
-        parts += [self._field(item, row) for item, row in zip(view.active_fields, field_rows(view), strict=True)]
+        rows = zip(view.active_fields, field_rows(view), strict=True)
+        parts += [self._field(item, row, view.regions) for item, row in rows]
         return "\n".join([*parts, *_method(view)])
 
     def _shares(self, view: CaseView) -> str:
@@ -91,12 +103,14 @@ class HtmlReport:
         inner += field_view(f"control-{reading.number}", reading.result, self._palette) + self._legend(reading.result)
         return tag("section", inner + _earlier(words.earlier_readings(view, reading)), class_="field")
 
-    def _field(self, item: AcceptedField, row: FieldRow) -> str:
+    def _field(self, item: AcceptedField, row: FieldRow, regions: Sequence[Region]) -> str:
         inner = tag("h3", said(f"Field {row.number}: {row.score}")) + paragraph(
             f"{row.image}. {words.field_facts(item)}", "grey small"
         )
         inner += paragraph(row.note, "warn small") if row.note else ""
-        inner += field_view(f"field-{row.number}", item.result, self._palette, item.counted) + self._legend(item.result)
+        inner += paragraph(hand.MARKS_KEY, "grey small") if item.n_corrected else ""
+        inner += notice("Reader's remark:", item.annotation, "plain") if item.annotation.strip() else ""
+        inner += accepted_view(f"field-{row.number}", item, self._palette, regions) + self._legend(item.result)
         return tag("section", inner, class_="field", id=f"field-{row.number}")
 
 
@@ -107,6 +121,7 @@ def _section(title: str, inner: str) -> list[str]:
 
 def _head(content: ReportContent) -> str:
     inner = tag("h1", said(content.title)) + paragraph(f"Case {content.case.case_id}", "case")
+    inner += paragraph(hand.case_data_line(content.case.data)) if hand.case_data(content.case.data) else ""
     inner += paragraph(words.case_line(content), "grey small")
     return tag("header", inner + paragraph(content.disclaimer, "disclaimer"))
 
@@ -120,22 +135,35 @@ def _verdict(view: CaseView) -> str:
     own = paragraph("Pathologist's own score", "grey small")
     own += paragraph(words.reader_text(view), "score" if entered else "score words")
     own += paragraph(words.reader_remark(view)) if words.reader_remark(view) else ""
+    own += paragraph(words.reader_note(view), "warn small") if words.reader_note(view) else ""
     own += paragraph(f"ISH: {words.ish_text(view)}", "grey small")
     tone = "bad" if not view.score.reportable else "warn" if view.override_reason else "good"
     status = paragraph("This reference score is", "grey small") + paragraph(
         words.reportable_text(view), f"status {tone}"
     )
     status += paragraph(words.control_headline(view))
-    status += paragraph("Borderline", "warn category") if view.score.borderline else ""
+    if view.score.borderline:
+        status += paragraph("Borderline", "warn category") + paragraph(doubt.settle_text(view), "small")
     return tag(
         "section", tag("div", reference) + tag("div", own) + tag("div", status, class_=f"on-{tone}"), class_="verdict"
     )
 
 
+def _doubt(view: CaseView) -> list[str]:
+    """The plain sentence and the probability of each score, and for which tissue they hold."""
+    found = [paragraph(words.sentence(view.score.sentence), "category")] if view.score.sentence else []
+    found += [paragraph(doubt.probability_text(view))] if doubt.probability_text(view) else []
+    if view.score.interval95_percent is not None:
+        found.append(paragraph(INTERVAL_SCOPE, "grey small"))
+    return found
+
+
 def _overridden(view: CaseView) -> list[str]:
-    if not view.override_reason:
-        return []
-    return [notice("Invalid control overridden. Reason given:", view.override_reason, "bad")]
+    """Moved cuts and an override: what must be known before any explanation is read."""
+    found = [notice(hand.DEVIATION_TITLE, hand.deviation(view), "warn")] if hand.deviation(view) else []
+    if view.override_reason:
+        found.append(notice("Invalid control overridden. Reason given:", view.override_reason, "bad"))
+    return found
 
 
 def _why(view: CaseView) -> list[str]:
@@ -168,11 +196,34 @@ def _field_table(view: CaseView) -> str:
     return note + table(head, rows, numbers=range(2, 9), class_="fields")
 
 
+def _plan(view: CaseView) -> list[str]:
+    """Plan of the slide; nothing where no map tells how the fields lie."""
+    plan = slide_plan(view, doubt.hot_spots(view))
+    if not plan.panels:
+        return []
+    scale = plan.scale(*(_ONE_PLAN if len(plan.panels) == 1 else _PLAN))
+    titles = [tag("h3", said(panel.title)) if panel.title else "" for panel in plan.panels]
+    drawn = [tag("div", title + plan_svg(panel, scale)) for title, panel in zip(titles, plan.panels, strict=True)]
+    key = paragraph(" ".join([PLAN_KEY, plan.note]).strip(), "grey small")
+    return _section(PLAN_TITLE, key + tag("div", "".join(drawn), class_="plans"))
+
+
+def _hand(view: CaseView) -> list[str]:
+    """Regions, corrected cells, remarks, swept fields and the internal control; nothing where there is none."""
+    regions = [row.cells for row in hand.region_rows(view)]
+    parts = _section("Outlined regions", table(hand.REGION_HEAD, regions) if regions else "")
+    parts += [paragraph(line) for line in (hand.swept_text(view), hand.duct_text(view)) if line]
+    corrections, remarks = hand.correction_rows(view), hand.remark_rows(view)
+    title = f"{words.count(hand.n_corrected(view), 'cell')} corrected by the reader"
+    parts += _section(title, table(hand.CORRECTION_HEAD, corrections, numbers=(3,)) if corrections else "")
+    return parts + _section("Remarks on fields", table(hand.REMARK_HEAD, remarks) if remarks else "")
+
+
 def _method(view: CaseView) -> list[str]:
     method = paragraph(words.method_text(view)) + bullets(words.limits(view))
     parts = _section("Method and limits", method) + _section("Versions", table((), versions(view), class_="pairs"))
     for title, settings in (("Settings", view.settings), ("Calibration", view.calibration)):
         parts += _section(title, table((), list(words.flat(settings)) or [("-", "none")], class_="pairs"))
     if view.events:
-        parts += _section("History", table(("No.", "Time", "Who", "What"), history(view)))
+        parts += _section("History", table(("No.", "Time", "Who", "What"), history(view.events)))
     return parts

@@ -63,13 +63,14 @@ def legend(entries: Sequence[LegendEntry], width: float = WIDTH, columns: int = 
         row, column = divmod(place, columns)
         x, y = column * width / columns + 5, 12 * (rows - row) - 6
         drawing.add(marker_shape(entry, x, y, 3.6))
-        drawing.add(_string(x + 8, y - 2.8, entry.words, 8))
+        drawing.add(drawn_text(x + 8, y - 2.8, entry.words, 8))
     return drawing
 
 
-def _string(
+def drawn_text(
     x: float, y: float, words: str, size: float, bold: bool = False, ink: str = INK, end: bool = False
 ) -> String:
+    """Words at a place of a drawing; `end` sets them to its left."""
     style(size)  # registers the fonts
     font = BOLD if bold else FONT
     return String(
@@ -93,10 +94,10 @@ def share_chart(rows: Sequence[ShareRow], palette: Palette, width: float = WIDTH
         x = left + (right - left) * tick / 100
         drawing.add(Line(x, 12, x, top, strokeColor=HexColor(LINE), strokeWidth=0.4))
         words = f"{tick} %"
-        drawing.add(_string(x + stringWidth(words, FONT, 7) / 2, 3, words, 7, ink=GREY, end=True))
+        drawing.add(drawn_text(x + stringWidth(words, FONT, 7) / 2, 3, words, 7, ink=GREY, end=True))
     heads = ((right + _CELLS, "cells"), (right + _SHARE, "share"), (width, "95 % interval"))
     for x, words in heads:
-        drawing.add(_string(x, top + 3, words, 7, ink=GREY, end=True))
+        drawing.add(drawn_text(x, top + 3, words, 7, ink=GREY, end=True))
     for place, row in enumerate(rows):
         _share_row(drawing, row, palette, top - _ROW * (place + 0.5), left, right, width)
     return drawing
@@ -107,7 +108,7 @@ def _share_row(
 ) -> None:
     fill = palette.classes[row.name]
     drawing.add(marker_shape(LegendEntry(row.label, MARKERS[row.name], fill), 5, y, 4))
-    drawing.add(_string(14, y - 3, row.label, 8.5))
+    drawing.add(drawn_text(14, y - 3, row.label, 8.5))
     scale = (right - left) / 100
     if row.percent:
         rim = colour(halo(fill)) if halo(fill) == (0, 0, 0) else colour(fill)
@@ -117,9 +118,9 @@ def _share_row(
         drawing.add(bar)
     if row.interval95 is not None:
         _whisker(drawing, left + scale * row.interval95[0], left + scale * row.interval95[1], y)
-    drawing.add(_string(right + _CELLS, y - 3, str(row.n), 8.5, end=True))
-    drawing.add(_string(right + _SHARE, y - 3, percent(row.percent), 8.5, bold=True, end=True))
-    drawing.add(_string(width, y - 3, interval(row.interval95), 8.5, end=True))
+    drawing.add(drawn_text(right + _CELLS, y - 3, str(row.n), 8.5, end=True))
+    drawing.add(drawn_text(right + _SHARE, y - 3, percent(row.percent), 8.5, bold=True, end=True))
+    drawing.add(drawn_text(width, y - 3, interval(row.interval95), 8.5, end=True))
 
 
 def _whisker(drawing: Drawing, low: float, high: float, y: float) -> None:

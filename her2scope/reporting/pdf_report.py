@@ -11,15 +11,19 @@ from reportlab.lib.pagesizes import A4
 from reportlab.platypus import CondPageBreak, KeepTogether, PageBreak, SimpleDocTemplate, Spacer
 from reportlab.platypus.flowables import Flowable
 
+from her2scope.domain.regions import Region
 from her2scope.domain.score import ControlStatus
+from her2scope.domain.score_sentence import INTERVAL_SCOPE
 from her2scope.overlays.model import FOR_REPORT, OverlaySelection, legend_entries
 from her2scope.overlays.palette import SAFE, Palette
 from her2scope.overlays.raster import draw_overlay
-from her2scope.records import AcceptedField, CaseView, ControlReading, FieldResult, ReportContent
-from her2scope.reporting import words
-from her2scope.reporting.content import FieldRow, control_figures, field_rows, history, share_rows, versions
+from her2scope.records import AcceptedField, CaseView, ControlReading, FieldResult, ReportContent, RgbImage
+from her2scope.reporting import doubt, hand, words
+from her2scope.reporting.content import FieldRow, control_figures, field_rows, share_rows, versions
+from her2scope.reporting.event_words import history
 from her2scope.reporting.files import write_aside
 from her2scope.reporting.images import at_most
+from her2scope.reporting.pdf_hand import hand_part, plan_part
 from her2scope.reporting.pdf_parts import (
     FOOTER,
     FRAME_PADDING,
@@ -49,6 +53,7 @@ from her2scope.reporting.pdf_text import (
     notice,
     text,
 )
+from her2scope.reporting.region_marks import draw_regions
 
 _STATUS_COLOURS = {
     ControlStatus.VALID: (GOOD, GOOD_PALE),
@@ -90,11 +95,11 @@ class PdfReport:
 
     def _story(self, content: ReportContent) -> list[Flowable]:
         view = content.case
-        story = [*_first_page(content, self._palette), *_field_table(view)]
+        story = [*_first_page(content, self._palette), *_field_table(view), *plan_part(view), *hand_part(view)]
         for reading in words.latest_readings(view):
             story += [PageBreak(), *self._control_page(view, reading)]
         for item, row in zip(view.active_fields, field_rows(view), strict=True):
-            story += [PageBreak(), *self._field_page(item, row)]
+            story += [PageBreak(), *self._field_page(item, row, view.regions)]
         return [*story, PageBreak(), *_method_page(content)]
 
     def _control_page(self, view: CaseView, reading: ControlReading) -> list[Flowable]:
@@ -103,7 +108,9 @@ class PdfReport:
         story: list[Flowable] = [heading(f"Control {reading.expected}: {status.value}")]
         found = notice(f"{status.value.capitalize()}.", words.reading_summary(reading), colour, ground)
         story += [found, table((), control_figures(reading), [share * WIDTH for share in (0.28, 0.22, 0.28, 0.22)])]
-        story += self._pictures(reading.result, None, "Control field, with cells", 0.32 * HEIGHT)
+        plain = at_most(reading.result.frame.rgb, PICTURE_PX)
+        overlay = draw_overlay(plain, reading.result, self._palette, self._selection)
+        story += self._pictures(reading.result, plain, overlay, "Control field, with cells", 0.32 * HEIGHT)
         earlier = words.earlier_readings(view, reading)
         if earlier:
             widths = [0.2 * WIDTH, 0.14 * WIDTH, 0.66 * WIDTH]
@@ -113,21 +120,28 @@ class PdfReport:
             ]
         return story
 
-    def _field_page(self, item: AcceptedField, row: FieldRow) -> list[Flowable]:
+    def _field_page(self, item: AcceptedField, row: FieldRow, regions: Sequence[Region]) -> list[Flowable]:
         story: list[Flowable] = [heading(f"Field {row.number}: {row.score}"), text(row.image, 9, colour=GREY, after=2)]
         story.append(text(words.field_facts(item), 8.5, colour=GREY, after=2))
         if row.note:
             story.append(text(row.note, 8.5, colour=WARN, after=2))
-        return story + self._pictures(item.result, item.counted, "With cells", 0.39 * HEIGHT)
+        if item.n_corrected:
+            story.append(text(hand.MARKS_KEY, 8, colour=GREY, after=2))
+        remark, max_height = words.clean(item.annotation), 0.39 * HEIGHT
+        if remark:
+            story.append(notice("Reader's remark:", _short(remark, "under Remarks on fields"), INK, PALE))
+            max_height = 0.355 * HEIGHT  # both pictures still share the page
+        plain = at_most(item.result.frame.rgb, PICTURE_PX)
+        overlay = draw_overlay(plain, item.result, self._palette, self._selection, item.counted, item.corrections)
+        overlay = draw_regions(overlay, item, regions)
+        return story + self._pictures(item.result, plain, overlay, "With cells", max_height)
 
     def _pictures(
-        self, result: FieldResult, counted: Sequence[bool] | None, title: str, max_height: float
+        self, result: FieldResult, plain: RgbImage, overlay: RgbImage, title: str, max_height: float
     ) -> list[Flowable]:
         """The field with the overlay and its legend, then without."""
-        plain = at_most(result.frame.rgb, PICTURE_PX)
         if not result.cells:
             return [Spacer(1, 4), picture(plain, max_height)]
-        overlay = draw_overlay(plain, result, self._palette, self._selection, counted)
         shown = [text(title, 8, bold=True, after=2), picture(overlay, max_height), Spacer(1, 3)]
         entries = legend(legend_entries(self._palette, result.counts.shares_percent()))
         without = [text("Without", 8, bold=True, after=2), picture(plain, max_height)]
@@ -146,6 +160,7 @@ def _first_page(content: ReportContent, palette: Palette) -> list[Flowable]:
     return [
         *_head(content),
         _verdict(view),
+        *_doubt(view),
         *_overridden(view),
         *_blocked(view),
         *_why(view),
@@ -159,6 +174,7 @@ def _head(content: ReportContent) -> list[Flowable]:
     return [
         text(content.title, 17, bold=True),
         text(f"Case {content.case.case_id}", 13, bold=True, after=2),
+        *([text(said, 9.5, after=2)] if (said := hand.case_data_line(content.case.data)) else []),
         text(words.case_line(content), 8, colour=GREY, after=2),
         text(content.disclaimer, 8.5, bold=True, colour=BAD, after=6),
     ]
@@ -178,24 +194,43 @@ def _verdict(view: CaseView) -> Flowable:
     own = [
         text("Pathologist's own score", 8.5, colour=GREY),
         text(words.reader_text(view), 38 if entered else 15, bold=entered),
-        *([text(_short(words.reader_remark(view)), 8.5)] if words.reader_remark(view) else []),
+        *([text(_short(words.reader_remark(view), "below"), 8.5)] if words.reader_remark(view) else []),
+        *([text(words.reader_note(view), 8, colour=WARN)] if words.reader_note(view) else []),
         text(f"ISH: {words.ish_text(view)}", 8, colour=GREY),
     ]
     status = [
         text("This reference score is", 8.5, colour=GREY),
         text(words.reportable_text(view), 14, bold=True, colour=colour),
         text(words.control_headline(view), 9),
-        *([text("Borderline", 10, bold=True, colour=WARN)] if view.score.borderline else []),
+        *_borderline(view),
     ]
     return boxes([reference, own, status], [PALE, "#ffffff", ground], [0.38 * WIDTH, 0.31 * WIDTH, 0.31 * WIDTH])
 
 
+def _borderline(view: CaseView) -> list[Flowable]:
+    if not view.score.borderline:
+        return []
+    return [text("Borderline", 10, bold=True, colour=WARN), text(doubt.settle_text(view), 8.5)]
+
+
+def _doubt(view: CaseView) -> list[Flowable]:
+    """The plain sentence and the probability of each score, and for which tissue they hold."""
+    story: list[Flowable] = []
+    if view.score.sentence:
+        story += [Spacer(1, 6), text(words.sentence(view.score.sentence), 11, bold=True, after=2)]
+    if doubt.probability_text(view):
+        story.append(text(doubt.probability_text(view), 9, after=2))
+    if view.score.interval95_percent is not None:
+        story.append(text(INTERVAL_SCOPE, 8, colour=GREY, after=2))
+    return story
+
+
 MAX_REMARK = 300
-"""Characters of a remark beside the score; the whole of it stands below."""
+"""Characters of a remark beside a score or a picture; the whole of it stands elsewhere."""
 
 
-def _short(remark: str) -> str:
-    return remark if len(remark) <= MAX_REMARK else f"{remark[:MAX_REMARK].rstrip()} \u2026 (whole remark below)"
+def _short(remark: str, where: str) -> str:
+    return remark if len(remark) <= MAX_REMARK else f"{remark[:MAX_REMARK].rstrip()} \u2026 (whole remark {where})"
 
 
 def _reportable_colours(view: CaseView) -> tuple[str, str]:
@@ -205,8 +240,10 @@ def _reportable_colours(view: CaseView) -> tuple[str, str]:
 
 
 def _overridden(view: CaseView) -> list[Flowable]:
-    """Override and long remark: boxes that may grow, and come before everything that explains."""
+    """Override, moved cuts and long remark: boxes that may grow, and come before everything that explains."""
     found: list[Flowable] = []
+    if hand.deviation(view):
+        found.append(notice(hand.DEVIATION_TITLE, hand.deviation(view), WARN, WARN_PALE))
     if view.override_reason:
         found.append(notice("Invalid control overridden. Reason given:", view.override_reason, BAD, BAD_PALE))
     if len(words.reader_remark(view)) > MAX_REMARK:
@@ -280,5 +317,8 @@ def _method_page(content: ReportContent) -> list[Flowable]:
         story += [heading(title), table((), rows, halves)]
     if view.events:
         head = ("No.", "Time", "Who", "What")
-        story += [heading("History"), table(head, history(view), [share * WIDTH for share in (0.07, 0.2, 0.23, 0.5)])]
+        story += [
+            heading("History"),
+            table(head, history(view.events), [share * WIDTH for share in (0.07, 0.2, 0.23, 0.5)]),
+        ]
     return story

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from her2scope.domain.cells import CellClass, CellKind
-from her2scope.domain.events import Event, EventKind
+from her2scope.domain.corrections import CellStanding, Correction
 from her2scope.domain.guideline import Category, Ish
 from her2scope.domain.score import ControlStatus
 from her2scope.records import AcceptedField, CaseView, ControlReading, FieldResult, ReportContent
+from her2scope.reporting.cell_standing import corrected_cells, n_tumour
 
 CATEGORIES = {
     Category.NULL: "HER2 null",
@@ -22,6 +23,7 @@ CATEGORIES = {
 }
 NO_SCORE = "no score"
 NOT_ENTERED = "not entered"
+INDETERMINATE = "indeterminate"
 
 METHODS = {
     "network": "Neural network for nuclei, cell kind and membrane; each cell's own outline is then measured.",
@@ -49,19 +51,6 @@ ASSUMED_SCALE_NOTE = (
     "The pixel size was not given and is assumed: lengths and the cells found by them are uncertain. Calibrate the "
     "objective before any score is used."
 )
-
-_EVENTS = {
-    EventKind.OPENED: "Case opened",
-    EventKind.CONTROL_READ: "Control read",
-    EventKind.CONTROL_OVERRIDDEN: "Invalid control overridden",
-    EventKind.FIELD_ACCEPTED: "Field accepted",
-    EventKind.FIELD_REMOVED: "Field removed",
-    EventKind.FIELD_RESTORED: "Field restored",
-    EventKind.READER_SCORED: "Pathologist's score entered",
-    EventKind.ISH_ENTERED: "ISH result entered",
-    EventKind.RESUMED: "Case opened again",
-    EventKind.FINISHED: "Case finished",
-}
 
 
 # ---- pieces -------------------------------------------------------------------------------------------------------
@@ -112,12 +101,6 @@ def count(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
-def event_text(event: Event) -> str:
-    """What happened, for the history."""
-    what = _EVENTS.get(event.kind, event.kind.value.replace("_", " ").capitalize())
-    return f"{what}: field {event.data['field']}" if "field" in event.data else what
-
-
 # ---- the verdict --------------------------------------------------------------------------------------------------
 
 
@@ -147,12 +130,25 @@ def reader_text(view: CaseView) -> str:
     """The pathologist's own score."""
     if view.reader_score is None:
         return NOT_ENTERED
-    return view.reader_score.score or "indeterminate"
+    return view.reader_score.score or INDETERMINATE
 
 
 def reader_remark(view: CaseView) -> str:
     """What the pathologist wrote beside the own score."""
     return clean(view.reader_score.remark) if view.reader_score else ""
+
+
+def reader_note(view: CaseView) -> str:
+    """How the pathologist's own score stands to the reference score; empty where there is nothing to say."""
+    own, reference = view.reader_score, view.score.score
+    if own is None:
+        return ""
+    said = ["Entered before the reference score was shown."] if own.blind else []
+    if own.score is not None and reference is not None and own.score != reference:
+        said.append(
+            f"Differs from the reference score {reference}" + ("." if own.remark.strip() else "; no remark yet.")
+        )
+    return " ".join(said)
 
 
 def reportable_text(view: CaseView) -> str:
@@ -166,16 +162,7 @@ def blocking(view: CaseView) -> tuple[str, ...]:
     """Why the score is not reportable, as sentences; empty where it is."""
     if view.score.reportable:
         return ()
-    found = [text for text in view.score.reasons if _blocks(text, view)]
-    return tuple(map(sentence, found or view.score.reasons))
-
-
-def _blocks(reason: str, view: CaseView) -> bool:
-    if reason in view.standing.refusals:
-        return True
-    if view.standing.status is ControlStatus.ABSENT:
-        return reason.startswith("no control")
-    return view.standing.status is ControlStatus.INVALID and reason == "the control is invalid"
+    return tuple(map(sentence, view.score.blocking or view.score.reasons))
 
 
 def reasons(view: CaseView) -> tuple[str, ...]:
@@ -296,26 +283,40 @@ def _not_assessed(view: CaseView) -> Iterator[str]:
     n_edge = sum(_n_edge(item.result) for item in active)
     if n_edge:
         yield f"{count(n_edge, 'tumour cell')} at the images' edges: listed, not counted."
-    n_again = sum(n_seen_before(item) for item in active)
-    if n_again:
-        yield f"{count(n_again, 'tumour cell')} seen again in a later field: counted once."
+    for standing, told in _LEFT_OUT.items():
+        n = sum(n_tumour(item, standing) for item in active)
+        if n:
+            yield f"{count(n, 'tumour cell')} {told}"
+    n_denied = sum(word is Correction.NOT_TUMOUR for item in active for _, _, word in corrected_cells(item))
+    if n_denied:
+        yield f"{count(n_denied, 'cell')} that the reader found not to be tumour."
+
+
+_LEFT_OUT = {
+    CellStanding.SEEN_BEFORE: "seen again in a later field: counted once.",
+    CellStanding.EXCLUDED: "excluded one by one by the reader.",
+    CellStanding.EXCLUDED_REGION: "in regions that the reader excluded.",
+    CellStanding.NORMAL_DUCT: "in normal ducts that the reader marked: internal control.",
+    CellStanding.NOT_INVASIVE: "outside the invasive tumour that the reader outlined.",
+}
 
 
 def _n_edge(result: FieldResult) -> int:
     return sum(cell.edge and cell.kind is CellKind.TUMOUR for cell in result.cells)
 
 
-def n_seen_before(item: AcceptedField) -> int:
-    """Tumour cells of a field that an earlier field has counted."""
-    return item.result.counts.n_tumour - item.counts.n_tumour
-
-
 def field_note(item: AcceptedField) -> str:
     """What to know about one field."""
     notes = [sentence(text) for text in item.result.remarks]
-    if n_seen_before(item):
+    n_again = n_tumour(item, CellStanding.SEEN_BEFORE)
+    if n_again:
         earlier = ", ".join(str(overlap.field) for overlap in item.overlaps)
-        notes.append(f"{n_seen_before(item)} counted in field {earlier} already.")
+        notes.append(f"{n_again} counted in field {earlier} already.")
+    n_corrected = len(corrected_cells(item))
+    if n_corrected:
+        notes.append(f"{count(n_corrected, 'cell')} corrected by the reader.")
+    if item.swept:
+        notes.append("Accepted by sweeping.")
     if item.result.white_estimated:
         notes.append("White estimated.")
     return " ".join(notes)

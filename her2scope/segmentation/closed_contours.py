@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from her2scope.domain.cells import CellKind, MembraneMeasure, StainCuts, classify
+from her2scope.domain.cells import CellKind, CellRule, MembraneMeasure, StainCuts, classify
 from her2scope.domain.false_cells import FalseRates
 from her2scope.domain.units import odd_px
 from her2scope.imaging.opencv import cv2
@@ -25,7 +25,18 @@ from her2scope.imaging.outlines import (
     outlines_of_labels,
     ring_places,
 )
-from her2scope.records import FAINT, INTENSE, Cell, Frame, Mask, Plane, Segmentation, StainImage, StainSummary
+from her2scope.records import (
+    FAINT,
+    INTENSE,
+    Cell,
+    CellProfiles,
+    Frame,
+    Mask,
+    Plane,
+    Segmentation,
+    StainImage,
+    StainSummary,
+)
 from her2scope.segmentation.nuclei import Nuclei, find_nuclei
 from her2scope.settings import ClosedContoursSettings
 
@@ -68,6 +79,11 @@ class ClosedContours:
     def __init__(self, settings: ClosedContoursSettings, false_rates: FalseRates) -> None:
         self.settings, self.false_rates = settings, false_rates
 
+    @property
+    def rule(self) -> CellRule:
+        """How much of an outline must be stained for each class."""
+        return self.settings.rule
+
     def default_cuts(self, cuts: StainCuts) -> StainCuts:
         """The cuts of the settings: whatever is above the weak one is membrane."""
         return cuts
@@ -81,6 +97,10 @@ class ClosedContours:
         open_cells = self._open(masks, nuclei, taken, cuts)
         cells = [_to_frame(cell, factor, frame.size_hw) for cell in (*closed, *open_cells)]
         return Segmentation(tuple(cells), _membrane_mask(stains, small, masks, frame.size_hw), PROVIDER)
+
+    def measure_again(self, profiles: CellProfiles, cuts: StainCuts) -> tuple[MembraneMeasure, ...]:
+        """Not to be asked: another cut draws other contours, so there is nothing to keep of a cell."""
+        raise ValueError("closed contours keep no profiles: segment the frame again")
 
     def doubts(self, staining: StainSummary) -> tuple[str, ...]:
         """Haze: where the cytoplasm is nearly as brown as the walls, what was taken for membrane may be cytoplasm."""

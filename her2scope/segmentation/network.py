@@ -7,19 +7,20 @@ which places of it carry the cell's membrane. What is measured there, od10, is r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from her2scope.domain.cells import CellKind, MembraneMeasure, StainCuts, classify
+from her2scope.domain.cells import CellKind, CellRule, MembraneMeasure, StainCuts, classify
 from her2scope.domain.false_cells import FalseRates
 from her2scope.imaging.cell_outlines import CellOutlines, OutlineSeeds, directions, find_outlines
+from her2scope.imaging.kept_profiles import kept
 from her2scope.imaging.outline_bands import read_bands
-from her2scope.imaging.profiles import Membranes, PlaceRule, measure_membranes, membrane_mask, read_profiles
-from her2scope.records import Cell, Frame, RgbImage, Segmentation, StainImage, StainSummary
+from her2scope.imaging.profiles import PlaceRule, measure_membranes, membrane_mask, read_profiles
+from her2scope.records import Cell, CellProfiles, Frame, RgbImage, Segmentation, StainImage, StainSummary
 from her2scope.segmentation.decode import FoundNuclei, decode
 from her2scope.segmentation.maps import N_REACHES, QUARTER, NetworkMaps
 from her2scope.segmentation.methods import NETWORK
@@ -98,6 +99,11 @@ class NetworkSegmenter:
         self.model_name, self.model_sha256 = model_name, model_sha256
         self._places = place_rule(settings)
 
+    @property
+    def rule(self) -> CellRule:
+        """How much of an outline must be stained for each class."""
+        return self.settings.rule
+
     def default_cuts(self, cuts: StainCuts) -> StainCuts:
         """The cuts of the settings with a lower noise floor: a line has been seen, and stands out, before it is cut."""
         return replace(cuts, stained_od10=min(cuts.stained_od10, self.settings.stained_od10))
@@ -107,7 +113,13 @@ class NetworkSegmenter:
         found = self.find(frame, stains)
         maps, least = found.maps, self.settings.min_membrane_probability
         mask = membrane_mask(maps.membrane, maps.um_per_px, stains.dab_od10, frame.um_per_px, cuts, least)
-        return Segmentation(tuple(self._cells(found, frame, stains, cuts)), mask, self.network.provider)
+        profiles = self._profiles(found, frame, stains)
+        cells = tuple(self._cells(found, self.measure_again(profiles, cuts), frame, cuts))
+        return Segmentation(cells, mask, self.network.provider, profiles)
+
+    def measure_again(self, profiles: CellProfiles, cuts: StainCuts) -> tuple[MembraneMeasure, ...]:
+        """Measures of the tumour cells by these cuts, of what was read along their outlines; fields are so measured."""
+        return tuple(measure_membranes(profiles, cuts, self._places).measures())
 
     def find(self, frame: Frame, stains: StainImage) -> FoundCells:
         """Nuclei, their kinds and the cells' outlines: all that comes before a membrane is measured."""
@@ -140,32 +152,37 @@ class NetworkSegmenter:
         haze, wall = staining.background_od10, staining.membrane_od10
         return (f"cytoplasm nearly as brown as membrane ({haze:.2f} of {wall:.2f} od10): membranes hardly stand out",)
 
-    def _cells(self, found: FoundCells, frame: Frame, stains: StainImage, cuts: StainCuts) -> Iterator[Cell]:
-        """Every nucleus as a cell: the tumour cells first, then the others."""
-        radius_um, is_tumour = found.nuclei.radius_um, found.is_tumour
-        if is_tumour.any():
-            measured = self._measured(found, frame, stains, cuts)
-            yield from self._tumour_cells(found.tumour(), radius_um[is_tumour], measured, frame, cuts)
-        yield from _other_cells(_rows(found.outlines, ~is_tumour), radius_um[~is_tumour], frame)
-
-    def _measured(self, found: FoundCells, frame: Frame, stains: StainImage, cuts: StainCuts) -> Membranes:
-        """Membranes of the tumour cells."""
+    def _profiles(self, found: FoundCells, frame: Frame, stains: StainImage) -> CellProfiles:
+        """What lies along the outlines of the tumour cells, rounded as it is kept."""
         tumour, maps = found.tumour(), found.maps
         profiles = read_profiles(tumour, stains.dab_od10, frame.um_per_px, maps.membrane, maps.um_per_px)
         if self.reader is not None:
             profiles = replace(profiles, membrane=self.reader.read(bands_of(found, stains)))
-        return measure_membranes(profiles, cuts, self._places)
+        return kept(profiles)
+
+    def _cells(
+        self, found: FoundCells, measures: Sequence[MembraneMeasure], frame: Frame, cuts: StainCuts
+    ) -> Iterator[Cell]:
+        """Every nucleus as a cell: the tumour cells first, then the others."""
+        radius_um, is_tumour = found.nuclei.radius_um, found.is_tumour
+        yield from self._tumour_cells(found.tumour(), radius_um[is_tumour], measures, frame, cuts)
+        yield from _other_cells(_rows(found.outlines, ~is_tumour), radius_um[~is_tumour], frame)
 
     def _tumour_cells(
-        self, outlines: CellOutlines, radius_um: Floats, measured: Membranes, frame: Frame, cuts: StainCuts
+        self,
+        outlines: CellOutlines,
+        radius_um: Floats,
+        measures: Sequence[MembraneMeasure],
+        frame: Frame,
+        cuts: StainCuts,
     ) -> Iterator[Cell]:
         """Tumour cells, each with the class that its own membrane gives."""
         places_px = outlines.places_xy_px()
         rows = zip(
             _inside(outlines.xy_px, frame), radius_um.tolist(), _leaving(places_px, frame), places_px, strict=True
         )
-        for ((x, y), radius, edge, outline), measure in zip(rows, measured.measures(), strict=True):
-            cell_class = classify(measure, cuts, self.settings.rule)
+        for ((x, y), radius, edge, outline), measure in zip(rows, measures, strict=True):
+            cell_class = classify(measure, cuts, self.rule)
             yield Cell(x, y, radius, CellKind.TUMOUR, edge, measure, outline, cell_class)
 
 

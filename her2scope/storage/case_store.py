@@ -226,6 +226,6 @@ def _summary(folder: Path) -> CaseSummary:
             with closing(event_rows.connect_reader(folder / DATABASE)) as connection:
                 event_rows.check_schema(connection, case_id)
                 events = tuple(event_rows.outline(connection, case_id))
+        return summarise(case_id, events, locked, locked_text(folder / LOCK, case_id) if locked else None)
     except StoreError as error:
         return unreadable(case_id, locked, str(error))
-    return summarise(case_id, events, locked, locked_text(folder / LOCK, case_id) if locked else None)

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import fields
 
-from her2scope.domain.events import Event, EventKind, active_fields
+from her2scope.domain.corrections import CaseData
+from her2scope.domain.events import Event, EventKind, active_fields, timeline
 from her2scope.ports import CaseSummary
+from her2scope.storage.failures import damaged
 
 
 def summarise(case_id: str, events: Iterable[Event], locked: bool, problem: str | None) -> CaseSummary:
-    """Summary of a readable case; a field event's data needs only `field`."""
+    """Summary of a readable case; CaseDamagedError where its events contradict each other.
+
+    Of the data it needs a field event's `field`, the `event` that an undo or redo names, and the case's own data.
+    """
     events = tuple(events)
-    return CaseSummary(
-        case_id=case_id,
-        opened_utc=events[0].at_utc if events else "",
-        n_fields=len(active_fields(events)),
-        finished=any(event.kind is EventKind.FINISHED for event in events),
-        locked=locked,
-        problem=problem,
-    )
+    try:
+        return CaseSummary(
+            case_id=case_id,
+            opened_utc=events[0].at_utc if events else "",
+            n_fields=len(active_fields(events)),
+            finished=any(event.kind is EventKind.FINISHED for event in events),
+            locked=locked,
+            problem=problem,
+            slide_id=_slide_id(timeline(events).effective),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise damaged(case_id, f"its events contradict each other ({error})") from error
 
 
 def unreadable(case_id: str, locked: bool, problem: str) -> CaseSummary:
@@ -29,3 +39,9 @@ def unreadable(case_id: str, locked: bool, problem: str) -> CaseSummary:
 def newest_first(summaries: Iterable[CaseSummary]) -> tuple[CaseSummary, ...]:
     """By the time of opening; what has none (unreadable, or nothing recorded yet) comes last."""
     return tuple(sorted(summaries, key=lambda summary: (summary.opened_utc, summary.case_id), reverse=True))
+
+
+def _slide_id(effective: Iterable[Event]) -> str:
+    """Identity of the slide as the case data in force name it, empty where they name none."""
+    entered = [event.data for event in effective if event.kind is EventKind.CASE_DATA_ENTERED]
+    return CaseData(**{item.name: entered[-1][item.name] for item in fields(CaseData)}).slide_id if entered else ""

@@ -11,6 +11,7 @@ from PyQt6.QtGui import QAction, QKeyEvent, QKeySequence
 from PyQt6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
+    QAbstractSlider,
     QComboBox,
     QLineEdit,
     QMenu,
@@ -26,6 +27,7 @@ class Menu(StrEnum):
 
     CASE = "&Case"
     CONTROL = "Co&ntrol"
+    REVIEW = "&Review"
     SLIDE = "&Slide"
     VIEW = "&View"
     HELP = "&Help"
@@ -37,6 +39,18 @@ class Needs(StrEnum):
     STAGE = "stage"
     NOSEPIECE = "nosepiece"
     SEQUENCE = "sequence"
+
+
+class Scope(StrEnum):
+    """What is looked at, and so what a key acts on."""
+
+    LIVE = "live"
+    REVIEW = "review"
+    """An accepted field is shown in the place of the live picture."""
+    DRAWING = "drawing"
+    """An outline is being drawn."""
+    OUTLINE = "outline"
+    """An outline was drawn, and what it means is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +68,16 @@ class ActionInfo:
     """Fires again while its key is held down. Never for what changes the case."""
     group: bool = False
     """A line above it in the menu."""
+    scope: Scope | None = None
+    """Its keys work only then, and go before the same keys of actions that have no scope."""
+
+
+def _in_review(name: str, text: str, keys: tuple[str, ...], tip: str, *, group: bool = False) -> ActionInfo:
+    return ActionInfo(name, Menu.REVIEW, text, keys, f"Field shown: {tip}", group=group, scope=Scope.REVIEW)
+
+
+def _of_outline(name: str, text: str, keys: tuple[str, ...], tip: str, *, group: bool = False) -> ActionInfo:
+    return ActionInfo(name, Menu.REVIEW, text, keys, f"Outline closed: {tip}", group=group, scope=Scope.OUTLINE)
 
 
 ACTIONS: tuple[ActionInfo, ...] = (
@@ -75,7 +99,43 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("restore", Menu.CASE, "Restore field", ("R",), "Put the selected field back into the case"),
     ActionInfo("previous_field", Menu.CASE, "Select field above", ("Ctrl+Up",), "Select the field above in the list"),
     ActionInfo("next_field", Menu.CASE, "Select field below", ("Ctrl+Down",), "Select the field below in the list"),
-    ActionInfo("own_score", Menu.CASE, "Enter own score", ("S",), "Go to your own score", group=True),
+    ActionInfo("annotate", Menu.CASE, "Remark to field", ("A",), "Write a remark to the selected field"),
+    ActionInfo("undo", Menu.CASE, "Undo", ("Ctrl+Z",), "Take the last change of the case back", group=True),
+    ActionInfo("redo", Menu.CASE, "Redo", ("Ctrl+Shift+Z", "Ctrl+Y"), "Do again what was undone last"),
+    ActionInfo(
+        "sweep",
+        Menu.CASE,
+        "Sweep",
+        ("F8",),
+        "Count every sharp, steady, new part of the picture inside the outlined invasive tumour",
+        checkable=True,
+        group=True,
+    ),
+    ActionInfo(
+        "rules",
+        Menu.CASE,
+        "Move the cuts",
+        ("U",),
+        "Sliders for the cuts and the completeness needed; the effect on the whole case is shown and marked",
+        checkable=True,
+    ),
+    ActionInfo(
+        "case_data",
+        Menu.CASE,
+        "Case data\N{HORIZONTAL ELLIPSIS}",
+        ("Ctrl+D",),
+        "Enter accession, block, slide, specimen and antibody run",
+        group=True,
+    ),
+    ActionInfo("own_score", Menu.CASE, "Enter own score", ("S",), "Go to your own score"),
+    ActionInfo(
+        "own_first",
+        Menu.CASE,
+        "Own score first",
+        ("Ctrl+B",),
+        "Hide the computed score, shares and classes until you have entered your own score",
+        checkable=True,
+    ),
     ActionInfo("ish", Menu.CASE, "Enter ISH result", ("I",), "Go to the result of in situ hybridisation"),
     ActionInfo("finish", Menu.CASE, "Finish case", ("Ctrl+F",), "Close the case and write its report", group=True),
     ActionInfo("new_case", Menu.CASE, "New case", ("Ctrl+N",), "Start the next case; this one is kept as it is"),
@@ -116,6 +176,46 @@ ACTIONS: tuple[ActionInfo, ...] = (
         ("Shift+K",),
         "Show the control's next level that was read in this case",
     ),
+    # Review
+    ActionInfo(
+        "show_field",
+        Menu.REVIEW,
+        "Show selected field",
+        ("Return", "Enter"),
+        "Show the selected field in the place of the live picture; while an outline is drawn: close it",
+    ),
+    ActionInfo(
+        "outline",
+        Menu.REVIEW,
+        "Draw outline",
+        ("D",),
+        "Outline tissue: drag round it, or click its corners; then say what it is",
+        group=True,
+    ),
+    ActionInfo("next_region", Menu.REVIEW, "Select outline", ("Shift+D",), "Select an outline; Delete then removes it"),
+    _in_review("next_cell", "Next cell", ("Tab",), "Select the next cell in the order of reading", group=True),
+    _in_review("previous_cell", "Previous cell", ("Shift+Tab",), "Select the previous cell"),
+    _in_review("cell_left", "Cell to the left", ("Left",), "Select the nearest cell to the left"),
+    _in_review("cell_right", "Cell to the right", ("Right",), "Select the nearest cell to the right"),
+    _in_review("cell_up", "Cell above", ("Up",), "Select the nearest cell above"),
+    _in_review("cell_down", "Cell below", ("Down",), "Select the nearest cell below"),
+    _in_review("class_none", "No membrane staining", ("0",), "Say of the selected cells: no staining", group=True),
+    _in_review("class_incomplete_faint", "Incomplete, faint", ("1",), "Say of the selected cells: incomplete, faint"),
+    _in_review(
+        "class_incomplete_intense", "Incomplete, intense", ("2",), "Say of them: incomplete, moderate to intense"
+    ),
+    _in_review("class_complete_moderate", "Complete, moderate", ("3",), "Say of them: complete, weak to moderate"),
+    _in_review("class_complete_intense", "Complete, intense", ("4",), "Say of the selected cells: complete, intense"),
+    _in_review("cell_excluded", "Exclude cell", ("X",), "Do not count the selected cells: fold, fragment, two in one"),
+    _in_review("cell_not_tumour", "Not tumour", ("T",), "The selected cells are stroma, lymphocytes or normal duct"),
+    _in_review("cell_as_read", "As read", ("Backspace",), "Take your word on the selected cells back"),
+    _of_outline("outline_in_situ", "Outline: carcinoma in situ", ("X",), "Exclude it: DCIS is not scored", group=True),
+    _of_outline("outline_artefact", "Outline: artefact, necrosis", ("A",), "Exclude it: nothing there is scored"),
+    _of_outline("outline_duct", "Outline: normal duct", ("N",), "Its cells are the case's internal negative control"),
+    _of_outline(
+        "outline_invasive", "Outline: invasive tumour", ("I",), "Count only what lies within; sweep only there"
+    ),
+    _of_outline("outline_cells", "Outline: select cells", ("C",), "Select the cells within, to correct them together"),
     # Slide
     ActionInfo(
         "stage_left",
@@ -282,6 +382,22 @@ ACTIONS: tuple[ActionInfo, ...] = (
         "Colours of arXiv 2110.12900 instead of the colour-blind-safe ones",
         checkable=True,
     ),
+    ActionInfo(
+        "overview",
+        Menu.VIEW,
+        "Overview of the slide",
+        ("W",),
+        "Show or hide the small map; a click on a field shows it, a click elsewhere moves a motorised stage there",
+        checkable=True,
+        group=True,
+    ),
+    ActionInfo(
+        "next_island",
+        Menu.VIEW,
+        "Next island of the map",
+        ("Shift+W",),
+        "Show the next part of the map where tracking was lost between them",
+    ),
     ActionInfo("fit", Menu.VIEW, "Whole picture", ("F", "0"), "Fit the picture to the window", group=True),
     ActionInfo(
         "zoom_in",
@@ -316,6 +432,24 @@ def shortcut_text(info: ActionInfo) -> str:
     return " or ".join(QKeySequence(key).toString(native) for key in info.keys)
 
 
+def keys_in(info: ActionInfo, scope: Scope) -> tuple[str, ...]:
+    """Keys of an action while `scope` is looked at. No stage moves while its picture is not seen."""
+    if info.scope is not None:
+        return info.keys if info.scope is scope else ()
+    if scope is not Scope.LIVE and info.needs in (Needs.STAGE, Needs.NOSEPIECE, Needs.SEQUENCE):
+        return ()
+    claimed = {key for other in ACTIONS if other.scope is scope for key in other.keys}
+    return tuple(key for key in info.keys if key not in claimed)
+
+
+def apply_scope(actions: Mapping[str, QAction], scope: Scope) -> None:
+    """Let keys act by what is looked at now."""
+    for info in ACTIONS:
+        wanted = [QKeySequence(key) for key in keys_in(info, scope)]
+        if actions[info.id].shortcuts() != wanted:
+            actions[info.id].setShortcuts(wanted)
+
+
 def make_actions(window: QWidget, handlers: Mapping[str, Callable[[], None]]) -> dict[str, QAction]:
     """One QAction per row of the table; KeyError where the table and the handlers do not match."""
     unknown = set(handlers) ^ {info.id for info in ACTIONS}
@@ -325,7 +459,6 @@ def make_actions(window: QWidget, handlers: Mapping[str, Callable[[], None]]) ->
     for info in ACTIONS:
         action = QAction(info.text, window)
         action.setObjectName(info.id)
-        action.setShortcuts([QKeySequence(key) for key in info.keys])
         action.setToolTip(f"{info.tip} ({shortcut_text(info)})")
         action.setStatusTip(info.tip)
         action.setCheckable(info.checkable)
@@ -333,6 +466,7 @@ def make_actions(window: QWidget, handlers: Mapping[str, Callable[[], None]]) ->
         action.triggered.connect(_without_argument(handlers[info.id]))
         window.addAction(action)
         made[info.id] = action
+    apply_scope(made, Scope.LIVE)
     return made
 
 
@@ -357,23 +491,28 @@ def _without_argument(handler: Callable[[], None]) -> Callable[[bool], None]:
 
 _MOVES = {Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home, Qt.Key.Key_End}
 _PAGES = {Qt.Key.Key_PageUp, Qt.Key.Key_PageDown}
-_PRESSES = {Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter}
+_TABS = {Qt.Key.Key_Tab, Qt.Key.Key_Backtab}
+_ENTERS = {Qt.Key.Key_Return, Qt.Key.Key_Enter}
+_PRESSES = {Qt.Key.Key_Space, *_ENTERS}
 
 
 def keeps_key(focused: QWidget | None, event: QKeyEvent) -> bool:
     """Whether the focused widget needs a key that is also the window's: a typed space must not add a field."""
     command = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier | Qt.KeyboardModifier.MetaModifier
     key = event.key()
+    if key in _TABS:
+        # They walk from cell to cell in a field that is shown, and from part to part of the window elsewhere.
+        return focused is None or focused.objectName() != "field_view"
     if isinstance(focused, QLineEdit | QPlainTextEdit):
         typed = bool(event.text()) and event.text().isprintable() and not event.modifiers() & command
-        moves = key in _MOVES | _PAGES | {Qt.Key.Key_Delete, Qt.Key.Key_Backspace}
+        moves = key in _MOVES | _PAGES | _ENTERS | {Qt.Key.Key_Delete, Qt.Key.Key_Backspace}
         return typed or moves
     if event.modifiers() & command:
         return False
     if isinstance(focused, QComboBox):
         # Digits choose a score by its first letter. Space stays the window's: it accepts, whatever has the focus.
-        return key in _MOVES | _PAGES or Qt.Key.Key_0 <= key <= Qt.Key.Key_9
-    if isinstance(focused, QAbstractItemView):
+        return key in _MOVES | _PAGES | _ENTERS or Qt.Key.Key_0 <= key <= Qt.Key.Key_9
+    if isinstance(focused, QAbstractItemView | QAbstractSlider):
         return key in _MOVES | _PAGES
     if isinstance(focused, QTabBar):
         return key in _MOVES

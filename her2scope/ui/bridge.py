@@ -1,7 +1,8 @@
 """From the engine's threads to the GUI thread: the only place where they meet.
 
-Frames and results wait in one-place slots: a slow GUI shows fewer of them, never later ones. Of each kind at most one
-wake-up is in Qt's queue, so the queue cannot grow. What must not be lost (case, camera, messages) is queued whole.
+Frames, results and maps wait in one-place slots: a slow GUI shows fewer of them, never later ones. Of each kind at most
+one wake-up is in Qt's queue, so the queue cannot grow. What must not be lost (case, sweep, camera, messages) is queued
+whole.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Generic, TypeVar
 from PyQt6.QtCore import QObject, Qt, pyqtSignal
 
 from her2scope.pipeline.live import CameraStatus, LiveFigures, LiveResult, Message
-from her2scope.records import CaseView, TrackedFrame
+from her2scope.records import CaseView, MapView, TrackedFrame
 
 T = TypeVar("T")
 
@@ -50,6 +51,10 @@ class LiveBridge(QObject):
     """`LiveResult`, the newest."""
     case_changed = pyqtSignal(object)
     """`CaseView`, each one, in order."""
+    map_changed = pyqtSignal(object)
+    """`MapView`, the newest."""
+    sweep_changed = pyqtSignal(bool)
+    """Whether fields are accepted by themselves now, each change in order."""
     camera_changed = pyqtSignal(object)
     """`CameraStatus`, each one."""
     figures_changed = pyqtSignal(object)
@@ -59,7 +64,9 @@ class LiveBridge(QObject):
 
     _frame_waits = pyqtSignal()
     _result_waits = pyqtSignal()
+    _map_waits = pyqtSignal()
     _case_posted = pyqtSignal(object)
+    _sweep_posted = pyqtSignal(bool)
     _camera_posted = pyqtSignal(object)
     _figures_posted = pyqtSignal(object)
     _text_posted = pyqtSignal(object)
@@ -68,11 +75,14 @@ class LiveBridge(QObject):
         super().__init__(parent)
         self.frames: NewestSlot[TrackedFrame] = NewestSlot()
         self.results: NewestSlot[LiveResult] = NewestSlot()
+        self.maps: NewestSlot[MapView] = NewestSlot()
         self._closed = threading.Event()
         queued = Qt.ConnectionType.QueuedConnection
         self._frame_waits.connect(self._deliver_frame, queued)
         self._result_waits.connect(self._deliver_result, queued)
+        self._map_waits.connect(self._deliver_map, queued)
         self._case_posted.connect(self.case_changed, queued)
+        self._sweep_posted.connect(self.sweep_changed, queued)
         self._camera_posted.connect(self.camera_changed, queued)
         self._figures_posted.connect(self.figures_changed, queued)
         self._text_posted.connect(self.message_posted, queued)
@@ -97,6 +107,16 @@ class LiveBridge(QObject):
         """Take the case after it changed."""
         if not self._closed.is_set():
             self._case_posted.emit(view)
+
+    def on_map(self, view: MapView) -> None:
+        """Take the map of the slide."""
+        if not self._closed.is_set() and self.maps.put(view):
+            self._map_waits.emit()
+
+    def on_sweep(self, on: bool) -> None:
+        """Take whether sweeping is on."""
+        if not self._closed.is_set():
+            self._sweep_posted.emit(on)
 
     def on_camera(self, status: CameraStatus) -> None:
         """Take the camera's state."""
@@ -124,3 +144,8 @@ class LiveBridge(QObject):
         live = self.results.take()
         if live is not None and not self._closed.is_set():
             self.result_changed.emit(live)
+
+    def _deliver_map(self) -> None:
+        view = self.maps.take()
+        if view is not None and not self._closed.is_set():
+            self.map_changed.emit(view)

@@ -28,7 +28,14 @@ from her2scope.ports import CaseSummary
 from her2scope.records import CaseView
 from her2scope.ui.actions import ACTIONS, Menu, shortcut_text
 from her2scope.ui.theme import THEME, font, set_role
-from her2scope.ui.words import CATEGORY_WORDS, count_text, reportable_text, sentence
+from her2scope.ui.words import (
+    CATEGORY_WORDS,
+    count_text,
+    deviation_text,
+    own_score_text,
+    reportable_text,
+    sentence,
+)
 
 log = logging.getLogger(__name__)
 
@@ -71,10 +78,13 @@ def finish_question(view: CaseView, parent: QWidget | None) -> Question:
     n = count_text(len(view.active_fields), "field", "fields")
     cells = count_text(score.counts.n_tumour, "tumour cell", "tumour cells")
     own = view.reader_score
+    remark = f", {own.remark}" if own is not None and own.remark else ""
+    deviation = deviation_text(view.rule)
     lines = [
         f"Reference score {score.score or 'none'}, {CATEGORY_WORDS[score.category]}: {cells} in {n}.",
+        *([f"{deviation}."] if deviation else []),
         f"{reportable_text(view)[0]}. Control: {view.standing.status.value}.",
-        f"Your own score: {'not entered' if own is None else own.score or 'indeterminate'}.",
+        f"Your own score: {own_score_text(own)}{remark}.",
     ]
     text = f"Finish case {view.case_id} and write its report?"
     return Question("Finish case", text, lines, "&Finish (Enter)", "Go on &reading (Esc)", parent)

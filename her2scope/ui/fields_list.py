@@ -15,16 +15,18 @@ from PyQt6.QtWidgets import (
 )
 
 from her2scope.domain.cells import SHARE_ORDER
-from her2scope.overlays.palette import Palette
+from her2scope.overlays.palette import LABELS, Palette
 from her2scope.records import AcceptedField, FieldResult
 from her2scope.ui.images import thumbnail
 from her2scope.ui.theme import BASE_PX, SMALL_PX, THEME, font
-from her2scope.ui.words import field_caption, field_detail
+from her2scope.ui.words import field_caption, field_detail, field_words, percent_text
 
 ROW_PX = 52
 THUMBNAIL = QSize(68, 44)
 FIELD_ROLE = Qt.ItemDataRole.UserRole
 IMAGE_ROLE = Qt.ItemDataRole.UserRole + 1
+STYLE_ROLE = Qt.ItemDataRole.UserRole + 2
+"""`(hidden, hot)`: its score is not shown yet; it is a hot spot of the case."""
 
 
 class FieldsList(QListWidget):
@@ -54,15 +56,17 @@ class FieldsList(QListWidget):
         if view is not None:
             view.update()
 
-    def show_fields(self, fields: tuple[AcceptedField, ...]) -> None:
-        """Show the case's fields; a new one is selected."""
+    def show_fields(
+        self, fields: tuple[AcceptedField, ...], *, hidden: bool = False, hot: frozenset[int] = frozenset()
+    ) -> None:
+        """Show the case's fields; a new one is selected. `hidden`: without scores; `hot`: the hot spots' numbers."""
         grown = len(fields) > self.count()
         while self.count() > len(fields):
             self.takeItem(self.count() - 1)
         while self.count() < len(fields):
             self.addItem(QListWidgetItem())
         for row, field in enumerate(fields):
-            self._fill(row, field)
+            self._fill(row, field, (hidden, field.number in hot and not hidden))
         if grown or self.currentRow() < 0:
             self.setCurrentRow(len(fields) - 1)
 
@@ -72,21 +76,31 @@ class FieldsList(QListWidget):
         found = item.data(FIELD_ROLE) if item is not None else None
         return found if isinstance(found, AcceptedField) else None
 
+    def select_number(self, number: int) -> None:
+        """Select the field of this number, where it is in the list."""
+        for row in range(self.count()):
+            item = self.item(row)
+            field = item.data(FIELD_ROLE) if item is not None else None
+            if isinstance(field, AcceptedField) and field.number == number:
+                self.setCurrentRow(row)
+
     def select_by(self, places: int) -> None:
         """Move the selection up (negative) or down."""
         if self.count():
             self.setCurrentRow(min(self.count() - 1, max(0, self.currentRow() + places)))
 
-    def _fill(self, row: int, field: AcceptedField) -> None:
+    def _fill(self, row: int, field: AcceptedField, style: tuple[bool, bool]) -> None:
         item = self.item(row)
-        if item is None or item.data(FIELD_ROLE) is field:
+        if item is None or (item.data(FIELD_ROLE) is field and item.data(STYLE_ROLE) == style):
             return
         item.setData(FIELD_ROLE, field)
+        item.setData(STYLE_ROLE, style)
         item.setData(IMAGE_ROLE, self._thumbnail(field))
-        words = f"{field_caption(field)}, {field_detail(field)}"
+        hidden, hot = style
+        words = field_words(field, hidden=hidden, hot=hot)
         item.setData(Qt.ItemDataRole.AccessibleTextRole, words)
         verb = "Delete removes it" if field.active else "Delete or R puts it back"
-        item.setToolTip(f"{words}\n{verb}")
+        item.setToolTip("\n".join([words, *([] if hidden else _share_lines(field)), f"{verb}, A writes a remark"]))
 
     def _thumbnail(self, field: AcceptedField) -> QImage:
         """Made once per picture: a case of many fields is told anew with each change."""
@@ -121,7 +135,8 @@ class _FieldDelegate(QStyledItemDelegate):
                 QRect(option.rect.left(), option.rect.top(), 3, option.rect.height()), QColor(THEME.accent)
             )
         self._paint_thumbnail(painter, option.rect, index.data(IMAGE_ROLE), field.active)
-        self._paint_words(painter, option.rect.adjusted(THUMBNAIL.width() + 16, 3, -8, -3), field)
+        hidden, hot = index.data(STYLE_ROLE)
+        self._paint_words(painter, option.rect.adjusted(THUMBNAIL.width() + 16, 3, -8, -3), field, hidden, hot)
         painter.restore()
 
     @staticmethod
@@ -136,16 +151,21 @@ class _FieldDelegate(QStyledItemDelegate):
             painter.setPen(QPen(QColor(THEME.bad), 2))
             painter.drawLine(place.bottomLeft(), place.topRight())
 
-    def _paint_words(self, painter: QPainter, box: QRect, field: AcceptedField) -> None:
+    def _paint_words(self, painter: QPainter, box: QRect, field: AcceptedField, hidden: bool, hot: bool) -> None:
         caption = font(BASE_PX, bold=True)
         caption.setStrikeOut(not field.active)
         painter.setFont(caption)
-        painter.setPen(QColor(THEME.text if field.active else THEME.dim))
-        painter.drawText(box, int(Qt.AlignmentFlag.AlignTop), field_caption(field))
+        painter.setPen(QColor(THEME.warning if hot else THEME.text if field.active else THEME.dim))
+        text = field_caption(field, hidden=hidden, hot=hot)
+        painter.drawText(box, int(Qt.AlignmentFlag.AlignTop), text)
+        after_px = painter.fontMetrics().horizontalAdvance(text) + 12
         painter.setFont(font(SMALL_PX))
+        painter.setPen(QColor(THEME.accent))
+        remark = painter.fontMetrics().elidedText(field.annotation, Qt.TextElideMode.ElideRight, box.width() - after_px)
+        painter.drawText(box.adjusted(after_px, 1, 0, 0), int(Qt.AlignmentFlag.AlignTop), remark)
         painter.setPen(QColor(THEME.dim))
         painter.drawText(box.adjusted(0, 17, 0, 0), int(Qt.AlignmentFlag.AlignTop), field_detail(field))
-        if field.active:
+        if field.active and not hidden:
             self._paint_shares(painter, QRectF(box.left(), box.bottom() - 7, box.width(), 6), field)
 
     def _paint_shares(self, painter: QPainter, bar: QRectF, field: AcceptedField) -> None:
@@ -159,3 +179,8 @@ class _FieldDelegate(QStyledItemDelegate):
                 QColor(*self.palette.colour(name)),
             )
             left += width
+
+
+def _share_lines(field: AcceptedField) -> list[str]:
+    shares = field.counts.shares_percent()
+    return [] if shares is None else [f"{LABELS[name]}: {percent_text(shares[name])}" for name in SHARE_ORDER]

@@ -13,6 +13,7 @@ from her2scope.domain.score import ControlStanding
 from her2scope.overlays.model import CellMark
 from her2scope.overlays.palette import LABELS, Palette, marker
 from her2scope.pipeline.live import LiveResult
+from her2scope.records import AcceptedField
 from her2scope.ui.painters import draw_marker
 from her2scope.ui.picture_marks import BACKDROP
 from her2scope.ui.theme import BASE_PX, SMALL_PX, THEME, font
@@ -46,6 +47,18 @@ def legend_text(live: LiveResult | None, why_off: str, standing: ControlStanding
     rows = tuple((name, NO_FIGURE if shares is None else percent_text(shares[name])) for name in SHARE_ORDER)
     n = count_text(result.counts.n_tumour, "tumour cell", "tumour cells")
     return LegendText(f"This field: {n}", rows, field_score_text(result), control)
+
+
+def field_legend_text(field: AcceptedField, standing: ControlStanding, why_off: str = "") -> LegendText:
+    """Words of the legend for an accepted field that is shown: of the cells that its case counts."""
+    control = standing_text(standing)
+    title = f"Field {field.number}"
+    if why_off:
+        return LegendText(title, tuple((name, NO_FIGURE) for name in SHARE_ORDER), NO_FIGURE, control)
+    shares = field.counts.shares_percent()
+    rows = tuple((name, NO_FIGURE if shares is None else percent_text(shares[name])) for name in SHARE_ORDER)
+    n = count_text(field.counts.n_tumour, "cell counted", "cells counted")
+    return LegendText(f"{title}: {n}", rows, field_score_text(field.result), control)
 
 
 class Legend(QWidget):

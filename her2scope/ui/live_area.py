@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PyQt6.QtCore import QEvent, QObject, QRect
 from PyQt6.QtGui import QResizeEvent
-from PyQt6.QtWidgets import QLabel, QWidget
+from PyQt6.QtWidgets import QLabel, QLayout, QWidget
 
 from her2scope.pipeline.live import Mode
 from her2scope.ui.control_compare import ControlCompare
@@ -12,10 +12,12 @@ from her2scope.ui.legend import Legend
 from her2scope.ui.live_view import LiveView
 from her2scope.ui.message_bar import MessageBar
 from her2scope.ui.picture_marks import SCALE_BAR_PX
+from her2scope.ui.review import Review
 from her2scope.ui.theme import THEME
 
 MARGIN_PX = 12
 MESSAGE_MAX_PX = 680
+CHOOSER_MAX_PX = 640
 FIGURES_PX = 206
 """Height of the figures beneath the two pictures: that of the legend beside them."""
 LEAST_FIGURES_PX = 570
@@ -49,17 +51,22 @@ class ModeChip(QLabel):
 class LiveArea(QWidget):
     """Holds the live view, the control beside it while that is asked for, and places what lies on them."""
 
-    def __init__(self, view: LiveView, legend: Legend, messages: MessageBar, compare: ControlCompare) -> None:
+    def __init__(
+        self, view: LiveView, legend: Legend, messages: MessageBar, compare: ControlCompare, review: Review
+    ) -> None:
         super().__init__()
         self.setObjectName("live_area")
         self.view, self.legend, self.messages, self.compare = view, legend, messages, compare
-        for picture in (view, compare.side, compare.figures):
+        self.field_view, self.chooser = review.view, review.outlining.chooser
+        for picture in (view, compare.side, compare.figures, self.field_view):
             picture.setParent(self)
-        compare.side.hide()
-        compare.figures.hide()
+            picture.setHidden(picture is not view)
         self.chip = ModeChip(self)
-        for child in (legend, messages):
+        for child in (legend, self.chooser, messages):
             child.setParent(self)
+        self.chooser.hide()
+        review.outlining.changed.connect(self.place_children)
+        review.changed.connect(lambda: self.chip.setVisible(review.field is None))
         messages.hide()
         compare.toggled.connect(self._show_compare)
         messages.changed.connect(self.place_children)
@@ -79,8 +86,11 @@ class LiveArea(QWidget):
     def place_children(self) -> None:
         """Put everything in its place."""
         self._place_pictures()
+        self.field_view.setGeometry(self.view.geometry())
         self.chip.move(self.view.x() + MARGIN_PX, MARGIN_PX)
         self._place_legend()
+        if not self.chooser.isHidden():
+            self._place_chooser()
         if not self.messages.isHidden():
             self._place_messages()
 
@@ -109,14 +119,24 @@ class LiveArea(QWidget):
         bottom = self.height() - (FIGURES_PX if above else 0) - (MARGIN_PX if above or not self.compare.is_open else 4)
         self.legend.move(MARGIN_PX, bottom - self.legend.height())
 
+    def _place_chooser(self) -> None:
+        """Where messages are, beside the legend: what was outlined is seldom there."""
+        self._place_below(self.chooser, self.chooser.layout(), CHOOSER_MAX_PX, 0)
+
     def _place_messages(self) -> None:
+        above = 0 if self.chooser.isHidden() else self.chooser.height() + GAP_PX
+        self._place_below(self.messages, self.messages.layout(), MESSAGE_MAX_PX, above)
+
+    def _place_below(self, bar: QWidget, layout: QLayout | None, max_px: int, above_px: int) -> None:
         """At the bottom of the live picture, beside the legend and above the scale bar: it covers the least tissue."""
-        bar, layout, picture = self.messages, self.messages.layout(), self.view.geometry()
+        picture = self.view.geometry()
         beside_legend = not self.legend.isHidden() and not self.compare.is_open
         left = picture.left() + MARGIN_PX + (self.legend.width() + MARGIN_PX if beside_legend else 0)
         right = picture.left() + picture.width()
-        width = min(MESSAGE_MAX_PX, right - left - MARGIN_PX)
+        width = min(max_px, right - left - MARGIN_PX)
+        if layout is not None:
+            layout.activate()
         height = layout.totalHeightForWidth(width) if layout is not None else bar.sizeHint().height()
-        top = picture.height() - SCALE_BAR_PX - 2 * MARGIN_PX - height
+        top = picture.height() - SCALE_BAR_PX - 2 * MARGIN_PX - height - above_px
         bar.setGeometry(QRect(right - MARGIN_PX - width, top, width, height))
         bar.raise_()

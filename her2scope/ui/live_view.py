@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PyQt6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt, QVariantAnimation, pyqtSignal
@@ -16,16 +17,18 @@ from PyQt6.QtGui import (
     QTransform,
     QWheelEvent,
 )
-from PyQt6.QtWidgets import QSizePolicy, QWidget
+from PyQt6.QtWidgets import QApplication, QSizePolicy, QWidget
 
 from her2scope.overlays.model import OverlaySelection
 from her2scope.overlays.palette import Palette
 from her2scope.pipeline.live import LiveResult
-from her2scope.records import TrackedFrame
+from her2scope.records import CaseView, TrackedFrame
+from her2scope.ui.case_marks import CaseMarks
 from her2scope.ui.images import to_qimage
+from her2scope.ui.outline_tool import HINT, OutlineTool
 from her2scope.ui.overlay_state import MAX_SPEED_UM_PER_S, OverlayState, overlay_state
-from her2scope.ui.painters import OverlayPainter, painters_for
-from her2scope.ui.picture_marks import paint_notice, paint_scale_bar
+from her2scope.ui.painters import OverlayPainter, paint_selected, painters_for
+from her2scope.ui.picture_marks import paint_hint, paint_notice, paint_scale_bar
 from her2scope.ui.theme import THEME
 from her2scope.ui.viewport import Viewport
 
@@ -57,6 +60,10 @@ class LiveView(QWidget):
     stage_drag_um = pyqtSignal(float, float)
     """The reader dragged the tissue: move the view over the slide by this much, x to the right, y down."""
     zoom_changed = pyqtSignal(float)
+    clicked = pyqtSignal(QPointF, Qt.KeyboardModifier)
+    """The reader clicked without dragging: the place on screen."""
+    outline_closed = pyqtSignal()
+    """The outline that is drawn (`tool`) is finished."""
 
     def __init__(self, palette: Palette, selection: OverlaySelection, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -70,6 +77,9 @@ class LiveView(QWidget):
         self.max_speed_um_per_s = MAX_SPEED_UM_PER_S
         self.notice = ""
         """Written across a picture that is not live."""
+        self.marks = CaseMarks()
+        self.tool = OutlineTool()
+        self.setMouseTracking(True)
         self._palette, self._selection = palette, selection
         self._painters: tuple[OverlayPainter, ...] = painters_for(selection, palette)
         self._shown: TrackedFrame | None = None
@@ -79,7 +89,12 @@ class LiveView(QWidget):
         self._drawn: LiveResult | None = None
         self._rendered: _Rendered | None = None
         self._state = overlay_state(None, None)
+        self._selected: tuple[LiveResult, tuple[int, ...]] | None = None
+        self._is_frozen = False
+        self._held_frame: TrackedFrame | None = None
+        self._held_result: LiveResult | None = None
         self._drag_from: QPointF | None = None
+        self._pressed_at: QPointF | None = None
         self._drag_pans = False
         self._opacity = 0.0
         self._fade = QVariantAnimation(self)
@@ -108,8 +123,16 @@ class LiveView(QWidget):
         """The newest analysis."""
         return self._live
 
+    @property
+    def drawn(self) -> LiveResult | None:
+        """The analysis whose overlay is on the picture now, None where there is none."""
+        return self._drawn if self._state.visible else None
+
     def show_frame(self, tracked: TrackedFrame) -> None:
-        """Show a new frame."""
+        """Show a new frame; while the picture is frozen, the newest waits."""
+        if self._is_frozen:
+            self._held_frame = tracked
+            return
         self._shown = tracked
         self._image = to_qimage(tracked.frame.rgb)
         size = QSizeF(self._image.size())
@@ -120,6 +143,9 @@ class LiveView(QWidget):
 
     def show_result(self, live: LiveResult) -> None:
         """Take a new analysis; it is drawn where its tissue is in the frame on screen."""
+        if self._is_frozen:
+            self._held_result = live
+            return
         self._live = live
         if live.result.quality.usable:
             self._drawn = live
@@ -134,8 +160,36 @@ class LiveView(QWidget):
     def set_style(self, selection: OverlaySelection, palette: Palette) -> None:
         """Choose the layers and their colours."""
         self._selection, self._palette = selection, palette
-        self._painters = painters_for(selection, palette)
+        self._renew_painters()
+
+    def _renew_painters(self) -> None:
+        self._painters = self._make_painters()
         self._rendered = None
+        self.update()
+
+    def _make_painters(self) -> tuple[OverlayPainter, ...]:
+        return painters_for(self._selection, self._palette)
+
+    def show_case(self, view: CaseView) -> None:
+        """Take the case, whose fields and regions are marked."""
+        self.marks.show_case(view)
+        self.update()
+
+    def show_selected(self, live: LiveResult | None, cells: Sequence[int] = ()) -> None:
+        """Draw cells of an analysis strong, as long as their tissue is in the picture."""
+        self._selected = None if live is None or not cells else (live, tuple(cells))
+        self.update()
+
+    def freeze(self, frozen: bool) -> None:
+        """Hold the picture still, for drawing on it; afterwards the newest frame comes at once."""
+        self._is_frozen = frozen
+        frame, result, self._held_frame, self._held_result = self._held_frame, self._held_result, None, None
+        if not frozen:
+            if frame is not None:
+                self.show_frame(frame)
+            if result is not None:
+                self.show_result(result)
+        self._show_cursor()
         self.update()
 
     def set_max_speed(self, um_per_s: float) -> None:
@@ -156,6 +210,10 @@ class LiveView(QWidget):
     def zoom_by(self, factor: float) -> None:
         """Zoom about the middle of the view."""
         self._set_viewport(self._viewport.zoomed(factor, QPointF(self.rect().center())))
+
+    def bring_into_view(self, point: QPointF, margin_px: float) -> None:
+        """Move the picture as little as needed to show an image point."""
+        self._set_viewport(self._viewport.showing(point, margin_px))
 
     def show_actual_pixels(self) -> None:
         """One image pixel on one screen pixel."""
@@ -249,7 +307,12 @@ class LiveView(QWidget):
         painter.drawImage(rect, self._image)
         if self._selection.anything:
             self._paint_overlay(painter, rect)
+        self.marks.paint(painter, self._shown, self._viewport)
+        self._paint_selected(painter, self._shown, rect)
+        self.tool.paint(painter, self._viewport)
         paint_scale_bar(painter, self.rect(), self._shown.frame.um_per_px / self._viewport.zoom)
+        if self.tool.is_on and not self.tool.is_closed:
+            paint_hint(painter, self.rect(), f"Picture frozen. {HINT}" if self._is_frozen else HINT)
         if self.notice:
             paint_notice(painter, self.rect(), self.notice)
         if self.hasFocus():
@@ -267,6 +330,19 @@ class LiveView(QWidget):
         painter.drawImage(self._viewport.to_screen(rendered.image_rect.topLeft() + offset), rendered.picture)
         painter.restore()
 
+    def _paint_selected(self, painter: QPainter, shown: TrackedFrame, picture_rect: QRectF) -> None:
+        if self._selected is None:
+            return
+        live, cells = self._selected
+        place = overlay_state(shown, live, self.max_speed_um_per_s)
+        if place.same_place and (shown.trusted or shown.frame is live.tracked.frame):
+            painter.save()
+            painter.setClipRect(picture_rect)
+            corner = self._viewport.to_screen(QPointF(place.dx_px, place.dy_px))
+            chosen = [live.result.cells[cell] for cell in cells]
+            paint_selected(painter, chosen, corner, self._viewport.zoom, live.result.frame.um_per_px)
+            painter.restore()
+
     # ---- mouse -----------------------------------------------------------------------------------------------------
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
@@ -281,14 +357,25 @@ class LiveView(QWidget):
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
         if event is None or event.button() not in (Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton):
             return
+        if self.tool.is_on and event.button() == Qt.MouseButton.LeftButton:
+            self.tool.press(self._in_picture(event.position()))
+            self.update()
+            return
+        self._pressed_at = event.position() if event.button() == Qt.MouseButton.LeftButton else None
         ctrl = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
         self._drag_pans = ctrl or event.button() == Qt.MouseButton.MiddleButton or not self._drag_moves_stage()
         self._drag_from = event.position()
         self._show_cursor()
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
-        if event is None or self._drag_from is None:
+        if event is None:
             return
+        if self.tool.is_on and self._drag_from is None:
+            self.tool.move(self._in_picture(event.position()), self._viewport.zoom)
+            self.update()
+        if self._drag_from is None or self._is_still_a_click(event.position()):
+            return
+        self._pressed_at = None
         moved, self._drag_from = event.position() - self._drag_from, event.position()
         if self._drag_pans:
             self._set_viewport(self._viewport.panned(moved))
@@ -298,11 +385,39 @@ class LiveView(QWidget):
             self.stage_drag_um.emit(-moved.x() * um_per_screen_px, -moved.y() * um_per_screen_px)
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
-        self._drag_from = None
+        pressed_at, self._pressed_at, self._drag_from = self._pressed_at, None, None
         self._show_cursor()
+        if self.tool.is_on:
+            if self.tool.release():
+                self.outline_closed.emit()
+            self.update()
+        elif pressed_at is not None and event is not None:
+            self.clicked.emit(pressed_at, event.modifiers())
 
     def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:
-        self.fit()
+        if not self.tool.is_on:
+            self.fit()
+        else:
+            self.close_outline()
+
+    def close_outline(self) -> bool:
+        """Finish the outline that is drawn; False where it has too few corners yet."""
+        was_closed = self.tool.is_closed
+        if self.tool.close() and not was_closed:
+            self.outline_closed.emit()
+        self.update()
+        return self.tool.is_closed
+
+    def _is_still_a_click(self, at: QPointF) -> bool:
+        """A hand that trembles on the button drags nothing."""
+        if self._pressed_at is None:
+            return False
+        return (at - self._pressed_at).manhattanLength() < QApplication.startDragDistance()
+
+    def _in_picture(self, at: QPointF) -> QPointF:
+        """Point of the image under a place on screen, pushed into it: outlines end at the picture's edge."""
+        point, image = self._viewport.to_image(at), self._viewport.image
+        return QPointF(min(image.width(), max(0.0, point.x())), min(image.height(), max(0.0, point.y())))
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         # Every key of the picture is an action of the window (`actions.py`), so that the key list is complete.
@@ -313,7 +428,9 @@ class LiveView(QWidget):
         return self.stage_draggable and self._viewport.is_fitted
 
     def _show_cursor(self) -> None:
-        if self._drag_from is not None:
+        if self.tool.is_on:
+            self.setCursor(Qt.CursorShape.CrossCursor)
+        elif self._drag_from is not None:
             self.setCursor(Qt.CursorShape.ClosedHandCursor)
         elif self._shown is not None and (self.stage_draggable or not self._viewport.is_fitted):
             self.setCursor(Qt.CursorShape.OpenHandCursor)

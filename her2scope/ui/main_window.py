@@ -29,24 +29,35 @@ from her2scope.overlays.palette import PALETTES, Palette
 from her2scope.pipeline.live import CameraPhase, CameraStatus, LiveCommands, LiveResult, Message, Mode, Severity
 from her2scope.records import CaseView, TrackedFrame
 from her2scope.settings import Calibration, Preferences
-from her2scope.ui.actions import ACTIONS, Menu, fill_menus, is_shortcut_override, keeps_key, make_actions
+from her2scope.ui.actions import (
+    ACTIONS,
+    Menu,
+    apply_scope,
+    fill_menus,
+    is_shortcut_override,
+    keeps_key,
+    make_actions,
+)
 from her2scope.ui.bridge import LiveBridge
 from her2scope.ui.calibration_steps import CalibrationSetup
 from her2scope.ui.calibration_wizard import CalibrationWizard
 from her2scope.ui.case_panel import CasePanel
+from her2scope.ui.case_tools import CaseTools
 from her2scope.ui.control_compare import ControlCompare
 from her2scope.ui.control_panel import ControlPanel
 from her2scope.ui.curve_plot import CurvePlot
 from her2scope.ui.dialogs import KeysDialog, finish_question, messages_dialog, new_case_question
+from her2scope.ui.field_keys import FieldKeys
 from her2scope.ui.history_loader import HistoryLoader, ReadHistory
-from her2scope.ui.legend import Legend, legend_text
+from her2scope.ui.legend import Legend, field_legend_text, legend_text
 from her2scope.ui.live_area import LiveArea
 from her2scope.ui.live_view import LiveView
 from her2scope.ui.message_bar import MessageBar
 from her2scope.ui.navigator import Navigator
 from her2scope.ui.overlay_state import MAX_SPEED_UM_PER_S, same_tissue
+from her2scope.ui.review import Review
 from her2scope.ui.status_line import StatusLine
-from her2scope.ui.words import sentence
+from her2scope.ui.words import case_title, sentence
 
 SMALL_STEP, LARGE_STEP = 0.1, 0.75
 """Shares of a picture: the small one keeps enough tissue in view to follow it, the large one shows mostly new cells."""
@@ -55,6 +66,7 @@ PANEL_WIDTH_PX = 372
 MINIMUM_SIZE = QSize(1024, 640)
 LAYERS = ("membranes", "cells", "outlines", "filled")
 SWITCHED_OFF = "switched off (M, N, O, B)"
+OWN_SCORE_FIRST = "own score first (S)"
 
 SavePreferences = Callable[[Preferences], None]
 
@@ -103,8 +115,13 @@ class MainWindow(QMainWindow):
         self._mode = self._analysed_mode = Mode.READING
         self._case: CaseView | None = None
         self._read_as_control: TrackedFrame | None = None
+        self._blind = False
         self._make_parts(max_speed_um_per_s)
         self._navigator = Navigator(source, self._tell)
+        self.tools = CaseTools(
+            commands, self.case_panel, self.area, self._navigator, self.status, self._palette(), self._tell, self
+        )
+        self.fields = FieldKeys(self.review, self.case_panel, self._read_tissue, self._tell, self)
         self.actions_by_id = make_actions(self, self._handlers())
         self._make_menus()
         self._lay_out()
@@ -126,7 +143,8 @@ class MainWindow(QMainWindow):
         self.legend = Legend(palette)
         self.messages = MessageBar()
         self.compare = ControlCompare(self.view, palette, selection)
-        self.area = LiveArea(self.view, self.legend, self.messages, self.compare)
+        self.review = Review(self.view, palette, selection, self._commands, self._tell, self)
+        self.area = LiveArea(self.view, self.legend, self.messages, self.compare, self.review)
         self.control_panel = ControlPanel(self._material)
         self.case_panel = CasePanel(palette)
         self.curve = CurvePlot()
@@ -135,7 +153,7 @@ class MainWindow(QMainWindow):
 
     def _lay_out(self) -> None:
         self.tabs.addTab(_scrolled(self.control_panel), "Control  F2")
-        self.tabs.addTab(_scrolled(self.case_panel), "Case  F3")
+        self.tabs.addTab(self.case_panel, "Case  F3")
         self.tabs.setDocumentMode(True)
         bar = self.tabs.tabBar()
         if bar is not None:
@@ -145,7 +163,9 @@ class MainWindow(QMainWindow):
         stack.setContentsMargins(0, 0, 0, 0)
         stack.setSpacing(0)
         stack.addWidget(self.tabs, 1)
+        stack.addWidget(self.tools.rules)
         stack.addWidget(self.curve)
+        stack.addWidget(self.review.inspector)
         split = QSplitter(Qt.Orientation.Horizontal)
         split.addWidget(self.area)
         split.addWidget(column)
@@ -168,7 +188,9 @@ class MainWindow(QMainWindow):
         control, case = self.control_panel, self.case_panel
         chain: list[QWidget] = [self.view, self.tabs]
         chain += [control.expected, control.lot, control.run, control.read, control.reason, control.override]
-        chain += [case.fields, case.own_score, case.ish, case.remark, case.remove, case.enter, case.finish]
+        chain += [case.head.data, case.head.reset, case.fields, case.annotation]
+        chain += [case.own.score, case.own.ish, case.own.remark, case.remove, case.own.enter, case.finish]
+        chain += [*self.tools.rules.sliders.values(), self.tools.rules.reset]
         for first, second in zip(chain, chain[1:], strict=False):
             QWidget.setTabOrder(first, second)
 
@@ -190,10 +212,14 @@ class MainWindow(QMainWindow):
         self._bridge.camera_changed.connect(self._on_camera)
         self._bridge.figures_changed.connect(self.status.show_figures)
         self._bridge.message_posted.connect(self.messages.post)
+        self.tools.connect_bridge(self._bridge)
 
     def _connect_panels(self) -> None:
         self.view.overlay_changed.connect(self._show_overlay_state)
         self.view.stage_drag_um.connect(self._navigator.move_by_um)
+        self.review.changed.connect(self._show_figures_of_field)
+        self.review.inspector.toggled.connect(self._show_curve)
+        self.review.scope_changed.connect(lambda scope: apply_scope(self.actions_by_id, scope))
         self.tabs.currentChanged.connect(lambda index: self._set_mode(_mode_of_tab(index)))
         self._history.loaded.connect(self._show_history)
         self._history.failed.connect(lambda text: self._tell(text, True))
@@ -202,15 +228,20 @@ class MainWindow(QMainWindow):
         self.control_panel.expected.currentIndexChanged.connect(self._show_mode)
         self.case_panel.remove_asked.connect(self._commands.remove_field)
         self.case_panel.restore_asked.connect(self._commands.restore_field)
-        self.case_panel.reader_score_entered.connect(self._commands.enter_reader_score)
-        self.case_panel.ish_entered.connect(self._commands.enter_ish)
         self.case_panel.finish_asked.connect(self._finish)
+        self.tools.hiding_changed.connect(self._show_mode)
+        self.tools.rules_toggled.connect(self._show_curve)
+        self.tools.field_chosen.connect(lambda _number: self.fields.show_selected())
+        self.tools.left.connect(lambda: self.review.picture.setFocus())
 
     def _handlers(self) -> dict[str, Callable[[], None]]:
         return {
             **self._case_handlers(),
             **self._slide_handlers(),
             **self._view_handlers(),
+            **self.review.handlers(),
+            **self.fields.handlers(),
+            **self.tools.handlers(),
             "mode_control": lambda: self._set_mode(Mode.CONTROL),
             "mode_reading": lambda: self._set_mode(Mode.READING),
             "expected": self._go_to_level,
@@ -229,12 +260,9 @@ class MainWindow(QMainWindow):
     def _case_handlers(self) -> dict[str, Callable[[], None]]:
         return {
             "accept": self._accept,
-            "remove": self.case_panel.toggle_field,
             "restore": self.case_panel.restore_field,
-            "previous_field": lambda: self.case_panel.fields.select_by(-1),
-            "next_field": lambda: self.case_panel.fields.select_by(1),
-            "own_score": lambda: self._go_to(Mode.READING, self.case_panel.own_score),
-            "ish": lambda: self._go_to(Mode.READING, self.case_panel.ish),
+            "own_score": lambda: self._go_to(Mode.READING, self.case_panel.own.score),
+            "ish": lambda: self._go_to(Mode.READING, self.case_panel.own.ish),
             "finish": self._finish,
             "new_case": self._new_case,
             "quit": self._quit,
@@ -258,10 +286,10 @@ class MainWindow(QMainWindow):
     def _view_handlers(self) -> dict[str, Callable[[], None]]:
         return {
             **dict.fromkeys((*LAYERS, "hide_all", "palette", "legend"), self._style_chosen),
-            "fit": self.view.fit,
-            "zoom_in": lambda: self.view.zoom_by(ZOOM_STEP),
-            "zoom_out": lambda: self.view.zoom_by(1 / ZOOM_STEP),
-            "actual_pixels": self.view.show_actual_pixels,
+            "fit": lambda: self.review.picture.fit(),
+            "zoom_in": lambda: self.review.picture.zoom_by(ZOOM_STEP),
+            "zoom_out": lambda: self.review.picture.zoom_by(1 / ZOOM_STEP),
+            "actual_pixels": lambda: self.review.picture.show_actual_pixels(),
             "full_screen": self._toggle_full_screen,
         }
 
@@ -281,9 +309,11 @@ class MainWindow(QMainWindow):
 
     def _on_case(self, view: CaseView) -> None:
         self._case = view
-        self.setWindowTitle(f"{view.case_id}{' (finished)' if view.finished_utc else ''} \N{EN DASH} her2scope")
+        self.setWindowTitle(f"{case_title(view)}{' (finished)' if view.finished_utc else ''} \N{EN DASH} her2scope")
         self.case_panel.show_case(view)
+        self.tools.show_case(view)
         self.control_panel.show_case(view)
+        self.review.show_case(view)
         self.compare.show_case(view)
         self.curve.show_control(view.control.result.curve if view.control is not None else ())
         self.messages.keep(view.finished_utc is not None)
@@ -307,14 +337,19 @@ class MainWindow(QMainWindow):
     def _show_overlay_state(self) -> None:
         why_off = self.view.state.why_off
         if not why_off and not self._effective_selection().anything:
-            why_off = SWITCHED_OFF
+            why_off = OWN_SCORE_FIRST if self._blind else SWITCHED_OFF
         self.status.show_overlay(why_off)
         self._show_figures_of_field()
 
     def _show_figures_of_field(self) -> None:
         """Legend and curve: of the tissue on screen, or empty."""
-        live, why_off = self.view.live, self.view.state.why_off
+        live, why_off = self.view.live, OWN_SCORE_FIRST if self._blind else self.view.state.why_off
         standing = self._case.standing if self._case is not None else ControlStanding()
+        field = self.review.field
+        if field is not None:
+            self.legend.show_text(field_legend_text(field, standing, "" if not self._blind else why_off))
+            self.curve.show_field(field.result.curve if not self._blind else ())
+            return
         # An unusable picture has no figures, but a reason that belongs into the legend.
         unusable = live is not None and not live.result.quality.usable and self.view.state.same_place
         self.legend.show_text(legend_text(live, "" if unusable else why_off, standing))
@@ -337,6 +372,7 @@ class MainWindow(QMainWindow):
             self.actions_by_id[layer].setChecked(getattr(selection, layer))
         self.actions_by_id["palette"].setChecked(self._preferences.palette == "paper")
         self.actions_by_id["legend"].setChecked(True)
+        self.tools.bind(self.actions_by_id, self._preferences)
         width, height = self._preferences.window_wh
         screen = QGuiApplication.primaryScreen()
         room = screen.availableSize() if screen is not None else QSize(width, height)
@@ -355,14 +391,16 @@ class MainWindow(QMainWindow):
         )
         palette = self._palette()
         self.view.set_style(self._effective_selection(), palette)
+        self.review.set_style(self._effective_selection(), palette, hides_classes=self._blind)
         self.compare.set_style(self._effective_selection(), palette)
         self.legend.set_palette(palette)
         self.case_panel.set_palette(palette)
+        self.tools.set_palette(palette)
         self.legend.setVisible(self.actions_by_id["legend"].isChecked())
         self._show_overlay_state()
 
     def _effective_selection(self) -> OverlaySelection:
-        return NOTHING if self.actions_by_id["hide_all"].isChecked() else self._selection()
+        return NOTHING if self.actions_by_id["hide_all"].isChecked() or self._blind else self._selection()
 
     # ---- what the reader does --------------------------------------------------------------------------------------
 
@@ -370,7 +408,13 @@ class MainWindow(QMainWindow):
         if mode is not self._mode:
             self._mode = mode
             self._commands.set_mode(mode)
+        if mode is Mode.CONTROL:
+            self.review.outlining.abandon()
+            self.review.back_to_live()
         self._show_mode()
+
+    def _read_tissue(self) -> None:
+        self._set_mode(Mode.READING)
 
     def _follow_mode(self, mode: Mode) -> None:
         """Show a mode that the demo chose; analyses from before the reader's own choice do not count."""
@@ -386,8 +430,17 @@ class MainWindow(QMainWindow):
         self.actions_by_id["mode_reading"].setChecked(not control)
         self.tabs.setCurrentIndex(0 if control else 1)
         self.area.chip.show_mode(self._mode, self.control_panel.expected.currentText(), finished=finished)
+        self._show_blind(self.case_panel.hides_score and not control)
+
+    def _show_blind(self, blind: bool) -> None:
+        """Hide what gives the computed score away, or show it again; a control gives nothing away."""
+        if blind != self._blind:
+            self._blind = blind
+            self._style_chosen()
 
     def _accept(self) -> None:
+        if self.review.stops_accepting():
+            return
         if self._mode is Mode.CONTROL:
             self.control_panel.ask_reading()
         else:
@@ -422,6 +475,8 @@ class MainWindow(QMainWindow):
             return
         if self._case.finished_utc is not None:
             self._commands.finish()  # writes the report once more: it may have failed
+            return
+        if not self.tools.may_finish():
             return
         question = finish_question(self._case, self)
         question.accepted.connect(self._commands.finish)
@@ -486,10 +541,14 @@ class MainWindow(QMainWindow):
 
     def _toggle_compare(self) -> None:
         """The control beside the live picture; its figures then replace the curve beneath the panels."""
-        is_open = self.actions_by_id["compare"].isChecked()
-        self.curve.setVisible(not is_open)
-        self.compare.set_open(is_open)
+        self.compare.set_open(self.actions_by_id["compare"].isChecked())
+        self._show_curve()
         self._show_figures_of_field()
+
+    def _show_curve(self) -> None:
+        """Where there is room for it: not beside a control's figures, a cell's or the sliders."""
+        others = (self.review.inspector, self.tools.rules)
+        self.curve.setHidden(self.compare.is_open or not all(item.isHidden() for item in others))
 
     def _show_next_level(self) -> None:
         if self.compare.is_open:
@@ -498,8 +557,8 @@ class MainWindow(QMainWindow):
             self.actions_by_id["compare"].trigger()
 
     def _next_pane(self) -> None:
-        first = self.control_panel.expected if self._mode is Mode.CONTROL else self.case_panel.own_score
-        panes: list[QWidget] = [self.view, first]
+        first = self.control_panel.expected if self._mode is Mode.CONTROL else self.case_panel.own.score
+        panes: list[QWidget] = [self.review.picture, first]
         if self._mode is Mode.READING:
             panes.append(self.case_panel.fields)
         focused = QApplication.focusWidget()
@@ -507,11 +566,12 @@ class MainWindow(QMainWindow):
         panes[(at + 1) % len(panes)].setFocus(Qt.FocusReason.TabFocusReason)
 
     def _dismiss(self) -> None:
-        if self.messages.dismiss():
+        if self.review.outlining.abandon() or self.messages.dismiss():
             return
-        if self.isFullScreen() and self.view.hasFocus():
+        picture = self.review.picture
+        if picture.hasFocus() and not self.review.escape() and self.isFullScreen():
             self.actions_by_id["full_screen"].trigger()
-        self.view.setFocus()
+        self.review.picture.setFocus()
 
     def _quit(self) -> None:
         self.close()
@@ -538,9 +598,11 @@ class MainWindow(QMainWindow):
         # Nothing may still paint a frame after this; the engine is stopped by whoever started it.
         self._bridge.close()
         self.view.rest()
+        self.review.view.rest()
         self.messages.rest()
         if not self.isFullScreen() and not self.isMaximized():
             self._preferences = replace(self._preferences, window_wh=(self.width(), self.height()))
+        self._preferences = self.tools.chosen(self._preferences)
         if self._save_preferences is not None:
             self._save_preferences(self._preferences)
             self._save_preferences = None

@@ -46,7 +46,8 @@ def overlay_state(
     age_s = shown.frame.captured_s - live.tracked.frame.captured_s
     if moving and age_s > MAX_AGE_MOVING_S:
         return OverlayState("stage moving", dx_px, dy_px)
-    return OverlayState(_unusable(live), dx_px, dy_px)
+    guessed = not (shown.trusted and live.tracked.trusted) and shown.frame is not live.tracked.frame
+    return OverlayState(_unusable(live) or ("place uncertain" if guessed else ""), dx_px, dy_px)
 
 
 def same_tissue(first: TrackedFrame, second: TrackedFrame) -> bool:

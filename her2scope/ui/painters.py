@@ -13,13 +13,14 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PyQt6.QtCore import QPointF, Qt
+from PyQt6.QtCore import QPointF, QRectF, Qt
 from PyQt6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QPolygonF, qRgba
 
 from her2scope.imaging.opencv import cv2
-from her2scope.overlays.model import CellMark, OverlaySelection, mark_of
-from her2scope.overlays.palette import Marker, Palette, Rgb, halo, marker_polygon
-from her2scope.records import FAINT, INTENSE, Cell, FieldResult
+from her2scope.overlays.model import CellMark, OverlaySelection, marks_in_case, marks_of
+from her2scope.overlays.palette import HAND_COLOUR, Marker, Palette, Rgb, halo, marker_polygon
+from her2scope.overlays.picking import outline_of
+from her2scope.records import FAINT, INTENSE, AcceptedField, Cell, FieldResult
 
 CENTRE = 0.5
 """From pixel index to the middle of the pixel's square."""
@@ -28,6 +29,8 @@ SHIFT = 4
 POINT_SPACING_PX = 2.5
 """Between points of an outline on screen: more of them cannot be seen, and cost time."""
 DASH_PX = 4.0
+HAND_PX = 7.0
+"""Side of the square beside a corrected cell."""
 CELL_ROOM_UM = 15.0
 """A cell whose centre is farther outside of what is painted does not reach into it."""
 
@@ -40,18 +43,26 @@ class OverlayPainter(Protocol):
 
 
 class Marks:
-    """How each cell of the newest result is drawn: made once for all painters and zooms."""
+    """How each cell of the newest result is drawn: made once for all painters and zooms.
 
-    def __init__(self, palette: Palette) -> None:
-        self._palette = palette
+    Parameters
+    ----------
+    field : the field of a case whose result is shown; None: cells are marked as the method read them
+    """
+
+    def __init__(self, palette: Palette, field: AcceptedField | None = None) -> None:
+        self._palette, self._field = palette, field
         self._made_for: FieldResult | None = None
-        self._cells = _Cells.of((), palette)
+        self._cells = _Cells.of((), [])
 
     def of(self, result: FieldResult) -> _Cells:
         """Marks, centres and outlines of the result's cells."""
         if result is not self._made_for:
             self._made_for = result
-            self._cells = _Cells.of(result.cells, self._palette)
+            in_case = self._field is not None and self._field.result is result
+            palette, cells = self._palette, result.cells
+            marks = marks_in_case(self._field, palette) if self._field and in_case else marks_of(cells, palette)
+            self._cells = _Cells.of(cells, marks)
         return self._cells
 
 
@@ -69,7 +80,7 @@ class _Cells:
     """Width and height of each outline, added."""
 
     @staticmethod
-    def of(cells: Sequence[Cell], palette: Palette) -> _Cells:
+    def of(cells: Sequence[Cell], marks: list[CellMark]) -> _Cells:
         centres = np.array([(cell.x_px, cell.y_px) for cell in cells], float).reshape(-1, 2)
         lengths = np.array([len(cell.outline_xy_px) for cell in cells], np.intp)
         points = np.concatenate([np.empty((0, 2)), *(cell.outline_xy_px for cell in cells if len(cell.outline_xy_px))])
@@ -79,7 +90,7 @@ class _Cells:
         if len(starts):
             spans = np.maximum.reduceat(points, starts, axis=0) - np.minimum.reduceat(points, starts, axis=0)
             extents_px[lengths > 0] = spans.sum(axis=1)
-        return _Cells([mark_of(cell, palette) for cell in cells], centres, points, ends, extents_px)
+        return _Cells(marks, centres, points, ends, extents_px)
 
     def seen(self, canvas: _Canvas, um_per_px: float) -> list[int]:
         """Numbers of the cells that reach into what is painted."""
@@ -241,16 +252,63 @@ class CentrePainter:
         painter.restore()
 
 
-def painters_for(selection: OverlaySelection, palette: Palette) -> tuple[OverlayPainter, ...]:
-    """Painters of the layers that are shown, from the bottom up."""
-    marks = Marks(palette)
+class HandPainter:
+    """The reader's hand: a small square beside each corrected cell, a line through each excluded one."""
+
+    def __init__(self, palette: Palette, marks: Marks | None = None) -> None:
+        self._marks = marks or Marks(palette)
+
+    def paint(self, painter: QPainter, result: FieldResult, zoom: float) -> None:
+        """Draw them as large on screen at every zoom."""
+        half = HAND_PX / 2 / zoom
+        for cell, mark in zip(result.cells, self._marks.of(result).marks, strict=True):
+            if not mark.corrected:
+                continue
+            outline = outline_of(cell, result.frame.um_per_px) + CENTRE
+            low, high = outline.min(axis=0), outline.max(axis=0)
+            if mark.struck:
+                ends = QPointF(low[0], high[1]), QPointF(high[0], low[1])
+                for colour, width_px in ((halo(HAND_COLOUR), 4.5), (HAND_COLOUR, 2.0)):
+                    painter.setPen(QPen(QColor(*colour), width_px / zoom))
+                    painter.drawLine(*ends)
+            corner = QPointF(0.15 * low[0] + 0.85 * high[0], 0.85 * low[1] + 0.15 * high[1])
+            painter.setPen(QPen(QColor(*halo(HAND_COLOUR)), 1.5 / zoom))
+            painter.setBrush(QColor(*HAND_COLOUR))
+            painter.drawRect(QRectF(corner - QPointF(half, half), corner + QPointF(half, half)))
+
+
+def painters_for(
+    selection: OverlaySelection, palette: Palette, field: AcceptedField | None = None
+) -> tuple[OverlayPainter, ...]:
+    """Painters of the layers that are shown, from the bottom up; of a field of a case, what the reader did to it."""
+    marks = Marks(palette, field)
     layers: list[tuple[bool, OverlayPainter]] = [
         (selection.membranes, MembranePainter(palette)),
         (selection.filled, FilledPainter(palette, marks)),
         (selection.outlines, OutlinePainter(palette, marks)),
         (selection.cells, CentrePainter(palette, marks)),
+        (selection.anything and field is not None, HandPainter(palette, marks)),
     ]
     return tuple(painter for shown, painter in layers if shown)
+
+
+def paint_selected(painter: QPainter, cells: Sequence[Cell], corner: QPointF, zoom: float, um_per_px: float) -> None:
+    """Draw the outlines of selected cells strong, in screen pixels.
+
+    Parameters
+    ----------
+    corner : place on screen of the top left corner of the picture that the cells were found in
+    zoom : screen pixels per image pixel
+    """
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    outlines = [(outline_of(cell, um_per_px) + CENTRE) * zoom + (corner.x(), corner.y()) for cell in cells]
+    polygons = [QPolygonF([QPointF(x, y) for x, y in outline.tolist()]) for outline in outlines]
+    # White within black stands out from white ground, brown membranes and every class's colour.
+    for colour, width_px in (("#000000", 6.0), ("#ffffff", 3.0)):
+        painter.setPen(QPen(QColor(colour), width_px))
+        for polygon in polygons:
+            painter.drawPolygon(polygon)
 
 
 # ---- markers ------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What is written on the picture itself: the scale bar and a notice."""
+"""What is written on the picture itself: the scale bar, a notice and a hint."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ BACKDROP = QColor(12, 13, 14, 205)
 """Behind words on the picture; dense enough for 4.5 : 1 over a white background."""
 LONGEST_BAR_PX = 160
 MARGIN_PX = 12
+HINT_TOP_PX = 56
+"""Beneath the mode in the picture's corner."""
 SCALE_BAR_PX = 34
 """Height of the scale bar with its words."""
 
@@ -59,4 +61,20 @@ def paint_notice(painter: QPainter, view: QRect, text: str) -> None:
     painter.drawRoundedRect(inside, 4, 4)
     painter.setPen(QColor(THEME.text))
     painter.drawText(inside, flags, text)
+    painter.restore()
+
+
+def paint_hint(painter: QPainter, view: QRect, text: str) -> None:
+    """Write what the reader may do now at the top of the picture, in its middle; wrapped where the view is narrow."""
+    painter.save()
+    painter.setFont(font(BASE_PX))
+    flags = int(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap)
+    room = view.adjusted(24, HINT_TOP_PX, -24, 0)
+    box = painter.boundingRect(room, flags, text).adjusted(-12, -6, 12, 6)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(BACKDROP)
+    painter.drawRoundedRect(box, 3, 3)
+    painter.setPen(QColor(THEME.warning))
+    painter.drawText(room, flags, text)
     painter.restore()

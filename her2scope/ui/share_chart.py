@@ -36,6 +36,7 @@ class ShareChart(QWidget):
         self._palette, self._cut_percent = palette, cut_percent
         self._shares: Mapping[CellClass, float] = {}
         self._intervals: Intervals = {}
+        self._stored: Mapping[CellClass, float] = {}
 
     @property
     def shares_percent(self) -> Mapping[CellClass, float]:
@@ -47,9 +48,17 @@ class ShareChart(QWidget):
         self._palette = palette
         self.update()
 
-    def show_shares(self, shares: Mapping[CellClass, float] | None, intervals: Intervals | None) -> None:
-        """Show other shares (percent); None where there are no cells."""
-        self._shares, self._intervals = shares or {}, intervals or {}
+    def show_shares(
+        self,
+        shares: Mapping[CellClass, float] | None,
+        intervals: Intervals | None,
+        stored: Mapping[CellClass, float] | None = None,
+    ) -> None:
+        """Show other shares (percent); None where there are no cells.
+
+        `stored`: the shares by the stored settings, marked beside them while the reader has moved the cuts.
+        """
+        self._shares, self._intervals, self._stored = shares or {}, intervals or {}, stored or {}
         lines = [self._line(name) for name in SHARE_ORDER if name in self._shares]
         self.setToolTip("\n".join(lines))
         self.setAccessibleDescription("; ".join(lines))
@@ -60,6 +69,8 @@ class ShareChart(QWidget):
         if name in self._intervals:
             low, high = self._intervals[name]
             text += f" (95 % interval {low:.1f} to {high:.1f} %)"
+        if name in self._stored:
+            text += f", {percent_text(self._stored[name])} by the stored settings"
         return text
 
     def sizeHint(self) -> QSize:
@@ -118,6 +129,10 @@ class ShareChart(QWidget):
         painter.fillRect(bar, QColor(*colour))
         if name in self._intervals:
             self._paint_whisker(painter, plot, middle, self._intervals[name])
+        if name in self._stored:
+            x = plot.left() + plot.width() * self._stored[name] / 100
+            painter.setPen(QPen(QColor(THEME.warning), 2.4))
+            painter.drawLine(QPointF(x, top + 2), QPointF(x, top + ROW_PX - 2))
 
     @staticmethod
     def _paint_whisker(painter: QPainter, plot: QRectF, y: float, interval: tuple[float, float]) -> None:

@@ -9,10 +9,12 @@ from PyQt6.QtGui import QPainter, QPaintEvent
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from her2scope.pipeline.live import CameraPhase, CameraStatus, LiveFigures
+from her2scope.records import MapView
 from her2scope.ui.theme import set_role
 from her2scope.ui.words import calibration_text, figures_text
 
 DISCLAIMER = "Research use only"
+LOST_LETTERS = 24
 _PHASES = {
     CameraPhase.STARTING: ("\N{WHITE CIRCLE}", "warning"),
     CameraPhase.LIVE: ("\N{BLACK CIRCLE}", "good"),
@@ -58,6 +60,8 @@ class StatusLine(QWidget):
         self.provider = QLabel("\N{EN DASH}")
         self.provider.setToolTip("What runs the network")
         self.overlay = ElidedLabel("overlay off: no picture yet")
+        self.tracking = QLabel()
+        self.tracking.hide()
         self.calibration = QLabel()
         self.calibration.hide()
         self.disclaimer = QLabel(DISCLAIMER)
@@ -67,11 +71,13 @@ class StatusLine(QWidget):
         for label in (self.camera, self.rates, self.latency, self.replaced, self.provider):
             row.addWidget(label)
         row.addWidget(self.overlay, 1)
+        row.addWidget(self.tracking)
         row.addWidget(self.calibration)
         row.addWidget(self.disclaimer)
         for label in (self.rates, self.latency, self.replaced, self.provider):
             set_role(label, "dim")
-        set_role(self.calibration, "warning")
+        for label in (self.tracking, self.calibration):
+            set_role(label, "warning")
 
     def show_camera(self, status: CameraStatus) -> None:
         """Show the camera's state."""
@@ -94,6 +100,17 @@ class StatusLine(QWidget):
         texts = figures_text(figures)
         for label, text in zip((self.rates, self.latency, self.replaced, self.provider), texts, strict=True):
             label.setText(text)
+
+    def show_tracking(self, view: MapView) -> None:
+        """Say that tracking was lost and a new island of the map began; nothing while all is one island."""
+        words = (
+            view.lost if len(view.lost) <= LOST_LETTERS else view.lost[: LOST_LETTERS - 1] + "\N{HORIZONTAL ELLIPSIS}"
+        )
+        self.tracking.setText(f"! new island: {words}")
+        self.tracking.setToolTip(
+            f"Tracking was lost: {view.lost}. A new island of the map began; go back over known tissue to join them."
+        )
+        self.tracking.setVisible(bool(view.lost))
 
     def show_overlay(self, why_off: str) -> None:
         """Say that the overlay is on, or why it is not."""

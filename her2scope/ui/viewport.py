@@ -62,6 +62,13 @@ class Viewport:
         moved = replace(self, zoom=zoom)
         return _clamped(replace(moved, centre=moved.centre + held - moved.to_image(at)))
 
+    def showing(self, point: QPointF, margin_px: float) -> Viewport:
+        """Move the picture as little as needed for an image point to lie in view, off its edges."""
+        at = self.to_screen(point)
+        x = min(self.view.width() - margin_px, max(margin_px, at.x()))
+        y = min(self.view.height() - margin_px, max(margin_px, at.y()))
+        return self.panned(QPointF(x, y) - at)
+
     def panned(self, screen: QPointF) -> Viewport:
         """Move the picture by a distance on screen."""
         return _clamped(replace(self, centre=self.centre - screen / self.zoom))

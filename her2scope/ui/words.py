@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from her2scope.domain.cells import CellClass
+from her2scope.domain.cells import CellClass, CellKind
 from her2scope.domain.control import ControlVerdict
 from her2scope.domain.control_material import ANCHOR_LEVEL, ControlMaterial, open_ends
+from her2scope.domain.corrections import CellStanding, RuleInForce
 from her2scope.domain.guideline import Category, Finding, Score
 from her2scope.domain.score import ControlStanding, ControlStatus, TooFewCells
 from her2scope.overlays.palette import LABELS
 from her2scope.pipeline.live import LiveFigures
-from her2scope.records import AcceptedField, CaseView, ControlReading, FieldResult
+from her2scope.records import AcceptedField, CaseView, ControlReading, FieldResult, MapView, ReaderScore
 from her2scope.settings import Calibration, missing_parts
 
 SHORT_LABELS = {
@@ -46,12 +47,24 @@ CATEGORY_WORDS = {
     Category.UNDETERMINED: "undetermined",
 }
 
+NOT_ENTERED = "not entered"
+INDETERMINATE = "indeterminate"
+HIDDEN_SCORE = "Own score first: enter yours (S), then the reference score is shown."
+"""Stands for all that would give the computed score away."""
+
 
 def percent_text(percent: float) -> str:
     """Share with one decimal; `< 0.1 %` where rounding would say that there are none."""
     if 0 < percent < 0.05:
         return "< 0.1 %"
     return f"{percent:.1f} %"
+
+
+def probability_text(probability: float) -> str:
+    """Probability with two decimals; neither sure nor impossible where it is only rounded so."""
+    if probability > 0.99:
+        return ">\N{NO-BREAK SPACE}0.99"
+    return "<\N{NO-BREAK SPACE}0.01" if probability < 0.01 else f"{probability:.2f}"
 
 
 def count_text(n: int, one: str, many: str) -> str:
@@ -95,18 +108,41 @@ def standing_text(standing: ControlStanding) -> str:
     return "Control does not hold here" if standing.refusals else ""
 
 
-def field_caption(field: AcceptedField) -> str:
-    """First line of a field in the list."""
-    return f"Field {field.number}:  {field.result.score or 'no score'}"
+def field_caption(field: AcceptedField, *, hidden: bool = False, hot: bool = False) -> str:
+    """First line of a field in the list; `hidden`: without its score, `hot`: it is a hot spot of the case."""
+    name = f"Field {field.number}"
+    if hidden:
+        return name
+    caption = f"{name}:  {field.result.score or 'no score'}"
+    return f"{caption}, hot spot" if hot else caption
 
 
 def field_detail(field: AcceptedField) -> str:
-    """Second line: how many cells count, and what of it was counted before."""
+    """Second line: how many cells count, and what of it was counted before, corrected or swept."""
     text = count_text(field.counts.n_tumour, "tumour cell", "tumour cells")
     if not field.active:
         return f"removed, {text}"
-    before = field.result.counts.n_tumour - field.counts.n_tumour
-    return f"{text}, {before} counted before" if before > 0 else text
+    before = _seen_before(field)
+    more = (
+        (before, f"{before} counted before"),
+        (field.n_corrected, f"{field.n_corrected} corrected"),
+        (field.swept, "swept"),
+    )
+    return ", ".join([text, *(words for is_so, words in more if is_so)])
+
+
+def _seen_before(field: AcceptedField) -> int:
+    """Tumour cells that an earlier field shows; without standings, all that are not counted."""
+    if field.standings:
+        pairs = zip(field.result.cells, field.standings, strict=True)
+        return sum(it is CellStanding.SEEN_BEFORE and cell.kind is CellKind.TUMOUR for cell, it in pairs)
+    return max(0, field.result.counts.n_tumour - field.counts.n_tumour)
+
+
+def field_words(field: AcceptedField, *, hidden: bool = False, hot: bool = False) -> str:
+    """All of a field in one line, for tool tips and screen readers."""
+    remark = f": {field.annotation}" if field.annotation else ""
+    return f"{field_caption(field, hidden=hidden, hot=hot)}, {field_detail(field)}{remark}"
 
 
 def verdict_title(verdict: ControlVerdict) -> str:
@@ -162,6 +198,55 @@ def reportable_text(view: CaseView) -> tuple[str, str]:
     if view.standing.status is ControlStatus.VALID and not view.score.borderline:
         return (f"{STATUS_SYMBOLS[ControlStatus.VALID]} Reportable", "good")
     return (f"{STATUS_SYMBOLS[ControlStatus.WARNING]} Reportable, with reservations", "warning")
+
+
+def case_title(view: CaseView) -> str:
+    """What the case is called: the laboratory's names where they were entered, else its own."""
+    data = view.data
+    parts = [part for part in (data.accession, data.block, data.slide) if part]
+    if not parts:
+        return view.case_id
+    return " \N{MIDDLE DOT} ".join([*parts, *filter(None, [data.specimen])])
+
+
+def deviation_text(rule: RuleInForce | None) -> str:
+    """That the reader moved the cuts, and how far; empty where the stored settings hold."""
+    if rule is None or not (rule.deviates or rule.is_preview):
+        return ""
+    moved = rule.deviates or "as stored"
+    return f"Preview, not recorded: {moved}" if rule.is_preview else f"Cuts moved by the reader: {moved}"
+
+
+def remark_needed(own: str, reference: Score | None, remark: str) -> str:
+    """Why the own score `own` needs a sentence, in words for the reader; empty where it has one or needs none."""
+    if own == NOT_ENTERED or remark.strip():
+        return ""
+    if own == INDETERMINATE:
+        return "Indeterminate: say why in a sentence."
+    if reference is not None and own != reference:
+        return f"Differs from the reference score {reference}: say why in a sentence."
+    return ""
+
+
+def own_score_text(entered: ReaderScore | None) -> str:
+    """The pathologist's own score as it is chosen and shown."""
+    return NOT_ENTERED if entered is None else entered.score or INDETERMINATE
+
+
+def step_text(verb: str, what: str) -> str:
+    """Menu text of undo and redo: what they would do."""
+    return f"{verb}: {what}" if what else verb
+
+
+def island_text(view: MapView, shown: int) -> str:
+    """Which part of the slide's map is shown, where there are several; and why the present one began."""
+    islands = sorted({tile.island for tile in view.tiles} | {view.island})
+    if len(islands) < 2 or shown not in islands:
+        return ""
+    text = f"Island {islands.index(shown) + 1} of {len(islands)}"
+    if shown != view.island:
+        return f"{text}: not the present one"
+    return f"{text}: tracking lost ({view.lost})" if view.lost else text
 
 
 def calibration_text(age_doubt: str | None, missing: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ import pytest
 
 from her2scope.domain.errors import CaseDamagedError, CaseLockedError, CaseNotFoundError, StoreError
 from her2scope.domain.events import Event, EventKind
-from her2scope.ports import CaseFile, CaseStore
+from her2scope.ports import CaseFile, CaseStore, CaseSummary
 from her2scope.records import image_digest
 from her2scope.storage.case_store import FolderCaseStore
 from her2scope.storage.memory import MemoryCaseStore
@@ -242,6 +242,47 @@ def test_the_list_tells_what_the_events_say_newest_first(store: CaseStore) -> No
     assert older.opened_utc == "2024-01-01T00:00:00.000+00:00"
     assert (empty.case_id, empty.opened_utc, empty.n_fields, empty.finished) == ("empty", "", 0, False)
     assert not any(summary.locked or summary.problem for summary in (newer, older, empty))
+
+
+def summary_of(store: CaseStore, *happened: tuple[EventKind, Mapping[str, Any]]) -> CaseSummary:
+    with closing(store.create("case 1")) as case:
+        for number, (kind, data) in enumerate(happened, start=1):
+            case.append(Event(number, kind, "2024-06-01T00:00:00.000+00:00", "who", data))
+    (summary,) = store.cases()
+    assert summary.problem is None
+    return summary
+
+
+def test_the_list_knows_what_was_undone_and_done_again(store: CaseStore) -> None:
+    accepted, removed = EventKind.FIELD_ACCEPTED, EventKind.FIELD_REMOVED
+    happened: list[tuple[EventKind, Mapping[str, Any]]] = [
+        (accepted, {"field": 1, "cells": [[0.5] * 40] * 100}), (accepted, {"field": 2}), (removed, {"field": 1}),
+        (EventKind.UNDONE, {"event": 3}), (EventKind.UNDONE, {"event": 2}), (EventKind.REDONE, {"event": 2}),
+        (EventKind.REGION_DRAWN, {"region": 1, "field": None}),
+    ]  # fmt: skip
+    n_fields = []
+    for end in range(1, len(happened) + 1):
+        with closing(store.create(f"case {end}")) as case:
+            for number, (kind, data) in enumerate(happened[:end], start=1):
+                case.append(Event(number, kind, f"2024-06-01T00:00:{end:02}.000+00:00", "who", data))
+        n_fields.append(store.cases()[0].n_fields)
+    assert n_fields == [1, 2, 1, 2, 1, 2, 2]
+
+
+def case_data(slide: str) -> Mapping[str, Any]:
+    entered = {"accession": " S25-1", "block": "A1", "slide": slide, "specimen": "excision", "antibody_run": "R 7"}
+    return {**entered, "before": None}
+
+
+def test_the_list_names_the_slide_as_it_was_entered_last(store: CaseStore) -> None:
+    entered = EventKind.CASE_DATA_ENTERED
+    assert summary_of(store, (entered, case_data("1")), (entered, case_data("2 "))).slide_id == "s25-1/a1/2"
+
+
+def test_a_slide_that_was_undone_or_never_named_is_no_slide(store: CaseStore) -> None:
+    entered = EventKind.CASE_DATA_ENTERED
+    undone = (EventKind.UNDONE, {"event": 2})
+    assert summary_of(store, (entered, case_data("")), (entered, case_data("2")), undone).slide_id == ""
 
 
 def test_a_case_may_be_handed_to_another_thread(case: CaseFile) -> None:

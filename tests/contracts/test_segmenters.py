@@ -8,7 +8,7 @@ from factories import honeycomb_field
 from segmentation.tiny_network import write_tiny_model
 
 from her2scope.app.compose import METHODS, has_network, network_segmenter
-from her2scope.domain.cells import CellClass, CellKind, StainCuts
+from her2scope.domain.cells import CellClass, CellKind, StainCuts, classify
 from her2scope.imaging.opencv import cv2
 from her2scope.imaging.stains import unmix
 from her2scope.phantom.field import PhantomSpec, render_field
@@ -142,6 +142,20 @@ def test_cuts_move_classes_and_not_cells(segmenter, phantom):
     intense = [sum(c.cell_class is CellClass.COMPLETE_INTENSE for c in found.cells) for found in (low, high)]
     assert intense[0] >= intense[1]
     assert (low.membrane == INTENSE).sum() >= (high.membrane == INTENSE).sum()
+
+
+@pytest.mark.parametrize("cuts", [CUTS, StainCuts(0.05, 0.2, 0.5), StainCuts(0.3, 0.5, 0.9)])
+def test_profiles_measured_again_are_the_field_segmented_with_those_cuts(segmenter, phantom, cuts):
+    kept, wanted = segmented(segmenter, phantom), segmented(segmenter, phantom, cuts)
+    if kept.profiles is None:
+        assert wanted.profiles is None  # of no frame, then
+        return
+    measures = segmenter.measure_again(kept.profiles, cuts)
+    tumour = [cell for cell in wanted.cells if cell.kind is CellKind.TUMOUR]
+    assert len(tumour) > 40 and len({cell.cell_class for cell in tumour}) > 1
+    assert list(measures) == [cell.measure for cell in tumour]
+    assert [classify(measure, cuts, segmenter.rule) for measure in measures] == [cell.cell_class for cell in tumour]
+    assert kept.profiles.spacing_um.shape == (len(tumour),)
 
 
 @pytest.mark.parametrize("colour", [(242, 241, 243), (255, 255, 255), (225, 200, 205)], ids=["glass", "white", "pale"])

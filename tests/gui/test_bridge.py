@@ -4,7 +4,7 @@ import threading
 
 import factories
 import pytest
-from gui.fake_engine import live, tracked
+from gui.fake_engine import live, map_view, tracked
 from PyQt6.QtCore import QThread
 from PyQt6.QtWidgets import QApplication
 
@@ -38,12 +38,12 @@ def test_flood_from_a_thread_leaves_one_delivery_with_the_newest_frame(qapp, mon
     bridge.frame_changed.connect(seen.append)
     put = bridge.frames.put
     monkeypatch.setattr(bridge.frames, "put", lambda frame: put(frame) and not wake_ups.append(frame))
-    frames = [TrackedFrame(RESULT.frame, x_px=float(place)) for place in range(10_000)]
+    frames = [TrackedFrame(RESULT.frame, x_um=float(place)) for place in range(10_000)]
 
     in_thread(lambda: [bridge.on_frame(frame) for frame in frames])
     QApplication.processEvents()
 
-    assert [frame.x_px for frame in seen] == [9_999.0]
+    assert [frame.x_um for frame in seen] == [9_999.0]
     assert wake_ups == [frames[0]]
     assert bridge.frames.replaced == 9_999
 
@@ -51,12 +51,12 @@ def test_flood_from_a_thread_leaves_one_delivery_with_the_newest_frame(qapp, mon
 def test_flood_while_the_gui_works_never_queues_more_than_one(qapp):
     bridge = LiveBridge()
     seen: list[float] = []
-    bridge.frame_changed.connect(lambda frame: seen.append(frame.x_px))
+    bridge.frame_changed.connect(lambda frame: seen.append(frame.x_um))
     done = threading.Event()
 
     def flood() -> None:
         for place in range(10_000):
-            bridge.on_frame(TrackedFrame(RESULT.frame, x_px=float(place)))
+            bridge.on_frame(TrackedFrame(RESULT.frame, x_um=float(place)))
         done.set()
 
     thread = threading.Thread(target=flood)
@@ -109,17 +109,39 @@ def test_cases_cameras_and_messages_are_never_dropped(qapp):
     assert [item.text for item in cameras] == [item.text for item in messages] == [str(n) for n in range(20)]
 
 
+def test_the_newest_map_comes_and_every_change_of_the_sweep(qapp):
+    bridge = LiveBridge()
+    maps, sweeps = [], []
+    bridge.map_changed.connect(maps.append)
+    bridge.sweep_changed.connect(sweeps.append)
+    views = [map_view(n, n) for n in range(100)]
+
+    def engine() -> None:
+        for n, view in enumerate(views):
+            bridge.on_map(view)
+            bridge.on_sweep(n % 2 == 0)
+
+    in_thread(engine)
+    QApplication.processEvents()
+    assert maps == [views[-1]] and bridge.maps.replaced == 99
+    assert sweeps == [True, False] * 50
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_nothing_comes_through_a_closed_bridge(qapp, when):
     bridge = LiveBridge()
     seen = []
     bridge.frame_changed.connect(seen.append)
     bridge.case_changed.connect(seen.append)
+    bridge.map_changed.connect(seen.append)
+    bridge.sweep_changed.connect(seen.append)
     if when == "before":
         bridge.on_frame(tracked(RESULT))
     bridge.close()
     if when == "after":
         bridge.on_frame(tracked(RESULT))
         bridge.on_case(factories.case_view())
+        bridge.on_map(map_view())
+        bridge.on_sweep(True)
     QApplication.processEvents()
     assert seen == []

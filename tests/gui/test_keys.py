@@ -14,7 +14,7 @@ from her2scope.domain.guideline import Ish
 from her2scope.domain.score import ControlStatus
 from her2scope.pipeline.live import Mode
 from her2scope.records import ReaderScore
-from her2scope.ui.actions import ACTIONS, shortcut_text
+from her2scope.ui.actions import ACTIONS, Scope, keys_in, shortcut_text
 from her2scope.ui.dialogs import KeysDialog, Question
 
 Key = Qt.Key
@@ -28,8 +28,9 @@ def dialogs(stand: Stand) -> list[QDialog]:
 # ---- the table ----------------------------------------------------------------------------------------------------
 
 
-def test_no_key_means_two_things():
-    keys = Counter(key for info in ACTIONS for key in info.keys)
+@pytest.mark.parametrize("scope", Scope)
+def test_no_key_means_two_things(scope):
+    keys = Counter(key for info in ACTIONS for key in keys_in(info, scope))
     assert [key for key, n in keys.items() if n > 1] == []
 
 
@@ -135,7 +136,7 @@ def test_space_does_what_the_mode_says(stand: Stand):
 
 @pytest.mark.parametrize("field", ["remark", "lot", "reason"])
 def test_typing_in_a_text_field_is_typing(stand: Stand, field):
-    box = getattr(stand.window.case_panel if field == "remark" else stand.window.control_panel, field)
+    box = getattr(stand.window.case_panel.own if field == "remark" else stand.window.control_panel, field)
     if field != "remark":
         stand.press(Key.Key_F2)
     if field == "reason":
@@ -152,7 +153,7 @@ def test_typing_in_a_text_field_is_typing(stand: Stand, field):
 
 
 def test_escape_leaves_a_text_field(stand: Stand):
-    stand.window.case_panel.remark.setFocus()
+    stand.window.case_panel.own.remark.setFocus()
     stand.press(Key.Key_Escape)
     assert stand.focused is stand.window.view
 
@@ -282,18 +283,19 @@ def test_f6_walks_through_the_parts_of_the_window(stand: Stand):
         stand.press(Key.Key_F6)
         walked.append(stand.focused)
     panel = stand.window.case_panel
-    assert walked == [panel.own_score, panel.fields, stand.window.view]
+    assert walked == [panel.own.score, panel.fields, stand.window.view]
 
 
 def test_tab_reaches_every_control_of_the_panel(stand: Stand):
     stand.press(Key.Key_Space)
     panel = stand.window.case_panel
-    panel.own_score.setCurrentText("2+")
+    panel.own.score.setCurrentText("2+")
     reached = set()
     for _ in range(20):
         stand.press(Key.Key_Tab)
         reached.add(stand.focused)
-    assert {panel.fields, panel.own_score, panel.ish, panel.remark, panel.remove, panel.enter, panel.finish} <= reached
+    own = panel.own
+    assert {panel.fields, own.score, own.ish, own.remark, own.enter, panel.remove, panel.finish} <= reached
     assert stand.window.view in reached
 
 

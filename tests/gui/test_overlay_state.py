@@ -4,7 +4,7 @@ import factories
 import pytest
 from gui.fake_engine import live, tracked
 
-from her2scope.records import QualityReport, TrackedFrame
+from her2scope.records import QualityReport
 from her2scope.ui.overlay_state import MAX_AGE_MOVING_S, MAX_SPEED_UM_PER_S, overlay_state
 
 RESULT = factories.honeycomb_field({None: 1.0}, (120, 160))
@@ -62,5 +62,12 @@ def test_reasons_of_an_unusable_picture_are_given():
 
 
 def test_state_knows_that_the_tissue_is_still_there():
-    state = overlay_state(TrackedFrame(RESULT.frame, x_px=5.0), unusable("blurred", reasons=("out of focus",)))
+    state = overlay_state(tracked(RESULT, x_px=5.0), unusable("blurred", reasons=("out of focus",)))
     assert state.same_place and state.dx_px == -5.0
+
+
+def test_overlay_is_not_carried_to_a_place_that_is_a_guess():
+    assert overlay_state(tracked(RESULT, trusted=False), live(RESULT)).why_off == "place uncertain"
+    guessed = live(RESULT, trusted=False)
+    assert overlay_state(tracked(RESULT), guessed).why_off == "place uncertain"
+    assert overlay_state(guessed.tracked, guessed).visible  # on the very frame it was computed from

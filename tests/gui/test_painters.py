@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import dataclasses
+
 import factories
 import numpy as np
 import pytest
+from PyQt6.QtCore import QPointF
 from PyQt6.QtGui import QColor, QImage, QPainter, QTransform
 
 from her2scope.domain.cells import CellClass
-from her2scope.overlays.model import EVERYTHING, NOTHING, CellMark
-from her2scope.overlays.palette import MARKERS, PALETTES, SAFE, Marker
+from her2scope.domain.corrections import Correction
+from her2scope.overlays.model import EVERYTHING, NOTHING, CellMark, OverlaySelection
+from her2scope.overlays.palette import HAND_COLOUR, MARKERS, PALETTES, SAFE, Marker
 from her2scope.records import FAINT, INTENSE
 from her2scope.ui.painters import (
     CentrePainter,
@@ -15,6 +19,7 @@ from her2scope.ui.painters import (
     MembranePainter,
     OutlinePainter,
     marker_stamp,
+    paint_selected,
     painters_for,
 )
 
@@ -167,3 +172,53 @@ def test_other_cells_are_marked_by_a_cross():
     image = painted(CentrePainter(SAFE), one_cell(None))
     assert colour_at(image, 30, 30) == SAFE.other
     assert Marker.CROSS not in MARKERS.values()
+
+
+def in_case(corrections, counted=(True, True)):
+    cells = [factories.cell(CellClass.COMPLETE_INTENSE, x, 32.0) for x in (16.0, 48.0)]
+    field = factories.accepted(factories.field_result(cells))
+    return dataclasses.replace(field, corrections=corrections, counted=counted)
+
+
+def painted_in_case(field) -> QImage:
+    image = QImage(64, 64, QImage.Format.Format_RGB32)
+    image.fill(QColor(*GREY))
+    painter = QPainter(image)
+    for layer in painters_for(OverlaySelection(membranes=False), SAFE, field):
+        layer.paint(painter, field.result, 1.0)
+    painter.end()
+    return image
+
+
+def test_cells_that_their_case_leaves_out_are_hollow_and_grey():
+    image = painted_in_case(in_case((), counted=(True, False)))
+    assert colour_at(image, 16, 32) == SAFE.classes[CellClass.COMPLETE_INTENSE]
+    assert colour_at(image, 48, 32) == GREY
+
+
+def test_a_corrected_cell_has_a_small_square_and_an_excluded_one_a_line_through_it():
+    plain = painted_in_case(in_case(()))
+    corrected = changed_between(plain, painted_in_case(in_case((Correction.NONE, None))))
+    rows, columns = np.nonzero(corrected)
+    assert 20 < columns.min() and columns.max() < 34 and rows.max() < 32
+    struck = painted_in_case(in_case((None, Correction.EXCLUDED), counted=(True, False)))
+    assert colour_at(struck, 42, 38) == HAND_COLOUR  # on the way from the lower left to the upper right
+    assert not changed_between(plain, struck)[:, :30].any()
+
+
+def changed_between(first: QImage, second: QImage) -> np.ndarray:
+    pixels = [
+        np.frombuffer(item.bits().asstring(item.sizeInBytes()), np.uint8).reshape(64, 64, 4) for item in (first, second)
+    ]
+    return (pixels[0] != pixels[1]).any(axis=2)
+
+
+def test_a_selected_cell_is_ringed_in_white_within_black():
+    image = QImage(128, 128, QImage.Format.Format_RGB32)
+    image.fill(QColor(*GREY))
+    painter = QPainter(image)
+    paint_selected(painter, [factories.cell(CellClass.NONE, 30.0, 30.0, corners=72)], QPointF(2.0, 4.0), 2.0, 0.25)
+    painter.end()
+    # The outline's right end: 12 px from the centre, which lies at 30.5, at twice the size and moved.
+    assert colour_at(image, round(2 + 2 * 42.5), round(4 + 2 * 30.5)) == (255, 255, 255)
+    assert colour_at(image, 2 + 61, 4 + 61) == GREY

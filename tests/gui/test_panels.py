@@ -50,10 +50,10 @@ def open_case(*args, **more):
 
 def test_case_shows_score_category_and_why_it_is_not_reportable(case_panel):
     case_panel.show_case(open_case([factories.equivocal_field()], ()))
-    assert case_panel.score.text() == "2+"
-    assert case_panel.category.text() == "Reference score: equivocal"
-    assert case_panel.heading.text() == "Case S25-01234 A1"
-    assert "Not reportable" in case_panel.reportable.text()
+    assert case_panel.head.score.text() == "2+"
+    assert case_panel.head.category.text() == "Reference score: equivocal"
+    assert case_panel.head.heading.text() == "Case S25-01234 A1"
+    assert "Not reportable" in case_panel.head.reportable.text()
     assert "No control of this run was read" in case_panel.reasons.text
     assert "Reflex ISH" in case_panel.reasons.text
     assert case_panel.cells.text().startswith("120 tumour cells in 1 field")
@@ -61,14 +61,14 @@ def test_case_shows_score_category_and_why_it_is_not_reportable(case_panel):
 
 def test_case_without_fields_invites_to_add_one(case_panel):
     case_panel.show_case(open_case())
-    assert case_panel.score.text() == "\N{EN DASH}"
+    assert case_panel.head.score.text() == "\N{EN DASH}"
     assert "Space" in case_panel.cells.text()
     assert case_panel.reasons.isHidden()
 
 
 def test_too_few_cells_are_an_answer_of_their_own(case_panel):
     case_panel.show_case(open_case([factories.counted_field({CellClass.NONE: 30})]))
-    assert case_panel.score.text() == "\N{EN DASH}"
+    assert case_panel.head.score.text() == "\N{EN DASH}"
     assert "Insufficient: 30 of at least 100 tumour cells" in case_panel.reasons.text
     assert case_panel.chart.shares_percent[CellClass.NONE] == 100.0
 
@@ -122,55 +122,58 @@ def test_removed_field_is_named_so(case_panel):
 
 def test_own_score_and_ish_are_handed_over_together(case_panel):
     scores, results = [], []
-    case_panel.reader_score_entered.connect(scores.append)
-    case_panel.ish_entered.connect(results.append)
+    case_panel.own.score_entered.connect(scores.append)
+    case_panel.own.ish_entered.connect(results.append)
     case_panel.show_case(open_case([factories.equivocal_field()]))
-    assert not case_panel.enter.isEnabled()
-    case_panel.own_score.setCurrentText("1+")
-    case_panel.remark.setText("  basal staining ")
-    case_panel.ish.setCurrentText("negative")
-    case_panel.enter.click()
+    assert not case_panel.own.enter.isEnabled()
+    case_panel.own.score.setCurrentText("1+")
+    case_panel.own.remark.setText("  basal staining ")
+    case_panel.own.ish.setCurrentText("negative")
+    case_panel.own.enter.click()
     assert scores == [ReaderScore("1+", "basal staining")]
     assert results == [Ish.NEGATIVE]
 
 
 def test_indeterminate_and_no_ish(case_panel):
     scores, results = [], []
-    case_panel.reader_score_entered.connect(scores.append)
-    case_panel.ish_entered.connect(results.append)
+    case_panel.own.score_entered.connect(scores.append)
+    case_panel.own.ish_entered.connect(results.append)
     case_panel.show_case(open_case([factories.equivocal_field()], ish=Ish.POSITIVE))
-    case_panel.own_score.setCurrentText("indeterminate")
-    case_panel.ish.setCurrentText("not entered")
-    QTest.keyClick(case_panel.remark, Qt.Key.Key_Return)
-    assert scores == [ReaderScore(None, "")]
+    case_panel.own.score.setCurrentText("indeterminate")
+    case_panel.own.ish.setCurrentText("not entered")
+    QTest.keyClick(case_panel.own.remark, Qt.Key.Key_Return)
+    assert scores == results == [] and "say why" in case_panel.own.hint.text()
+    case_panel.own.remark.setText("crushed tissue")
+    QTest.keyClick(case_panel.own.remark, Qt.Key.Key_Return)
+    assert scores == [ReaderScore(None, "crushed tissue")]
     assert results == [None]
 
 
 def test_what_was_entered_is_shown_and_not_entered_twice(case_panel):
     scores = []
-    case_panel.reader_score_entered.connect(scores.append)
+    case_panel.own.score_entered.connect(scores.append)
     view = open_case([factories.equivocal_field()], reader_score=ReaderScore("2+", "sure"), ish=Ish.NEGATIVE)
     case_panel.show_case(view)
-    assert case_panel.own_score.currentText() == "2+"
-    assert case_panel.remark.text() == "sure"
-    assert case_panel.ish.currentText() == "negative"
-    case_panel.enter_scores()
+    assert case_panel.own.score.currentText() == "2+"
+    assert case_panel.own.remark.text() == "sure"
+    assert case_panel.own.ish.currentText() == "negative"
+    case_panel.own.enter_scores()
     assert scores == []
 
 
 def test_half_written_remark_survives_a_new_field(case_panel):
     case_panel.show_case(open_case([factories.equivocal_field()]))
-    case_panel.remark.setText("uneven stain")
-    case_panel.own_score.setCurrentText("2+")
+    case_panel.own.remark.setText("uneven stain")
+    case_panel.own.score.setCurrentText("2+")
     case_panel.show_case(open_case([factories.equivocal_field(), factories.equivocal_field()]))
-    assert case_panel.remark.text() == "uneven stain"
-    assert case_panel.own_score.currentText() == "2+"
+    assert case_panel.own.remark.text() == "uneven stain"
+    assert case_panel.own.score.currentText() == "2+"
 
 
 def test_finished_case_takes_no_more_changes(case_panel):
     case_panel.show_case(factories.case_view([factories.equivocal_field()]))
-    case_panel.own_score.setCurrentText("3+")
-    assert not (case_panel.remove.isEnabled() or case_panel.enter.isEnabled() or case_panel.finish.isEnabled())
+    case_panel.own.score.setCurrentText("3+")
+    assert not (case_panel.remove.isEnabled() or case_panel.own.enter.isEnabled() or case_panel.finish.isEnabled())
 
 
 # ---- control ------------------------------------------------------------------------------------------------------

@@ -82,3 +82,14 @@ def test_enlarged_view_keeps_its_middle_when_the_window_changes():
 def test_another_image_size_is_shown_whole():
     port = fitted().zoomed(4, QPointF(500, 300)).resized(QSizeF(1000, 700), QSizeF(640, 480))
     assert port.is_fitted
+
+
+@given(st.floats(0, 640), st.floats(0, 480), st.floats(1.0, 12.0))
+def test_a_point_is_brought_into_view_and_no_farther(x: float, y: float, zoom: float):
+    port = Viewport.fitted(QSizeF(320, 240), QSizeF(640, 480)).zoomed(zoom, QPointF(160, 120))
+    shown = port.showing(QPointF(x, y), 40.0)
+    at = shown.to_screen(QPointF(x, y))
+    assert -1e-6 <= at.x() <= 320 + 1e-6 and -1e-6 <= at.y() <= 240 + 1e-6
+    before = port.to_screen(QPointF(x, y))
+    if 40 <= before.x() <= 280 and 40 <= before.y() <= 200:
+        assert shown == port

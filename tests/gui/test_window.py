@@ -14,6 +14,7 @@ from PyQt6.QtWidgets import QApplication, QComboBox, QLabel, QPushButton, QWidge
 
 from her2scope.domain.cells import CellClass
 from her2scope.domain.control import ControlCode
+from her2scope.domain.corrections import RuleChange
 from her2scope.domain.errors import CameraLost, StoreError
 from her2scope.domain.score import ControlStatus
 from her2scope.pipeline.live import CameraPhase, CameraStatus, LiveFigures, Message, Mode, Severity
@@ -178,7 +179,7 @@ def test_several_errors_are_dismissed_one_by_one(stand: Stand):
 
 def test_information_goes_away_by_itself(stand: Stand, monkeypatch, qtbot):
     monkeypatch.setitem(message_bar.SHOWN_MS, Severity.INFO, 0)
-    monkeypatch.setattr(message_bar, "PER_LETTER_MS", 2)
+    monkeypatch.setattr(message_bar, "PER_LETTER_MS", 50)  # longer than the window may take to show it
     stand.bridge.on_message(Message(Severity.INFO, "Field 3 added."))
     settle()
     assert stand.window.messages.isVisible()
@@ -282,15 +283,15 @@ def test_place_of_the_report_stays_until_the_next_case(stand: Stand, monkeypatch
 def test_next_case_starts_with_empty_entries(stand: Stand):
     stand.press(Qt.Key.Key_Space)
     panel = stand.window.case_panel
-    panel.own_score.setCurrentText("3+")
-    panel.remark.setText("half written")
+    panel.own.score.setCurrentText("3+")
+    panel.own.remark.setText("half written")
     stand.press(Qt.Key.Key_N, Qt.KeyboardModifier.ControlModifier)
     (question,) = [item for item in stand.window.findChildren(Question) if item.isVisible()]
     assert stand.engine.calls == [("accept_field",)]
     QTest.keyClick(question, Qt.Key.Key_Return)
     settle()
     assert stand.engine.calls[-1] == ("new_case",)
-    assert (panel.own_score.currentText(), panel.remark.text(), panel.fields.count()) == ("not entered", "", 0)
+    assert (panel.own.score.currentText(), panel.own.remark.text(), panel.fields.count()) == ("not entered", "", 0)
 
 
 # ---- control ------------------------------------------------------------------------------------------------------
@@ -504,13 +505,22 @@ def test_nothing_is_cut_on_a_small_screen(make_stand, mode, height):
     assert cut(stand.window) == []
 
 
-def test_the_case_needs_no_scrolling_on_a_small_screen(make_stand):
+def test_score_sentence_and_own_score_are_in_view_on_a_small_screen_whatever_is_open(make_stand):
     stand = make_stand(FakeSource())
     stand.window.resize(SMALL_SCREEN.width(), SMALL_SCREEN.height() - WINDOW_FRAME_PX)
     fill_with_much(stand)
+    stand.engine.change_rule(RuleChange(0.2, 0.3, 0.5, 0.8))
+    for name in ("rules", "annotate"):
+        stand.window.actions_by_id[name].trigger()
+    stand.window.case_panel.own.score.setCurrentText("indeterminate")
     settle()
-    panel, room = stand.window.case_panel, stand.window.case_panel.parentWidget()
-    assert panel.height() <= room.height()
+    panel = stand.window.case_panel
+    for part in (panel.head.score, panel.head.sentence, panel.head.deviation, panel.own.hint, panel.own.remark):
+        assert part.isVisible()
+        place = part.mapTo(panel, part.rect().topLeft())
+        assert panel.rect().contains(part.rect().translated(place))
+    assert panel.middle.height() > 0 and stand.window.height() == SMALL_SCREEN.height() - WINDOW_FRAME_PX
+    assert cut(panel.head) == cut(panel.own) == cut(stand.window.tools.rules) == []
 
 
 def test_window_fits_a_small_screen(stand: Stand):

@@ -4,9 +4,11 @@ import dataclasses
 
 import factories
 import pytest
+from gui.fake_engine import map_view
 
 from her2scope.domain.cells import SHARE_ORDER, CellClass
 from her2scope.domain.control_material import ControlLevel, ControlMaterial
+from her2scope.domain.corrections import CaseData, CellStanding, Correction
 from her2scope.domain.guideline import Category
 from her2scope.domain.score import ControlStanding, ControlStatus
 from her2scope.pipeline.live import LiveFigures
@@ -16,15 +18,19 @@ from her2scope.ui.words import (
     SHORT_LABELS,
     calibration_text,
     capitalised,
+    case_title,
     count_text,
     field_caption,
     field_detail,
     field_score_text,
+    field_words,
     figures_text,
+    island_text,
     next_step_text,
     open_ends_text,
     percent_text,
     reading_text,
+    remark_needed,
     reportable_text,
     sentence,
     standing_text,
@@ -95,6 +101,48 @@ def test_field_lines():
     assert field_detail(field) == "100 tumour cells, 20 counted before"
     assert field_detail(dataclasses.replace(field, active=False)) == "removed, 100 tumour cells"
     assert field_caption(factories.accepted(factories.counted_field({CellClass.NONE: 2}))) == "Field 1:  no score"
+    assert field_caption(field, hot=True) == "Field 3:  2+, hot spot"
+    assert field_caption(field, hidden=True) == "Field 3"
+
+
+def test_field_line_says_what_was_corrected_and_swept_and_counts_tumour_cells_only():
+    result = factories.counted_field({CellClass.NONE: 3}, n_other=2)
+    standings = (CellStanding.SEEN_BEFORE, *[CellStanding.COUNTED] * 2, *[CellStanding.SEEN_BEFORE] * 2)
+    field = dataclasses.replace(
+        factories.accepted(result, 4, seen_before=[0]), standings=standings, swept=True, annotation="DCIS?",
+        corrections=(None, Correction.EXCLUDED, None, None, None),
+    )  # fmt: skip
+    assert field_detail(field) == "2 tumour cells, 1 counted before, 1 corrected, swept"
+    assert field_words(field).endswith("swept: DCIS?")
+
+
+@pytest.mark.parametrize(
+    ("own", "reference", "remark", "needed"),
+    [
+        ("2+", "2+", "", False),
+        ("1+", "2+", "", True),
+        ("1+", "2+", " basal ", False),
+        ("1+", None, "", False),
+        ("indeterminate", None, "  ", True),
+        ("indeterminate", "2+", "crushed", False),
+        ("not entered", "2+", "", False),
+    ],
+)
+def test_who_needs_a_remark(own, reference, remark, needed):
+    assert bool(remark_needed(own, reference, remark)) is needed
+
+
+def test_case_is_called_as_the_laboratory_calls_it():
+    view = factories.case_view()
+    assert case_title(view) == "S25-01234 A1"
+    named = dataclasses.replace(view, data=CaseData("S25-7", "", "3", "excision", "R-1"))
+    assert case_title(named) == "S25-7 \N{MIDDLE DOT} 3 \N{MIDDLE DOT} excision"
+
+
+def test_islands_are_counted_as_the_reader_meets_them():
+    assert island_text(map_view(0, 0), 0) == ""
+    assert island_text(map_view(7, 2, 5, lost="jump"), 7) == "Island 3 of 3: tracking lost (jump)"
+    assert island_text(map_view(7, 2, 5, 7, lost="jump"), 2) == "Island 1 of 3: not the present one"
 
 
 def test_control_lines():

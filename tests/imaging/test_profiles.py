@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from her2scope.domain.cells import MembraneMeasure, StainCuts
 from her2scope.imaging.cell_outlines import CellOutlines, OutlineSeeds, find_outlines
+from her2scope.imaging.kept_profiles import kept
 from her2scope.imaging.profiles import (
     DEFAULT_PLACE_RULE,
     N_ACROSS,
@@ -24,7 +25,7 @@ from her2scope.imaging.profiles import (
     read_profiles,
     stained_places,
 )
-from her2scope.records import FAINT, INTENSE
+from her2scope.records import FAINT, INTENSE, CellProfiles
 
 SIDE_UM = 30.0
 NETWORK_UM = 0.5
@@ -96,21 +97,19 @@ def profiles_of(dab: np.ndarray, um_per_px: float, membrane: np.ndarray, seeds: 
 
 def measured(*rings: Ring, um_per_px: float = 0.25, cuts: StainCuts = CUTS) -> Membranes:
     profiles = profiles_of(dab_of(rings, um_per_px), um_per_px, membrane_of(rings), seeds_of(rings))
-    return measure_membranes(profiles, cuts)
+    return measure_membranes(kept(profiles), cuts)
 
 
 def some_profiles(
     membrane: np.ndarray, contrast: float | np.ndarray = 0.2, wall: float | np.ndarray = 0.3, spacing_um: float = 0.6
-) -> Profiles:
+) -> CellProfiles:
     """One cell's profiles with given values at its places."""
     n = len(membrane)
-    od10 = np.broadcast_to(np.broadcast_to(wall, n)[None, :, None], (1, n, N_ACROSS)).astype(np.float32)
-    return Profiles(
-        np.zeros((1, n, 2), np.float32),
-        np.array([spacing_um], np.float32),
-        od10,
+    return CellProfiles(
+        np.broadcast_to(wall, (1, n)).astype(np.float32),
         np.array(membrane, np.float32)[None],
         np.broadcast_to(contrast, (1, n)).astype(np.float32),
+        np.array([spacing_um], np.float32),
     )
 
 
@@ -168,7 +167,7 @@ def test_a_turned_or_mirrored_picture_gives_the_same(turns, mirrored, share):
     if mirrored:
         turned = [plane[:, ::-1] for plane in turned]
     one, other = (
-        measure_membranes(profiles_of(dab, 0.25, membrane, seeds_of(rings)), CUTS)
+        measure_membranes(kept(profiles_of(dab, 0.25, membrane, seeds_of(rings))), CUTS)
         for dab, membrane in (planes, [np.ascontiguousarray(plane) for plane in turned])
     )
     assert other.completeness == pytest.approx(one.completeness, abs=2.1 / N_PLACES)
@@ -193,7 +192,7 @@ def test_a_line_between_two_cells_counts_for_both():
     dab = 0.6 * ((np.abs(x - 15.0) < 0.5) & (np.abs(y - 15.0) < 3.0))
     x, y = middles(NETWORK_UM)
     membrane = ((np.abs(x - 15.0) < 0.6) & (np.abs(y - 15.0) < 3.0)).astype(np.float32)
-    found = measure_membranes(profiles_of(dab.astype(np.float32), 0.25, membrane, seeds_of(rings)), CUTS)
+    found = measure_membranes(kept(profiles_of(dab.astype(np.float32), 0.25, membrane, seeds_of(rings))), CUTS)
     assert found.completeness == pytest.approx([0.2, 0.2], abs=0.06)
     assert found.completeness[0] == pytest.approx(found.completeness[1], abs=1.1 / N_PLACES)
 
@@ -216,7 +215,7 @@ def test_cytoplasm_takes_nothing_from_intensity():
 def test_golden_cell_half_intense_a_quarter_faint():
     rings = (Ring(od10=1.0, share=0.5), Ring(od10=0.2, share=0.25, begin=0.5))
     profiles = profiles_of(dab_of(rings, 0.25), 0.25, membrane_of(rings), seeds_of(rings[:1]))
-    (measure,) = measure_membranes(profiles, CUTS).measures()
+    (measure,) = measure_membranes(kept(profiles), CUTS).measures()
     assert isinstance(measure, MembraneMeasure)
     assert measure.completeness == pytest.approx(0.75, abs=0.03)
     assert measure.intense_share == pytest.approx(0.50, abs=0.03)
@@ -228,7 +227,7 @@ def test_noise_on_haze_is_hardly_membrane_even_where_the_network_sees_one_everyw
     seeds = OutlineSeeds(*(np.repeat(part, 50, axis=0) for part in _parts(seeds_of((Ring(),)))))
     rng = np.random.default_rng(4)
     seeds = OutlineSeeds(seeds.xy_px + rng.uniform(-8, 8, (50, 2)).astype(np.float32), seeds.nucleus_px, seeds.reach_px)
-    found = measure_membranes(profiles_of(noise, 0.25, np.ones((60, 60), np.float32), seeds), CUTS)
+    found = measure_membranes(kept(profiles_of(noise, 0.25, np.ones((60, 60), np.float32), seeds)), CUTS)
     assert found.completeness.mean() < 0.05
 
 
@@ -239,7 +238,7 @@ def _parts(seeds: OutlineSeeds) -> list[np.ndarray]:
 def test_membrane_that_the_network_does_not_see_is_none():
     rings = (Ring(od10=0.8),)
     unseen = 0.3 * membrane_of(rings)
-    found = measure_membranes(profiles_of(dab_of(rings, 0.25), 0.25, unseen, seeds_of(rings)), CUTS)
+    found = measure_membranes(kept(profiles_of(dab_of(rings, 0.25), 0.25, unseen, seeds_of(rings))), CUTS)
     assert found.completeness[0] == 0
 
 
@@ -311,7 +310,7 @@ def test_the_profile_runs_from_inside_to_outside():
 def test_no_cell_no_measure():
     nobody = OutlineSeeds(*(part[:0] for part in _parts(seeds_of((Ring(),)))))
     profiles = profiles_of(dab_of((Ring(),), 0.25), 0.25, membrane_of((Ring(),)), nobody)
-    assert list(measure_membranes(profiles, CUTS).measures()) == []
+    assert list(measure_membranes(kept(profiles), CUTS).measures()) == []
 
 
 def test_an_outline_beyond_the_picture_is_measured_on_its_last_pixels():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from her2scope.imaging.opencv import cv2
-from her2scope.imaging.registration import Relief, correlation_map, find_place, find_shift
+from her2scope.imaging.registration import Relief, correlation_map, find_near, find_place, find_shift, recognise
 from her2scope.phantom.field import PhantomSpec, render_field
 from her2scope.records import Frame
 
@@ -136,6 +136,52 @@ def test_another_size_is_found(wide_slide, x, y, size_wh):
     assert place_of(first, second) == pytest.approx((x - 500, y - 100), abs=1.5)
 
 
+# ---- about where it is known --------------------------------------------------------------------------------------
+
+
+def near_of(
+    first: Relief, second: Relief, expected_um: tuple[float, float], **more: float
+) -> tuple[float, float] | None:
+    place = find_near(first, second, UM_PER_PX, UM_PER_PX, expected_um, 20.0, **more)
+    return None if place is None else (place.dx_px, place.dy_px)
+
+
+@pytest.mark.parametrize("reduction", [1.0, 2.0])
+@pytest.mark.parametrize(("dx", "dy"), [(0, 0), (37, -21), (500, 100), (1150, 30)])
+def test_a_place_is_found_near_where_it_is_expected(wide_slide, dx, dy, reduction):
+    first = relief_of(part_of(wide_slide, 0, 100, VIEW))
+    second = relief_of(taken_again(part_of(wide_slide, dx, 100 + dy, VIEW), noise=4.0))
+    for off_x_um, off_y_um in ((0.0, 0.0), (1.0, -1.0), (15.0, -12.0)):
+        expected_um = dx * UM_PER_PX + off_x_um, dy * UM_PER_PX + off_y_um
+        assert near_of(first, second, expected_um, reduction=reduction) == pytest.approx((dx, dy), abs=1.0)
+
+
+def test_a_place_far_from_where_it_is_expected_is_not_found(wide_slide):
+    first, second = (relief_of(part_of(wide_slide, x, 0, VIEW)) for x in (0, 300))
+    assert near_of(first, second, (75.0, 0.0)) == pytest.approx((300, 0), abs=1.0)
+    assert near_of(first, second, (0.0, 0.0)) is None
+    assert near_of(first, second, (75.0, 60.0)) is None
+
+
+def test_leniency_finds_a_blurred_picture_and_says_by_how_much_it_fails(wide_slide):
+    first = relief_of(part_of(wide_slide, 0, 0, VIEW))
+    smeared = cv2.blur(part_of(wide_slide, 40, 0, VIEW), (81, 1))  # the stage went 20 um while the shutter was open
+    second = relief_of(taken_again(smeared, noise=3.0))
+    assert near_of(first, second, (10.0, 0.0)) is None
+    found = find_near(first, second, UM_PER_PX, UM_PER_PX, (10.0, 0.0), 20.0, leniency=0.3)
+    assert found.margin < 0.0
+    assert (found.dx_px, found.dy_px) == (pytest.approx(40, abs=40), pytest.approx(0, abs=4))
+
+
+def test_a_picture_is_recognised_by_a_quarter_of_it(wide_slide):
+    first = relief_of(part_of(wide_slide, 0, 0, VIEW))
+    for x, y in ((0, 0), (600, 200), (860, 0)):
+        found = recognise(first, relief_of(taken_again(part_of(wide_slide, x, y, VIEW), 4.0)), 0.25, 0.25, 0.25)
+        assert (found.dx_px, found.dy_px) == pytest.approx((x, y), abs=1.0)
+    strip = relief_of(part_of(wide_slide, 1100, 0, VIEW))
+    assert find_place(first, strip, 0.25, 0.25) is not None and recognise(first, strip, 0.25, 0.25, 0.25) is None
+
+
 # ---- other tissue -------------------------------------------------------------------------------------------------
 
 
@@ -156,6 +202,8 @@ def test_other_tissue_is_no_overlap(different):
     pairs = list(combinations(different, 2))
     assert len(pairs) > 100
     assert not [1 for (a, a_um), (b, b_um) in pairs if find_place(a, b, a_um, b_um) or find_shift(a, b)]
+    assert not [1 for (a, a_um), (b, b_um) in pairs if recognise(a, b, a_um, b_um, 0.1)]
+    assert not [1 for (a, a_um), (b, b_um) in pairs if find_near(a, b, a_um, b_um, (30.0, 20.0), 80.0, 2.0)]
 
 
 def test_flat_pictures_are_no_overlap(slide):

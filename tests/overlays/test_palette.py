@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from her2scope.domain.cells import CellClass
 from her2scope.domain.errors import NotAvailableError
+from her2scope.domain.regions import RegionKind
 from her2scope.overlays.palette import (
     LABELS,
     MARKERS,
     OTHER_LABEL,
     OTHER_MARKER,
     PALETTES,
+    REGION_COLOURS,
     SAFE,
     Marker,
     Rgb,
@@ -102,6 +104,12 @@ def test_five_classes_stay_apart_for(sight: str) -> None:
     gaps = {(a, b): delta_e(labs[a], labs[b]) for a, b in itertools.combinations(labs, 2)}
     nearest = min(gaps, key=gaps.__getitem__)
     assert gaps[nearest] >= LEAST_DELTA_E, f"{nearest}: {gaps[nearest]:.1f}"
+
+
+@pytest.mark.parametrize("sight", SIGHTS)
+def test_kinds_of_region_stay_apart_for(sight: str) -> None:
+    labs = [as_lab(REGION_COLOURS[kind], SIGHTS[sight]) for kind in RegionKind]
+    assert min(delta_e(a, b) for a, b in itertools.combinations(labs, 2)) >= LEAST_DELTA_E
 
 
 @pytest.mark.parametrize("sight", SIGHTS)

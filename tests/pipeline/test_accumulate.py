@@ -12,8 +12,14 @@ from her2scope.domain.cells import StainCuts
 from her2scope.imaging.opencv import cv2
 from her2scope.imaging.registration import Relief
 from her2scope.phantom.field import PhantomSpec, render_field
-from her2scope.pipeline.accumulate import counted_cells, find_overlaps
-from her2scope.records import FieldResult, Frame, Overlap
+from her2scope.pipeline.accumulate import (
+    counted_cells,
+    find_overlaps,
+    matched_cells,
+    overlaps_with,
+    place_from_overlaps,
+)
+from her2scope.records import FieldResult, Frame, MapPlace, Overlap
 
 UM_PER_PX = 0.25
 
@@ -150,3 +156,83 @@ def test_thousands_of_cells_are_paired_one_to_one():
     later = field_result([cell(x_px=a, y_px=b, **corners) for a, b in moved])
     counted = counted_cells(later, [Overlap(1, 0.0, 0.0)], {1: earlier})
     assert counted == (False,) * 3000 + (True,) * 2400
+
+
+def test_the_same_cells_are_named_on_both_sides():
+    earlier = field_result([cell(x_px=90.0), cell(x_px=30.0), cell(x_px=2.0, edge=True)])
+    later = field_result([cell(x_px=21.0), cell(x_px=80.0), cell(x_px=50.0)])
+    assert matched_cells(later, Overlap(1, 10.0, 0.0), earlier) == [(0, 1), (1, 0)]
+    assert matched_cells(later, Overlap(1, 500.0, 0.0), earlier) == []
+
+
+def test_a_cell_at_the_edge_keeps_its_twin_from_being_taken_by_a_neighbour():
+    earlier = field_result([cell(x_px=30.0)])
+    later = field_result([cell(x_px=31.0, edge=True), cell(x_px=40.0)])  # 2.5 um away: near enough if it were alone
+    assert matched_cells(later, Overlap(1, 0.0, 0.0), earlier) == []
+
+
+# ---- where the map knows the places -------------------------------------------------------------------------------
+
+SIDE = (640, 480)
+
+
+@pytest.fixture(scope="module")
+def spread(seamless) -> dict[int, tuple[Relief, Frame, MapPlace]]:
+    """Frames along the seamless picture, with their true places."""
+    found = {}
+    for number, x in enumerate((0, 300, 600, 900)):
+        frame = Frame(np.ascontiguousarray(seamless[:, x : x + SIDE[0]]), number, 0.0, UM_PER_PX)
+        found[number] = Relief.of(frame), frame, MapPlace(0, x * UM_PER_PX, 0.0)
+    return found
+
+
+def mapped_overlaps(spread, numbers, new, places, place=None) -> dict[int, float]:
+    relief, frame, at = spread[new]
+    earlier = {number: spread[number][:2] for number in numbers}
+    found = overlaps_with(frame, relief, earlier, at if place is None else place, places)
+    return {overlap.field: overlap.dx_px for overlap in found}
+
+
+def test_the_map_finds_the_overlaps_that_the_pictures_find(spread):
+    places = {number: at for number, (_, _, at) in spread.items()}
+    by_map = mapped_overlaps(spread, (0, 1, 2), 3, places)
+    by_search = mapped_overlaps(spread, (0, 1, 2), 3, None)
+    assert by_map.keys() == by_search.keys() == {1, 2}
+    assert by_map == pytest.approx(by_search, abs=0.3)
+
+
+def test_pictures_put_right_what_the_map_has_a_little_off(spread):
+    places = {2: MapPlace(0, 600 * UM_PER_PX + 12.0, -9.0)}
+    assert mapped_overlaps(spread, (2,), 3, places) == pytest.approx({2: 300.0}, abs=1.0)
+
+
+def test_fields_that_the_map_puts_apart_are_not_compared(spread):
+    far = {2: MapPlace(0, 5000.0, 0.0)}
+    assert mapped_overlaps(spread, (2,), 3, far) == {}
+    assert mapped_overlaps(spread, (2,), 3, {2: MapPlace(1, 5000.0, 0.0)}).keys() == {2}  # on another island
+
+
+def test_a_map_that_is_wrong_gives_way_to_the_pictures(spread):
+    wrong = {2: MapPlace(0, spread[3][2].x_um - 20.0, 0.0)}  # 55 um off
+    assert mapped_overlaps(spread, (2,), 3, wrong) == pytest.approx({2: 300.0}, abs=1.0)
+
+
+def test_where_too_little_is_shared_to_be_registered_the_map_is_believed(spread):
+    beside = {0: MapPlace(0, spread[3][2].x_um - (SIDE[0] - 20) * UM_PER_PX, 0.0)}
+    assert mapped_overlaps(spread, (0,), 3, beside) == {0: SIDE[0] - 20}
+    apart = {0: MapPlace(0, spread[3][2].x_um - (SIDE[0] + 20) * UM_PER_PX, 0.0)}
+    assert mapped_overlaps(spread, (0,), 3, apart) == {}
+
+
+def test_overlaps_come_in_the_order_of_the_fields(spread):
+    places = {1: MapPlace(7, 0.0, 0.0), 2: spread[2][2]}
+    assert list(mapped_overlaps(spread, (2, 1), 3, places)) == [2, 1]
+    assert list(mapped_overlaps(spread, (1, 2), 3, places)) == [1, 2]
+
+
+def test_a_field_without_a_place_takes_it_from_the_first_overlap_that_has_one():
+    overlaps = [Overlap(4, 100.0, 20.0), Overlap(2, 40.0, -8.0), Overlap(1, 0.0, 0.0)]
+    placed = {2: (MapPlace(3, 10.0, 20.0), 0.5), 1: (MapPlace(5, 0.0, 0.0), 0.25)}
+    assert place_from_overlaps(overlaps, placed) == MapPlace(3, 30.0, 16.0)
+    assert place_from_overlaps(overlaps[:1], placed) is None
+    assert place_from_overlaps([], placed) is None

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from her2scope.cameras.images import ImageFolderSource
@@ -19,7 +18,6 @@ from her2scope.pipeline.engine import LiveEngine
 from her2scope.pipeline.live import CameraPhase, Mode, Severity
 from her2scope.pipeline.mailbox import Latest
 from her2scope.pipeline.session import CaseSession
-from her2scope.pipeline.tracker import Tracker
 from her2scope.records import CameraState, Frame
 from her2scope.storage.memory import MemoryCaseStore
 
@@ -336,19 +334,3 @@ def test_the_mailbox_keeps_the_newest_and_counts_the_rest():
         box.put(number)
     assert (box.take(timeout_s=0), box.replaced) == (4, 4)
     assert box.take(timeout_s=0) is None
-
-
-def test_the_tracker_follows_the_tissue_and_starts_anew_after_a_jump(frames):
-    tracker, whole = Tracker(), frames["2+"].rgb
-    places = [(100, 100), (112, 104), (140, 90)]
-    views = [np.ascontiguousarray(whole[y : y + 480, x : x + 640]) for x, y in places]
-    tracked = [tracker.place(Frame(view, n, 0.1 * n, 0.25)) for n, view in enumerate(views)]
-    for item, (x, y) in zip(tracked, places, strict=True):
-        assert (item.x_px, item.y_px) == pytest.approx((x - 100, y - 100), abs=1.5)
-    assert tracked[1].speed_um_per_s == pytest.approx(np.hypot(12, 4) * 0.25 / 0.1, rel=0.2)
-    elsewhere = tracker.place(Frame(np.ascontiguousarray(frames["3+"].rgb[:480, :640]), 3, 0.3, 0.25))
-    assert elsewhere.island == tracked[-1].island + 1
-    assert (elsewhere.x_px, elsewhere.y_px) == (0.0, 0.0)
-    assert elsewhere.speed_um_per_s > 1e6  # it jumped: nobody can say that it stood still
-    tracker.forget()  # the camera was opened again: an old overlay must not be taken for one of the new picture
-    assert tracker.place(Frame(views[0], 4, 0.4, 0.25)).island > elsewhere.island

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from functools import cache
 from typing import Any
@@ -11,29 +12,35 @@ import factories
 import jsonschema
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reporting import busy_case
 
 from her2scope.domain.cells import CellClass
 from her2scope.domain.control import ControlCode
+from her2scope.domain.corrections import CellStanding, Correction
 from her2scope.domain.guideline import Ish
 from her2scope.domain.score import ControlStanding, ControlStatus
-from her2scope.records import CaseView
+from her2scope.records import CaseView, MapPlace, ReaderScore
 from her2scope.reporting.content import (
     CONTROL_SCHEMA,
     SCORE_SCHEMA,
     control_json,
     field_rows,
-    history,
     schema,
     score_json,
     share_rows,
     versions,
 )
+from her2scope.reporting.event_words import history
 from her2scope.reporting.json_report import JsonReport
 
 FADED = factories.control_reading(
     ControlStatus.INVALID, ("DAB too weak (median 0.21, limit 0.30 od10)",), (ControlCode.FADED,), read="1+"
 )
 HELD_ELSEWHERE = ControlStanding(ControlStatus.VALID, refusals=("the control was read at 20x, this case at 40x",))
+
+FIELD = factories.equivocal_field()
 
 
 @cache
@@ -62,6 +69,7 @@ def cases() -> dict[str, CaseView]:
         ),
         "closed contours": factories.case_view([factories.equivocal_field(program=factories.CLOSED_CONTOURS)]),
         "too coarse": factories.case_view([factories.equivocal_field(um_per_px=0.5)]),
+        "busy": busy_case.busy_view(),
         "drawn": factories.case_view(
             [factories.honeycomb_field({CellClass.COMPLETE_MODERATE: 0.8, None: 0.2}, (240, 320))], min_cells=20
         ),
@@ -95,6 +103,11 @@ def test_the_schema_is_a_schema(name: str) -> None:
         (("fields", 0, "cells", 0, "class"), None),
         (("fields", 0, "cells", 0, "completeness"), 96),
         (("program", "model", "sha256"), "not a digest"),
+        (("case", "reader_score"), {"score": "4+", "remark": None, "blind": False}),
+        (("case", "sentence"), ""),
+        (("case", "score_probability"), {"2+": 93}),
+        (("fields", 0, "cells", 0, "standing"), "perhaps"),
+        (("fields", 0, "cells", 0, "correction"), "removed"),
     ],
 )
 def test_the_schema_refuses(path: tuple[str | int, ...], value: object) -> None:
@@ -251,6 +264,93 @@ def test_a_control_of_too_few_cells_reads_nothing() -> None:
     assert found["read"] is None
 
 
+# ---- the reader's hand --------------------------------------------------------------------------------------------
+
+
+def test_a_busy_case_is_told_in_full() -> None:
+    view = cases()["busy"]
+    case = checked(view)["case"]
+    assert case["sentence"] == view.score.sentence
+    assert sum(case["score_probability"].values()) == pytest.approx(1, abs=1e-3)
+    assert case["data"] == {
+        "accession": "S25-01234",
+        "block": "A1",
+        "slide": "2",
+        "specimen": "core biopsy",
+        "antibody_run": "run 2025-03-04/B",
+    }
+    remark = "weaker to the left; the strong cells lie in the duct"
+    assert case["reader_score"] == {"score": "1+", "remark": remark, "blind": True}
+    assert case["deviation"]["cuts"]["intense_od10"] == 0.75
+    assert checked(view)["control"]["intense_od10"] == 0.7  # the control's own, not the moved one
+    assert case["deviation"]["stored"]["intense_od10"] == 0.7
+    assert case["reportable"] is False
+    assert [(item["number"], item["kind"], item["field"]) for item in case["regions"]] == [
+        (1, "invasive", None),
+        (2, "normal_duct", 1),
+        (4, "exclude", 2),
+    ]
+    assert case["normal_ducts"]["none"] == view.fields[0].duct_counts.none > 0
+
+
+def test_a_corrected_cell_keeps_what_the_method_read() -> None:
+    first, second, *_ = checked(cases()["busy"])["fields"]
+    told = [(cell["class_as_read"], cell["correction"], cell["class"], cell["standing"]) for cell in second["cells"]]
+    assert told[0] == ("complete_intense", "complete_moderate", "complete_moderate", "counted")
+    assert told[2] == ("complete_intense", "excluded", "complete_intense", "excluded")
+    assert told[3] == ("complete_intense", "not_tumour", None, "counted")
+    assert told[4] == ("complete_intense", None, "complete_intense", "counted")
+    assert {cell["standing"] for cell in first["cells"]} == {"counted", "normal_duct"}
+    assert (second["swept"], second["annotation"], first["annotation"]) == (True, None, busy_case.REMARK)
+    assert second["place"]["island"] == 0
+
+
+def test_what_is_blank_or_absent_is_null() -> None:
+    found = checked(factories.case_view([factories.equivocal_field()], reader_score=ReaderScore(None, " ")))
+    case = found["case"]
+    assert set(case["data"].values()) == {None}
+    assert case["reader_score"] == {"score": None, "remark": None, "blind": False}
+    assert case["deviation"] is case["normal_ducts"] is found["fields"][0]["place"] is None
+    assert case["regions"] == case["hot_spots"] == []
+    nothing = checked(cases()["no field"])["case"]
+    assert nothing["score_probability"] is nothing["further_fields"] is nothing["reader_score"] is None
+
+
+def test_hot_spots_fit_the_schema() -> None:
+    even = [factories.counted_field({CellClass.NONE: 190, CellClass.COMPLETE_INTENSE: 2}) for _ in range(6)]
+    hot = factories.counted_field({CellClass.NONE: 40, CellClass.COMPLETE_INTENSE: 150})
+    (spot,) = checked(factories.case_view([*even, hot]))["case"]["hot_spots"]
+    assert (spot["field"], spot["pattern"]) == (7, ["complete_intense"])
+    assert spot["field_percent"] > 70 > spot["case_percent"] > 0
+
+
+CELLS = st.integers(0, 128)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    words=st.dictionaries(CELLS, st.sampled_from(Correction), max_size=12),
+    standings=st.dictionaries(CELLS, st.sampled_from(CellStanding), max_size=12),
+    remark=st.text(max_size=20),
+    place=st.none() | st.builds(MapPlace, st.integers(-5, 5), st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)),
+    score=st.none() | st.builds(ReaderScore, st.sampled_from(["0", "2+", None]), st.text(max_size=20), st.booleans()),
+)
+def test_whatever_the_reader_does_fits_the_schema(
+    words: dict[int, Correction],
+    standings: dict[int, CellStanding],
+    remark: str,
+    place: MapPlace | None,
+    score: ReaderScore | None,
+) -> None:
+    item = busy_case.corrected_field(1, FIELD, words, standings, place=place, annotation=remark)
+    view = dataclasses.replace(factories.case_view([item], reader_score=score), regions=cases()["busy"].regions)
+    found = checked(view)
+    cells = found["fields"][0]["cells"]
+    assert {n for n, cell in enumerate(cells) if cell["correction"]} == set(words)
+    n_counted = sum(cell["standing"] == "counted" and cell["kind"] == "tumour" for cell in cells)
+    assert n_counted == found["case"]["n_tumour"]
+
+
 # ---- rows ---------------------------------------------------------------------------------------------------------
 
 
@@ -273,7 +373,7 @@ def test_versions_and_history_are_told() -> None:
     view = cases()["overridden"]
     assert ("Program", "her2scope 0.1.0") in versions(view)
     assert ("Model", "none") in versions(cases()["closed contours"])
-    assert [what for *_, what in history(view)] == [
+    assert [what for *_, what in history(view.events)] == [
         "Case opened",
         "Control read",
         "Invalid control overridden",

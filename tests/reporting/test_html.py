@@ -8,9 +8,11 @@ from html.parser import HTMLParser
 
 import factories
 import pytest
+from reporting import busy_case
 
 from her2scope.domain.cells import CellClass
 from her2scope.domain.control import ControlCode
+from her2scope.domain.corrections import CellStanding, Correction
 from her2scope.domain.score import ControlStanding, ControlStatus
 from her2scope.records import CaseView, ReaderScore
 from her2scope.reporting.content import score_json
@@ -123,9 +125,48 @@ def test_every_cell_can_be_pointed_at() -> None:
 
 def test_a_cell_says_why_it_is_not_counted() -> None:
     cell = factories.cell(CellClass.NONE)
-    assert cell_words(7, cell, counted=False).endswith("Counted in an earlier field.")
-    assert cell_words(7, factories.cell(CellClass.NONE, edge=True), counted=False).endswith("Not counted: at the edge.")
-    assert cell_words(7, factories.cell(None), counted=True) == "Cell 7: Other cell (not tumour)"
+    assert cell_words(7, cell, CellStanding.SEEN_BEFORE).endswith("Not counted: seen whole in an earlier field.")
+    assert cell_words(7, cell, CellStanding.EDGE).endswith("Not counted: cut by the picture's edge.")
+    assert cell_words(7, cell).endswith("0.00 od10.")
+    assert cell_words(7, factories.cell(None)) == "Cell 7: Other cell (not tumour)"
+
+
+def test_a_cell_says_what_the_reader_made_of_it() -> None:
+    read, now = factories.cell(CellClass.NONE), factories.cell(CellClass.INCOMPLETE_FAINT)
+    assert cell_words(7, now, CellStanding.COUNTED, Correction.INCOMPLETE_FAINT, read).startswith(
+        "Cell 7: Incomplete, faint, by the reader: incomplete, faint, read as no membrane staining;"
+    )
+    assert cell_words(7, factories.cell(None), CellStanding.COUNTED, Correction.NOT_TUMOUR, read) == (
+        "Cell 7: Other cell (not tumour), by the reader: not a tumour cell, read as no membrane staining"
+    )
+
+
+def test_a_busy_case_says_all_that_the_reader_did() -> None:
+    view = busy_case.busy_view()
+    found = page(view)
+    for words in (
+        "Accession S25-01234 \u00b7 Block A1",
+        view.score.sentence,
+        "Probability of each score",
+        "which the reader chose",
+        "The reader moved the cuts: deviation from the stored settings.",
+        "Entered before the reference score was shown. Differs from the reference score 2+.",
+        "Part 2 of 2",
+        "carcinoma in situ, solid, with central necrosis <comedo>",
+        "Internal control: ",
+        "5 cells corrected by the reader",
+        "Fields 2, 4 accepted by sweeping",
+        busy_case.LONG_REMARK.strip(),
+        "Cell 1: Complete, weak to moderate, by the reader: complete, weak to moderate, read as complete, intense",
+        "Not counted: in a normal duct (internal control).",
+        "(undone)",
+    ):
+        assert words in found.text
+    plans = [item for item in found.all("svg") if item.get("class") == "plan"]
+    assert len(plans) == 2
+    ids = {attributes["id"] for _, attributes in found.tags if "id" in attributes}
+    assert {item["href"] for item in found.all("a")} == {f"#field-{number}" for number in range(1, 5)}
+    assert ids >= {f"field-{number}" for number in range(1, 5)}
 
 
 def test_the_picture_lies_on_whole_pixel_centres(usual: Page) -> None:

@@ -9,6 +9,7 @@ import re
 import factories
 import pypdf
 import pytest
+from reporting import busy_case
 
 from her2scope.domain.cells import CellClass
 from her2scope.domain.control import ControlCode
@@ -119,6 +120,47 @@ def test_a_removed_field_has_no_page() -> None:
     found = " ".join(pages(factories.case_view([factories.accepted(FIELD, 1), removed])))
     assert "gone.png" not in found
     assert "1 accepted field removed by the reader." in found
+
+
+def test_a_busy_case_says_all_that_the_reader_did() -> None:
+    view = busy_case.busy_view()
+    found = pages(view)
+    for said in (
+        "Accession S25-01234 \u00b7 Block A1 \u00b7 Slide 2 \u00b7 Specimen core biopsy",
+        view.score.sentence.rstrip("."),
+        "Probability of each score: 0: ",
+        "which the reader chose",
+        "The reader moved the cuts: deviation from the stored settings. Intense cut 0.75 instead of 0.70 od10",
+        "Entered before the reference score was shown. Differs from the reference score 2+.",
+        "Not reportable",
+        "interim report",
+    ):
+        assert said in found[0]
+    whole = " ".join(found)
+    for said in (
+        "Where the fields lie on the slide",
+        "Part 2 of 2: how the parts lie to each other is not known",
+        "Outlined regions",
+        "carcinoma in situ, solid, with central necrosis <comedo>",
+        "Internal control: ",
+        "5 cells corrected by the reader",
+        "Fields 2, 4 accepted by sweeping",
+        "Remarks on fields",
+        f"Reader's remark: {busy_case.REMARK}",
+        "(whole remark under Remarks on fields)",
+        "ISH result entered: negative (undone)",
+        "Cuts moved by the reader",
+    ):
+        assert said in whole
+    assert re.sub(r"\s+", " ", busy_case.LONG_REMARK).strip() in whole
+
+
+def test_a_remark_keeps_both_pictures_of_a_field_on_its_page() -> None:
+    item = busy_case.corrected_field(1, FIELD, {}, annotation="w" * 90 + " " + busy_case.LONG_REMARK)
+    texts = pages(factories.case_view([item]))
+    (page,) = [text for text in texts if text.startswith("Field 1: 2+")]
+    assert "With cells" in page
+    assert "Without" in page
 
 
 def test_the_last_page_tells_method_versions_and_settings() -> None:

@@ -6,7 +6,6 @@ import factories
 import pytest
 
 from her2scope.domain.cells import CellClass
-from her2scope.domain.events import Event, EventKind
 from her2scope.domain.guideline import Ish
 from her2scope.domain.score import ControlStanding, ControlStatus
 from her2scope.records import CameraState, ReaderScore
@@ -145,10 +144,3 @@ def test_settings_are_flat_lines() -> None:
         ("date", "-"),
         ("on", "True"),
     ]
-
-
-def test_every_event_has_words_of_its_own() -> None:
-    told = {words.event_text(Event(1, kind, "", "", {})) for kind in EventKind}
-    assert len(told) == len(EventKind)
-    assert not any("_" in what for what in told)
-    assert words.event_text(Event(1, EventKind.FIELD_REMOVED, "", "", {"field": 3})) == "Field removed: field 3"

@@ -12,6 +12,7 @@ from typing import Any
 import factories
 import numpy as np
 import pytest
+from reporting import busy_case
 
 from her2scope.domain.cells import CellClass
 from her2scope.domain.errors import DiskFullError, StoreError
@@ -94,6 +95,17 @@ def test_the_csv_marks_what_is_not_counted_and_leaves_removed_fields_out() -> No
     assert [row["counted"] for row in rows] == ["true", "false", "false"]
     assert [row["edge"] for row in rows] == ["false", "true", "false"]
     assert rows[0]["image"] == '\'=1+1,"a"'
+
+
+def test_the_csv_tells_what_the_reader_made_of_a_cell() -> None:
+    rows = rows_of(CsvReport().render(factories.report_content(busy_case.busy_view())))
+    second = [row for row in rows if row["field"] == "2"]
+    told = [(row["class_as_read"], row["correction"], row["class"], row["standing"], row["counted"]) for row in second]
+    assert told[0] == ("complete_intense", "complete_moderate", "complete_moderate", "counted", "true")
+    assert told[2] == ("complete_intense", "excluded", "complete_intense", "excluded", "false")
+    assert told[3] == ("complete_intense", "not_tumour", "", "counted", "false")
+    assert told[4] == ("complete_intense", "", "complete_intense", "counted", "true")
+    assert {row["standing"] for row in rows if row["field"] == "1"} == {"counted", "normal_duct"}
 
 
 def test_pictures_shrink_but_never_grow() -> None:

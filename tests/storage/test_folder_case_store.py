@@ -116,7 +116,7 @@ def test_plain_sqlite_reads_a_case_and_may_not_change_it(store: FolderCaseStore)
     filled(store)
     with closing(sqlite3.connect(store.root / "case 1" / "case.sqlite", isolation_level=None)) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
         assert connection.execute("SELECT number, kind FROM events").fetchall()[0] == (1, "field_accepted")
         for statement in (
             "UPDATE events SET who = 'other'",
@@ -565,7 +565,7 @@ def test_a_database_of_another_program_is_found(store: FolderCaseStore) -> None:
 def test_a_case_of_a_newer_version_is_left_alone(store: FolderCaseStore) -> None:
     filled(store)
     alter(store, "PRAGMA user_version = 99")
-    with pytest.raises(StoreError, match=r"written by a newer her2scope \(schema 99, this one knows 1\)") as caught:
+    with pytest.raises(StoreError, match=r"written by a newer her2scope \(schema 99, this one knows 2\)") as caught:
         store.open("case 1")
     assert not isinstance(caught.value, CaseDamagedError)
 
@@ -574,11 +574,60 @@ def test_an_older_schema_is_brought_up_step_by_step(store: FolderCaseStore, monk
     filled(store)
     step = ("ALTER TABLE events ADD COLUMN remark TEXT",)
     monkeypatch.setattr(event_rows, "SCHEMA_STEPS", (*event_rows.SCHEMA_STEPS, step))
-    monkeypatch.setattr(event_rows, "SCHEMA", 2)
+    monkeypatch.setattr(event_rows, "SCHEMA", event_rows.SCHEMA + 1)
     for number in (4, 5):
         with closing(store.open("case 1")) as case:
             case.append(event(number))
             assert numbers(case) == list(range(1, number + 1))
+
+
+def test_a_program_that_knows_no_corrections_refuses_a_case_that_may_hold_them(
+    store: FolderCaseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(store.create("case 1")) as case:
+        case.append(event(1, EventKind.CELLS_CORRECTED, cells=[3], to="none", before=[None]))
+    monkeypatch.setattr(event_rows, "SCHEMA", 1)
+    with pytest.raises(StoreError, match=r"newer her2scope \(schema 2, this one knows 1\)\. Open it with that version"):
+        store.open("case 1")
+    (summary,) = store.cases()
+    assert summary.problem is not None
+    assert "newer her2scope" in summary.problem
+
+
+def test_a_case_from_before_corrections_is_listed_as_it_is_and_takes_them_once_opened(
+    store: FolderCaseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as first_program:
+        first_program.setattr(event_rows, "SCHEMA_STEPS", event_rows.SCHEMA_STEPS[:1])
+        first_program.setattr(event_rows, "SCHEMA", 1)
+        filled(store)
+    (summary,) = store.cases()
+    assert (summary.n_fields, summary.slide_id, summary.problem) == (3, "", None)
+    with closing(store.open("case 1")) as case:
+        case.append(event(4, EventKind.UNDONE, event=3))
+        assert numbers(case) == [1, 2, 3, 4]
+    (summary,) = store.cases()
+    assert summary.n_fields == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        (EventKind.UNDONE, {"event": 2}),
+        (EventKind.UNDONE, {}),
+        (EventKind.CASE_DATA_ENTERED, {"slide": "1"}),
+        (EventKind.CASE_DATA_ENTERED, dict.fromkeys(("accession", "block", "slide", "specimen", "antibody_run"), 7)),
+    ],
+)
+def test_events_that_contradict_each_other_are_listed_as_damage(
+    store: FolderCaseStore, kind: EventKind, data: dict[str, Any]
+) -> None:
+    filled(store)
+    with closing(store.open("case 1")) as case:
+        case.append(event(4, kind, **data))
+    (summary,) = store.cases()
+    assert summary.case_id == "case 1"
+    assert "its events contradict each other" in str(summary.problem)
 
 
 def test_a_damaged_case_is_listed_and_hides_no_other(store: FolderCaseStore) -> None:

@@ -1,0 +1,242 @@
+"""Which cells a case counts, and as what: measures of the fields and the reader's hand in, counted fields out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from her2scope.domain.cells import CellCounts, CellKind
+from her2scope.domain.corrections import CellStanding, Correction
+from her2scope.domain.guideline import Finding
+from her2scope.domain.regions import Floats, Region, RegionKind
+from her2scope.domain.score import TooFewCells
+from her2scope.imaging.registration import Relief
+from her2scope.pipeline.hand import CellKey, Hand
+from her2scope.records import AcceptedField, Cell, FieldResult, MapPlace, Overlap
+
+Find = Callable[[CellCounts, float], Finding | TooFewCells]
+"""Score of one field's cells at a scale (um/px)."""
+InForce = Callable[[FieldResult], FieldResult]
+"""A field by the cuts in force."""
+
+
+@dataclass(slots=True, eq=False)
+class CaseField:
+    """A field as it was accepted, with the measures that its control gives."""
+
+    number: int
+    at_utc: str
+    result: FieldResult
+    overlaps: tuple[Overlap, ...]
+    relief: Relief
+    place: MapPlace
+    """On the island that it was accepted on."""
+    swept: bool
+    twins: Mapping[int, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    """By earlier field: pairs of a cell of this one and the same cell of that one."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Own:
+    """A field by itself: what the reader made of it, other fields aside."""
+
+    result: FieldResult
+    standings: tuple[CellStanding, ...]
+    corrections: tuple[Correction | None, ...]
+    place: MapPlace
+
+
+class Counting:
+    """Counts a case's fields, each cell once; what did not change since the last time is not counted anew."""
+
+    def __init__(self) -> None:
+        self._own: dict[int, tuple[tuple[object, ...], _Own]] = {}
+        self._accepted: dict[int, tuple[tuple[object, ...], AcceptedField]] = {}
+
+    def count(
+        self, fields: Sequence[CaseField], hand: Hand, rule: object, in_force: InForce, find: Find
+    ) -> tuple[AcceptedField, ...]:
+        """All fields in the order of acceptance; each active one counts the cells that no earlier active one shows.
+
+        Parameters
+        ----------
+        rule : what `in_force` depends on; equal rules give equal fields
+        """
+        corrections = shared_corrections(fields, hand.corrections)
+        regions = hand.regions_in_force()
+        frames = {item.number: (hand.place_in_force(item.place), _size_um(item.result)) for item in fields}
+        own: dict[int, _Own] = {}
+        accepted = []
+        for item in fields:
+            mine = {cell: word for (number, cell), word in corrections.items() if number == item.number}
+            place = frames[item.number][0]
+            here = tuple(region for region in regions if region.island == place.island)
+            key = (item.result, rule, tuple(sorted(mine.items())), here, place)
+            known = self._own.get(item.number)
+            if known is None or known[0] != key:
+                known = key, _alone(in_force(item.result), item, mine, here, place, frames, find)
+                self._own[item.number] = known
+            own[item.number] = known[1]
+            accepted.append(self._with_others(item, known[1], own, hand))
+        return tuple(accepted)
+
+    def _with_others(self, item: CaseField, alone: _Own, own: Mapping[int, _Own], hand: Hand) -> AcceptedField:
+        seen = frozenset(
+            here
+            for other, pairs in item.twins.items()
+            if other in hand.active
+            for here, there in pairs
+            if own[other].standings[there] is not CellStanding.NOT_INVASIVE
+        )
+        active = item.number in hand.active
+        annotation = hand.annotations.get(item.number, "")
+        key = (alone, seen, active, annotation)
+        known = self._accepted.get(item.number)
+        if known is None or known[0] != key:
+            known = key, _accepted(item, alone, seen, active=active, annotation=annotation)
+            self._accepted[item.number] = known
+        return known[1]
+
+
+def shared_corrections(
+    fields: Sequence[CaseField], corrections: Mapping[CellKey, Correction]
+) -> dict[CellKey, Correction]:
+    """The reader's words on cells, each said of the same cell in every field that shows it."""
+    shared = dict(corrections)
+    if not shared:
+        return shared
+    links = [
+        ((item.number, here), (other, there))
+        for item in fields
+        for other, pairs in item.twins.items()
+        for here, there in pairs
+    ]
+    for one, two in (*links, *reversed(links)):  # forth and back: a cell may be seen in a chain of fields
+        if one in shared:
+            shared.setdefault(two, shared[one])
+        elif two in shared:
+            shared[one] = shared[two]
+    return shared
+
+
+def _alone(
+    result: FieldResult,
+    item: CaseField,
+    corrections: Mapping[int, Correction],
+    regions: Sequence[Region],
+    place: MapPlace,
+    frames: Mapping[int, tuple[MapPlace, tuple[float, float]]],
+    find: Find,
+) -> _Own:
+    cells = list(result.cells)
+    for number, word in corrections.items():
+        cells[number] = _corrected(cells[number], word)
+    standings = _standings(cells, corrections, item, regions, place, frames, result.frame.um_per_px)
+    words = tuple(corrections.get(number) for number in range(len(cells)))
+    if corrections or any(standing not in (CellStanding.COUNTED, CellStanding.EDGE) for standing in standings):
+        counts = _counts(cells, standings, (CellStanding.COUNTED,))
+        finding = find(counts, result.frame.um_per_px) if result.quality.usable else None
+        result = replace(result, cells=tuple(cells), counts=counts, finding=finding)
+    return _Own(result, standings, words, place)
+
+
+def _corrected(cell: Cell, word: Correction) -> Cell:
+    if word is Correction.EXCLUDED:
+        return cell
+    kind = CellKind.OTHER if word is Correction.NOT_TUMOUR else CellKind.TUMOUR
+    return replace(cell, kind=kind, cell_class=word.cell_class)
+
+
+def _standings(
+    cells: Sequence[Cell],
+    corrections: Mapping[int, Correction],
+    item: CaseField,
+    regions: Sequence[Region],
+    place: MapPlace,
+    frames: Mapping[int, tuple[MapPlace, tuple[float, float]]],
+    um_per_px: float,
+) -> tuple[CellStanding, ...]:
+    """Standing of each cell, other fields aside; a region holds a cell by the middle of its nucleus."""
+    standings = [CellStanding.COUNTED] * len(cells)
+
+    def say(which: Iterable[int], standing: CellStanding) -> None:
+        for number in which:
+            standings[number] = standing
+
+    if regions and cells:
+        # whole numbers are the middles of pixels, a place is a corner: hence the half
+        xy_px = np.array([(cell.x_px, cell.y_px) for cell in cells], dtype=np.float64)
+        xy_um = (xy_px + 0.5) * um_per_px + (place.x_um, place.y_um)
+        say(np.flatnonzero(_not_invasive(xy_um, regions, frames, item.swept)), CellStanding.NOT_INVASIVE)
+        for kind, standing in (
+            (RegionKind.NORMAL_DUCT, CellStanding.NORMAL_DUCT),
+            (RegionKind.EXCLUDE, CellStanding.EXCLUDED_REGION),
+        ):
+            say(np.flatnonzero(_in_any(xy_um, [region for region in regions if region.kind is kind])), standing)
+    elif item.swept:
+        say(range(len(cells)), CellStanding.NOT_INVASIVE)
+    say((number for number, word in corrections.items() if word is Correction.EXCLUDED), CellStanding.EXCLUDED)
+    say((number for number, cell in enumerate(cells) if cell.edge), CellStanding.EDGE)
+    return tuple(standings)
+
+
+def _not_invasive(
+    xy_um: Floats,
+    regions: Sequence[Region],
+    frames: Mapping[int, tuple[MapPlace, tuple[float, float]]],
+    swept: bool,
+) -> NDArray[np.bool_]:
+    """`(N,)` which places lie outside the outlined invasive tumour.
+
+    An outline on a field speaks of what that field shows; outlines on the map speak of swept fields.
+    """
+    outside = np.zeros(len(xy_um), dtype=bool)
+    invasive = [region for region in regions if region.kind is RegionKind.INVASIVE]
+    for number in {region.field for region in invasive if region.field is not None}:
+        if number in frames:
+            drawn = [region for region in invasive if region.field == number]
+            outside |= _within_frame(xy_um, frames[number]) & ~_in_any(xy_um, drawn)
+    if swept:
+        outside |= ~_in_any(xy_um, invasive)
+    return outside
+
+
+def _in_any(xy_um: Floats, regions: Sequence[Region]) -> NDArray[np.bool_]:
+    within = np.zeros(len(xy_um), dtype=bool)
+    for region in regions:
+        within |= region.holds(xy_um)
+    return within
+
+
+def _within_frame(xy_um: Floats, frame: tuple[MapPlace, tuple[float, float]]) -> NDArray[np.bool_]:
+    place, (width_um, height_um) = frame
+    x_um, y_um = xy_um[:, 0] - place.x_um, xy_um[:, 1] - place.y_um
+    return (x_um >= 0) & (x_um < width_um) & (y_um >= 0) & (y_um < height_um)
+
+
+def _accepted(item: CaseField, alone: _Own, seen: Collection[int], *, active: bool, annotation: str) -> AcceptedField:
+    standings = list(alone.standings)
+    for number in seen:
+        if standings[number] is not CellStanding.EDGE:
+            standings[number] = CellStanding.SEEN_BEFORE
+    cells = alone.result.cells
+    return AcceptedField(
+        number=item.number, at_utc=item.at_utc, result=alone.result, overlaps=item.overlaps, active=active,
+        counted=tuple(standing is CellStanding.COUNTED for standing in standings),
+        counts=_counts(cells, standings, (CellStanding.COUNTED,)),
+        place=alone.place, standings=tuple(standings), corrections=alone.corrections, read=item.result,
+        duct_counts=_counts(cells, standings, (CellStanding.NORMAL_DUCT,)),
+        annotation=annotation, swept=item.swept,
+    )  # fmt: skip
+
+
+def _counts(cells: Sequence[Cell], standings: Sequence[CellStanding], which: Collection[CellStanding]) -> CellCounts:
+    return CellCounts.of(cell.cell_class for cell, standing in zip(cells, standings, strict=True) if standing in which)
+
+
+def _size_um(result: FieldResult) -> tuple[float, float]:
+    height, width = result.frame.size_hw
+    return width * result.frame.um_per_px, height * result.frame.um_per_px

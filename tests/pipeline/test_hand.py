@@ -1,0 +1,282 @@
+"""The reader's hand on a case: every change is an event, undoable, and a stored case gives the same score."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from her2scope.app.compose import DEFAULT_METHOD, make_analyser
+from her2scope.domain.cells import CellClass
+from her2scope.domain.corrections import CaseData, CellStanding, Correction, RuleChange
+from her2scope.domain.errors import CaseRuleError
+from her2scope.domain.events import EventKind
+from her2scope.domain.guideline import COMPLETE, Ish
+from her2scope.domain.regions import RegionDraft, RegionKind
+from her2scope.pipeline.session import CaseSession
+from her2scope.records import CaseView, FieldResult, IslandJoin, MapPlace, ReaderScore
+from her2scope.settings import Calibration, ScoringSettings
+from her2scope.storage.memory import MemoryCaseStore
+
+HERE, BESIDE = MapPlace(0, 0.0, 0.0), MapPlace(0, 1000.0, 0.0)
+UPPER_HALF = ((0.0, 0.0), (320.0, 0.0), (320.0, 90.0), (0.0, 90.0))
+
+
+@pytest.fixture
+def store() -> MemoryCaseStore:
+    return MemoryCaseStore()
+
+
+@pytest.fixture(scope="module")
+def results(analyser, frames) -> dict[str, FieldResult]:
+    return {name: analyser.analyse(frames[name], analyser.default_cuts) for name in ("2+", "2+ again")}
+
+
+@pytest.fixture
+def session(store, analyser, clock, results) -> CaseSession:
+    """A case with two fields of a 2+ tissue."""
+    made = CaseSession(store.create("case-1"), analyser, clock, "reader")
+    for name, place in (("2+", HERE), ("2+ again", BESIDE)):
+        made.accept(results[name].frame, results[name], place=place)
+    return made
+
+
+def counted_cell(view: CaseView, field: int = 0) -> int:
+    """Place of a stained cell that the case counts."""
+    item = view.fields[field]
+    return next(
+        number
+        for number, cell in enumerate(item.result.cells)
+        if item.counted[number] and cell.cell_class is CellClass.COMPLETE_MODERATE
+    )
+
+
+def figures(view: CaseView) -> object:
+    """All of a case that its events and measures decide."""
+    fields = [(item.number, item.active, item.counts, item.standings, item.corrections, item.annotation, item.place,
+               item.duct_counts, [cell.cell_class for cell in item.result.cells], item.result.score)
+              for item in view.fields]  # fmt: skip
+    return fields, view.score, view.rule, view.regions, view.data, view.ish, view.reader_score, view.undo_text
+
+
+def read_back(session: CaseSession, store: MemoryCaseStore, clock) -> CaseView:
+    """The case from what is stored, by a program that was started anew."""
+    session.close()
+    fresh = make_analyser(DEFAULT_METHOD, ScoringSettings(), Calibration())
+    return CaseSession(store.open("case-1"), fresh, clock, "reader").view
+
+
+def do_everything(session: CaseSession) -> None:
+    view = session.view
+    session.correct_cells(1, [counted_cell(view)], Correction.COMPLETE_INTENSE)
+    session.correct_cells(2, [counted_cell(view, 1)], Correction.EXCLUDED)
+    session.draw_region(RegionDraft(RegionKind.EXCLUDE, 0, UPPER_HALF, note="DCIS"))
+    session.annotate(2, " edge of the tumour ")
+    session.change_rule(RuleChange(complete_share=0.8, moderate_od10=0.3))
+    session.enter_case_data(CaseData("H-26-1", "A", "HER2"))
+    session.enter_ish(Ish.NEGATIVE)
+    session.enter_reader_score(ReaderScore("3+", "strong at the front"))
+    session.remove(2)
+    session.undo()
+
+
+def test_a_stored_case_gives_the_same_score(session, store, clock):
+    do_everything(session)
+    live = session.view
+    assert figures(read_back(session, store, clock)) == figures(live)
+
+
+def test_everything_can_be_undone_and_done_again(session, store, clock):
+    views = [session.view]
+    for change in (
+        lambda: session.correct_cells(1, [0], Correction.EXCLUDED),
+        lambda: session.draw_region(RegionDraft(RegionKind.NORMAL_DUCT, 0, UPPER_HALF)),
+        lambda: session.change_rule(RuleChange(intense_od10=0.5)),
+        lambda: session.annotate(1, "front"),
+        lambda: session.remove(1),
+        lambda: session.enter_case_data(CaseData(slide="7")),
+        lambda: session.enter_ish(Ish.POSITIVE),
+        lambda: session.enter_reader_score(ReaderScore(None, "crushed")),
+    ):
+        change()
+        views.append(session.view)
+    for view in reversed(views[:-1]):
+        session.undo()
+        assert figures(session.view) == figures(view)
+    for view in views[1:]:
+        session.redo()
+        assert figures(session.view) == figures(view)
+    assert figures(read_back(session, store, clock)) == figures(views[-1])
+
+
+def test_the_score_follows_a_correction(session):
+    before = session.view
+    number = counted_cell(before)
+    session.correct_cells(1, [number], Correction.NONE)
+    counts = session.view.score.counts
+    assert counts.complete_moderate == before.score.counts.complete_moderate - 1
+    assert counts.none == before.score.counts.none + 1
+    session.correct_cells(1, [number], None)
+    assert session.view.score.counts == before.score.counts
+
+
+def test_an_event_says_what_was_before(session):
+    session.correct_cells(1, [3], Correction.EXCLUDED)
+    session.correct_cells(1, [3, 4], Correction.NONE)
+    session.change_rule(RuleChange(intense_od10=0.6))
+    session.change_rule(RuleChange())
+    events = session.view.events
+    assert json.loads(json.dumps(events[-3].data))["before"] == ["excluded", None]
+    assert events[-1].data["before"]["intense_od10"] == 0.6
+    assert all(event.who == "reader" and event.at_utc for event in events)
+
+
+def test_saying_the_same_again_is_no_event(session):
+    session.correct_cells(1, [3], Correction.EXCLUDED)
+    session.annotate(1, "x")
+    n_events = len(session.view.events)
+    session.correct_cells(1, [3], Correction.EXCLUDED)
+    session.annotate(1, "x ")
+    session.change_rule(RuleChange())
+    session.enter_case_data(CaseData())
+    assert len(session.view.events) == n_events
+
+
+@pytest.mark.parametrize("cells", [[], [-1], [100_000]])
+def test_a_cell_that_is_not_there_is_refused(session, cells):
+    with pytest.raises(CaseRuleError, match="no such cell"):
+        session.correct_cells(1, cells, Correction.NONE)
+
+
+def test_there_is_an_end_to_undoing(session):
+    session.undo()
+    session.undo()
+    with pytest.raises(CaseRuleError, match="nothing to undo"):
+        session.undo()
+    assert not session.view.active_fields and len(session.view.fields) == 2
+    session.redo()
+    session.redo()
+    with pytest.raises(CaseRuleError, match="nothing to redo"):
+        session.redo()
+    assert len(session.view.active_fields) == 2
+
+
+def test_menus_say_what_would_be_undone(session):
+    assert session.view.undo_text == "add field 2"
+    session.draw_region(RegionDraft(RegionKind.NORMAL_DUCT, 0, UPPER_HALF))
+    assert session.view.undo_text == "outline normal duct"
+    session.undo()
+    assert session.view.redo_text == "outline normal duct"
+
+
+def test_a_field_that_was_undone_is_not_in_the_list_of_cases(session, store):
+    session.undo()
+    session.close()
+    assert store.cases()[0].n_fields == 1
+
+
+def test_moved_cuts_are_a_deviation_and_not_reportable(session, frames):
+    session.read_control(frames["3+"], "3+", "lot 7")
+    assert session.view.score.reportable
+    session.change_rule(RuleChange(intense_od10=0.6))
+    view = session.view
+    assert view.rule is not None and "intense cut 0.60 instead of" in view.rule.deviates
+    assert not view.score.reportable
+    assert any("intense cut 0.60" in reason for reason in view.score.reasons)
+    assert view.cuts.intense_od10 == 0.6
+    session.undo()
+    assert session.view.score.reportable
+
+
+def test_a_preview_shows_the_case_and_changes_nothing(session):
+    before = session.view
+    shown = session.preview(RuleChange(complete_share=1.0))
+    assert shown.rule is not None and shown.rule.is_preview
+    assert shown.score.counts.sum_of(COMPLETE) < before.score.counts.sum_of(COMPLETE)
+    assert session.view is before
+
+
+def test_cuts_that_cannot_be_are_refused(session):
+    with pytest.raises(CaseRuleError, match="must rise"):
+        session.change_rule(RuleChange(stained_od10=2.0))
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_a_score_that_differs_needs_a_sentence(session, number):
+    scores = ("0", "3+")
+    with pytest.raises(CaseRuleError, match="differs from the reference score 2\\+"):
+        session.enter_reader_score(ReaderScore(scores[number]))
+    session.enter_reader_score(ReaderScore(scores[number], "see field 2"))
+    assert session.view.reader_score == ReaderScore(scores[number], "see field 2")
+
+
+def test_an_indeterminate_score_needs_a_reason(session):
+    with pytest.raises(CaseRuleError, match="needs a reason"):
+        session.enter_reader_score(ReaderScore(None, " "))
+
+
+def test_a_score_entered_blind_needs_its_sentence_at_the_end(session):
+    session.enter_reader_score(ReaderScore("3+", blind=True))
+    with pytest.raises(CaseRuleError, match="then finish"):
+        session.finish()
+    session.enter_reader_score(ReaderScore("3+", "strong at the front", blind=True))
+    assert session.finish().reader_score == ReaderScore("3+", "strong at the front", blind=True)
+
+
+def test_one_slide_is_not_open_twice(store, analyser, clock):
+    def other(slide_id: str) -> str | None:
+        return next((item.case_id for item in store.cases() if item.slide_id == slide_id and not item.finished), None)
+
+    first = CaseSession(store.create("one"), analyser, clock, "reader", other_case_of=other)
+    first.enter_case_data(CaseData("H-26-1", "A", "HER2"))
+    second = CaseSession(store.create("two"), analyser, clock, "reader", other_case_of=other)
+    with pytest.raises(CaseRuleError, match="open in case one already"):
+        second.enter_case_data(CaseData("h-26-1 ", "a", "her2"))
+    second.enter_case_data(CaseData("H-26-1", "A", "HER2-2"))
+    first.finish()
+    second.enter_case_data(CaseData("H-26-1", "A", "HER2"))
+    assert second.view.data.slide_id == "h-26-1/a/her2"
+
+
+def test_regions_and_fields_follow_a_joined_island(session, frames):
+    session.accept(frames["1+"], place=MapPlace(3, 10.0, 10.0))
+    session.draw_region(
+        RegionDraft(RegionKind.EXCLUDE, 3, ((10.0, 10.0), (330.0, 10.0), (330.0, 190.0), (10.0, 190.0)))
+    )
+    before = session.view.fields[2].standings
+    session.join_islands(IslandJoin(3, 0, 5000.0, 100.0))
+    item = session.view.fields[2]
+    assert item.place == MapPlace(0, 5010.0, 110.0)
+    assert item.standings == before and CellStanding.EXCLUDED_REGION in before
+    assert session.next_island == 4
+
+
+def test_an_unknown_island_is_no_event(session):
+    n_events = len(session.view.events)
+    session.join_islands(IslandJoin(8, 0, 1.0, 1.0))
+    assert len(session.view.events) == n_events
+
+
+def test_nothing_changes_after_the_end(session):
+    session.finish()
+    for change in (
+        session.undo,
+        lambda: session.correct_cells(1, [0], Correction.NONE),
+        lambda: session.change_rule(RuleChange(intense_od10=0.5)),
+        lambda: session.draw_region(RegionDraft(RegionKind.EXCLUDE, 0, UPPER_HALF)),
+        lambda: session.annotate(1, "late"),
+        lambda: session.enter_case_data(CaseData(slide="9")),
+    ):
+        with pytest.raises(CaseRuleError, match="is finished"):
+            change()
+
+
+def test_a_control_read_later_keeps_the_words_on_cells(session, frames):
+    number = counted_cell(session.view)
+    session.correct_cells(1, [number], Correction.EXCLUDED)
+    place = session.view.fields[0].result.cells[number]
+    session.read_control(frames["3+"], "3+", "lot 7")
+    item = session.view.fields[0]
+    excluded = [cell for cell, word in zip(item.result.cells, item.corrections, strict=True) if word is not None]
+    assert [(cell.x_px, cell.y_px) for cell in excluded] == [(place.x_px, place.y_px)]
+    assert session.view.events[-1].kind is EventKind.CONTROL_READ
