@@ -394,6 +394,8 @@ class CaseView:
     undo_text: str = ""
     """What the next undo would take back, in words; empty: nothing."""
     redo_text: str = ""
+    stored_score: CaseScore | None = None
+    """By the stored settings, where the reader moved the cuts; None: they hold, and it is `score`."""
 
     @property
     def control(self) -> ControlReading | None:

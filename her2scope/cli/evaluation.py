@@ -17,7 +17,7 @@ def add_evaluation(commands: argparse._SubParsersAction[OneLineParser]) -> None:
         "--part", action="append", default=[], metavar="NAME",
         help="phantom-fields, phantom-cases (the long one), controls, stain-stability, real-cases, "
         " real-nuclei, nuclear-masks, membrane-masks, "
-        "quality-tiles, agreement, intervals, speed; default: all; may be repeated",
+        "quality-tiles, agreement, registration, slide-paths, intervals, speed; default: all; may be repeated",
     )  # fmt: skip
     evaluate.add_argument("--data", type=Path, metavar="DIR", help="real images; without it only phantoms are read")
     evaluate.add_argument("--real", type=Path, metavar="LIST.csv", help="list of its pictures with um per px")

@@ -73,8 +73,10 @@ class RuleChange:
         moved = {name: value for name, value in asdict(self).items() if name != "complete_share" and value is not None}
         try:
             return replace(base, **moved)
-        except Her2ScopeError as error:
-            raise CaseRuleError(str(error)) from None
+        except Her2ScopeError:
+            wanted = asdict(base) | moved
+            steps = ", ".join(f"{name.removesuffix('_od10')} {value:.2f}" for name, value in wanted.items())
+            raise CaseRuleError(f"cuts must rise from stained to moderate to intense, not {steps} od10.") from None
 
     def rule(self, base: CellRule) -> CellRule:
         """Cell rule in force; CaseRuleError for a share outside 0..1."""

@@ -106,7 +106,7 @@ def evaluate_slide_paths(makers: Makers, first_seed: int, tell: Tell, workers: i
     for spec, tallies in done_in_any_order(read_path, specs, makers, workers):
         found[spec] = tallies
         tell(f"slide paths: {len(found)} of {len(specs)}")
-    return {method: _report({spec: found[spec][method] for spec in specs}) for method in makers}
+    return {method: report_of({spec: found[spec][method] for spec in specs}) for method in makers}
 
 
 def read_path(analysers: Analysers, spec: PathSpec) -> dict[str, PathTally]:
@@ -210,7 +210,8 @@ def _most_off_um(spec: PathSpec, places: Sequence[MapPlace]) -> float:
 # ---- figures ------------------------------------------------------------------------------------------------------
 
 
-def _report(tallies: Mapping[PathSpec, PathTally]) -> PartReport:
+def report_of(tallies: Mapping[PathSpec, PathTally]) -> PartReport:
+    """Figures of one method over all paths."""
     figures: list[Figure] = []
     for name in dict.fromkeys(spec.name for spec in tallies):
         figures += _figures(name, [tally for spec, tally in tallies.items() if spec.name == name])

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from her2scope.imaging.registration import MIN_OVERLAP_PX, Relief, find_near, find_place
-from her2scope.records import Cell, FieldResult, Frame, MapPlace, Overlap
+from her2scope.pipeline.slide_map import LEAST_JOIN_SHARE
+from her2scope.records import Cell, FieldResult, Frame, IslandJoin, MapPlace, Overlap
 
 SAME_CELL_UM = 4.0
 """Cells of two overlapping fields nearer than this are one: under half the diameter of a tumour cell."""
@@ -104,6 +105,31 @@ def place_from_overlaps(overlaps: Sequence[Overlap], placed: Mapping[int, tuple[
             at, um_per_px = placed[overlap.field]
             return MapPlace(at.island, at.x_um + overlap.dx_px * um_per_px, at.y_um + overlap.dy_px * um_per_px)
     return None
+
+
+def join_of(frame: Frame, place: MapPlace, other: Frame, other_place: MapPlace, overlap: Overlap) -> IslandJoin | None:
+    """What makes the islands of two overlapping fields one; None where they are one, or show too little in common.
+
+    The older island stays, but one of the map before that of a field nobody placed (negative).
+    """
+    if place.island == other_place.island or _share_in_common(frame, other, overlap) < LEAST_JOIN_SHARE:
+        return None
+    dx_um = other_place.x_um + overlap.dx_px * other.um_per_px - place.x_um
+    dy_um = other_place.y_um + overlap.dy_px * other.um_per_px - place.y_um
+    if 0 <= other_place.island < place.island or place.island < 0:
+        return IslandJoin(place.island, other_place.island, dx_um, dy_um)
+    return IslandJoin(other_place.island, place.island, -dx_um, -dy_um)
+
+
+def _share_in_common(frame: Frame, other: Frame, overlap: Overlap) -> float:
+    """Part of the smaller of two overlapping pictures that the other shows too."""
+    sides, areas_um2 = [], []
+    for at_px, side, other_side in zip((overlap.dy_px, overlap.dx_px), frame.size_hw, other.size_hw, strict=True):
+        at_um, mine_um, theirs_um = at_px * other.um_per_px, side * frame.um_per_px, other_side * other.um_per_px
+        sides.append(max(0.0, min(at_um + mine_um, theirs_um) - max(at_um, 0.0)))
+        areas_um2.append((mine_um, theirs_um))
+    smaller_um2 = min(areas_um2[0][which] * areas_um2[1][which] for which in (0, 1))
+    return sides[0] * sides[1] / smaller_um2
 
 
 def counted_in_turn(results: Sequence[FieldResult]) -> list[tuple[bool, ...]]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from her2scope.domain.control import ControlCode, ControlMeasures, ControlVerdict
+from her2scope.domain.corrections import RuleInForce
 from her2scope.domain.errors import CaseDamagedError, CaseRuleError
 from her2scope.domain.events import Event, EventKind, Timeline, timeline
 from her2scope.domain.score import ControlStatus
@@ -43,7 +44,7 @@ class CaseState:
         """All that were ever accepted; which of them count is the hand's."""
         self.controls: list[ControlReading] = []
         self.override_reason: str | None = None
-        self._counting = Counting()
+        self._counting, self._counting_stored = Counting(), Counting()
         self._folded: tuple[int, Timeline, Hand] = (0, timeline(()), Hand())
         self._handlers: Mapping[EventKind, Callable[[Event, Results], None]] = {
             EventKind.OPENED: self._on_opened,
@@ -97,9 +98,10 @@ class CaseState:
         except KeyError:
             raise CaseRuleError(f"there is no field {number} in case {self.case_id}.") from None
 
-    def accepted(self, hand: Hand, rule: object, in_force: InForce, find: Find) -> tuple[AcceptedField, ...]:
+    def accepted(self, rule: RuleInForce, in_force: InForce, find: Find) -> tuple[AcceptedField, ...]:
         """All fields in order; each active one counts the cells that no earlier active one has counted."""
-        return self._counting.count(tuple(self.fields.values()), hand, rule, in_force, find)
+        counting = self._counting if rule.deviates else self._counting_stored
+        return counting.count(tuple(self.fields.values()), self.hand, rule, in_force, find)
 
     def twins_of(self, number: int) -> dict[int, list[tuple[int, int]]]:
         """By other field: pairs of a cell of this field and the same cell of that one."""

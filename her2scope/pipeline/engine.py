@@ -161,6 +161,7 @@ class LiveEngine:
 
     def change_rule(self, change: RuleChange) -> None:
         """Move cuts or the completeness needed, for the whole case; an empty change: back to the stored settings."""
+        self._drop_preview()
         self._ask(lambda case: case.change_rule(change))
 
     def preview_rule(self, change: RuleChange) -> None:
@@ -173,10 +174,12 @@ class LiveEngine:
 
     def undo(self) -> None:
         """Take the last change back."""
+        self._drop_preview()
         self._ask(lambda case: self._say(Severity.INFO, f"undone: {case.undo()}"))
 
     def redo(self) -> None:
         """Do again what was undone last."""
+        self._drop_preview()
         self._ask(lambda case: self._say(Severity.INFO, f"done again: {case.redo()}"))
 
     def set_sweep(self, on: bool) -> None:
@@ -197,11 +200,16 @@ class LiveEngine:
 
     def new_case(self) -> None:
         """Leave this case as it is and start the next one."""
+        self._drop_preview()
         self._ask(self._do_new_case)
 
     def reconnect(self) -> None:
         """Open a lost camera again."""
         self._reconnect.set()
+
+    def _drop_preview(self) -> None:
+        """What is asked for now is newer than any cuts that were only tried."""
+        self._previews.take(timeout_s=0.0)
 
     def _ask(self, command: Callable[[CaseSession], None], done: str | None = None) -> None:
         def run(case: CaseSession) -> None:
@@ -346,7 +354,9 @@ class LiveEngine:
             self._listener.on_case(self._case.view)
 
     def _take_joins(self, case: CaseSession) -> None:
-        """Let the case know which islands of the map turned out to be one."""
+        """Let the case know which islands of the map turned out to be one, and the map what the case found out."""
+        for join in case.joins:
+            self._map.adopt(join)
         joins = self._map.view.joins
         fresh, self._n_joins = joins[self._n_joins :], len(joins)
         for join in fresh:

@@ -13,9 +13,9 @@ from her2scope.domain.errors import CaseRuleError
 from her2scope.domain.events import Event, EventKind
 from her2scope.domain.guideline import SCORES, Ish, Score
 from her2scope.domain.regions import Region, RegionDraft
-from her2scope.domain.score import ControlStatus, score_case
+from her2scope.domain.score import CaseScore, ControlStanding, ControlStatus, score_case
 from her2scope.imaging.registration import Relief
-from her2scope.pipeline.accumulate import overlaps_with
+from her2scope.pipeline.accumulate import join_of, overlaps_with
 from her2scope.pipeline.analyse import FieldAnalyser
 from her2scope.pipeline.case_state import CaseState, Image
 from her2scope.pipeline.control import (
@@ -39,6 +39,7 @@ from her2scope.records import (
     Frame,
     IslandJoin,
     MapPlace,
+    Overlap,
     ReaderScore,
 )
 from her2scope.settings import Calibration, ScoringSettings, as_mapping, from_mapping
@@ -194,6 +195,8 @@ class CaseSession:
             "swept": swept,
         }
         self._record(EventKind.FIELD_ACCEPTED, data, {number: result})
+        if place is not None:
+            self._join_by_tissue(frame, place, overlaps)
         return next(item for item in self.view.fields if item.number == number)
 
     def remove(self, number: int) -> None:
@@ -289,6 +292,21 @@ class CaseSession:
         self._record(EventKind.ISLANDS_JOINED, asdict(join))
         return True
 
+    def _join_by_tissue(self, frame: Frame, place: MapPlace, overlaps: Sequence[Overlap]) -> None:
+        """A field of one island that shows the tissue of another one's (of a resumed case, mostly) makes them one."""
+        for overlap in overlaps:
+            other = self._state.fields[overlap.field]
+            there = self._state.hand.place_in_force(other.place)
+            join = join_of(frame, place, other.result.frame, there, overlap)
+            if join is not None:
+                self._record(EventKind.ISLANDS_JOINED, asdict(join))
+                return
+
+    @property
+    def joins(self) -> tuple[IslandJoin, ...]:
+        """Islands that are one, in the order in which that was found out."""
+        return tuple(self._state.hand.joins)
+
     def undo(self) -> str:
         """Take the last change back, and say which; CaseRuleError where there is none."""
         return self._turn(EventKind.UNDONE, self._state.timeline.undoable, "there is nothing to undo.")
@@ -335,32 +353,45 @@ class CaseSession:
 
     def _made_view(self, rule: RuleInForce) -> CaseView:
         state, hand, analyser = self._state, self._state.hand, self._analyser
-        settings = analyser.settings
-        fields = state.accepted(hand, rule, lambda result: self._by_rule(result, rule), analyser.find)
-        active = [item for item in fields if item.active]
-        usable = [item for item in active if item.result.quality.usable]
+        fields = self._fields_by(rule)
+        usable = [item for item in fields if item.active and item.result.quality.usable]
         scales = [item.result.frame.um_per_px for item in usable]
-        cuts, from_control = self._cuts_of(state.controls)
-        most_drift = settings.quality.max_white_drift
-        held = standing(state.controls, state.override_reason, active, from_control, most_drift)
-        score = score_case(
-            [item.counts for item in active], analyser.guideline, analyser.segmenter.false_rates,
-            max(scales, default=0.0), held, hand.ish, settings.min_case_cells,
-            numbers=[item.number for item in active],
-            normal_ducts=CellCounts.total(item.duct_counts for item in active), deviates=rule.deviates,
-        )  # fmt: skip
+        held, score = self._scored(fields, rule)
+        stored = self._stored_rule
         program = usable[-1].result.program if usable else analyser.program()
         ahead = state.timeline
         return CaseView(
             case_id=self.case_id, opened_utc=state.opened_utc, finished_utc=state.finished_utc, who=state.who,
             guideline=analyser.guideline.name, guideline_source=analyser.guideline.source,
-            program=program, um_per_px=max(scales, default=None), cuts=rule.cuts, cuts_from_control=from_control,
+            program=program, um_per_px=max(scales, default=None), cuts=rule.cuts,
+            cuts_from_control=self._cuts_of(state.controls)[1],
             controls=tuple(state.controls), standing=held, override_reason=state.override_reason, fields=fields,
-            score=score, ish=hand.ish, reader_score=hand.reader_score, settings=as_mapping(settings),
+            score=score, ish=hand.ish, reader_score=hand.reader_score, settings=as_mapping(analyser.settings),
             calibration=as_mapping(analyser.calibration), events=tuple(state.events),
             rule=rule, regions=hand.regions_in_force(), data=hand.data,
             undo_text=change_words(ahead.undoable), redo_text=change_words(ahead.redoable),
+            stored_score=self._scored(self._fields_by(stored), stored)[1] if rule.deviates else None,
         )  # fmt: skip
+
+    def _fields_by(self, rule: RuleInForce) -> tuple[AcceptedField, ...]:
+        """All fields, classed by a rule."""
+        return self._state.accepted(rule, lambda result: self._by_rule(result, rule), self._analyser.find)
+
+    def _scored(self, fields: Sequence[AcceptedField], rule: RuleInForce) -> tuple[ControlStanding, CaseScore]:
+        """What the control says of these fields, and the case's score."""
+        state, analyser, settings = self._state, self._analyser, self._analyser.settings
+        active = [item for item in fields if item.active]
+        from_control = self._cuts_of(state.controls)[1]
+        most_drift = settings.quality.max_white_drift
+        held = standing(state.controls, state.override_reason, active, from_control, most_drift)
+        scales = [item.result.frame.um_per_px for item in active if item.result.quality.usable]
+        score = score_case(
+            [item.counts for item in active], analyser.guideline, analyser.segmenter.false_rates,
+            max(scales, default=0.0), held, state.hand.ish, settings.min_case_cells,
+            numbers=[item.number for item in active],
+            normal_ducts=CellCounts.total(item.duct_counts for item in active), deviates=rule.deviates,
+        )  # fmt: skip
+        return held, score
 
     # ---- events ---------------------------------------------------------------------------------------------------
 
@@ -404,6 +435,10 @@ class CaseSession:
     def _cuts_of(self, controls: Sequence[ControlReading]) -> tuple[StainCuts, bool]:
         analyser = self._analyser
         return cuts_in_force(analyser.default_cuts, controls, analyser.settings.control)
+
+    @property
+    def _stored_rule(self) -> RuleInForce:
+        return self._rule_of(RuleChange())
 
     def _rule_of(self, change: RuleChange) -> RuleInForce:
         base, cell = self.cuts, self._analyser.segmenter.rule

@@ -157,11 +157,22 @@ class SlideMap:
             if self._island < island:
                 self._clear()
 
+    def adopt(self, join: IslandJoin) -> None:
+        """Two islands are one, as somebody else found out: a case, by its stored fields."""
+        with self._lock:
+            if join not in self._joins:
+                self._seen = None  # its place is the old island's
+                if self._last is not None:
+                    self._last = self._last[0], _moved(self._last[1], join)
+                    self._seen = self._last if self._last[1].trusted else None
+                self._join(join)
+
     def place(self, frame: Frame) -> TrackedFrame:
         """Where the frame lies: on the island of the last one, or at the start of a new island where that is lost."""
         with self._lock:
             last = self._last
-            if last is not None and last[1].frame.rgb is frame.rgb:  # a folder's still picture, shown again
+            if last is not None and last[1].trusted and last[1].frame.rgb is frame.rgb:
+                # a folder's still picture, shown again
                 sight, tracked = last[0], replace(last[1], frame=frame, speed_um_per_s=0.0)
             else:
                 sight = _Sight.of(frame)
@@ -198,6 +209,8 @@ class SlideMap:
             tracked = self._tracked(frame, place, trusted=is_sure)
             if is_sure:
                 self._keep_where_new(sight, tracked, is_sharp=sight.structure >= SHARP_SHARE * anchor.structure)
+            elif not (self._is_blurred(sight) or self._is_held(frame)):
+                break  # a sharp picture that never fits well is another place after all
             return tracked
         return self._unmatched(sight, last, expected, is_known=keyframe is not None)
 
@@ -261,7 +274,7 @@ class SlideMap:
         if is_staged and not is_known:
             self._keep(sight, held)
             return held
-        is_blurred = self._seen is not None and sight.structure < SHARP_SHARE * self._seen[0].structure
+        is_blurred = self._is_blurred(sight)
         if (is_staged or is_blurred) and self._is_held(sight.frame):
             return held
         return self._lose(sight, "too blurred to follow" if is_blurred else "jump")
@@ -274,6 +287,9 @@ class SlideMap:
             return replace(last, frame=sight.frame, speed_um_per_s=0.0, trusted=False)
         return self._lose(sight, "empty glass")
 
+    def _is_blurred(self, sight: _Sight) -> bool:
+        return self._seen is not None and sight.structure < SHARP_SHARE * self._seen[0].structure
+
     def _is_held(self, frame: Frame) -> bool:
         return self._seen is not None and frame.captured_s - self._seen[1].frame.captured_s < HOLD_S
 
@@ -282,16 +298,15 @@ class SlideMap:
         return TrackedFrame(frame, *place, self._island, self._speed(frame, place, trusted=trusted), trusted)
 
     def _speed(self, frame: Frame, place: Place, *, trusted: bool) -> float:
-        """In um/s: since the frame before, or since the last place beyond doubt where no stage tells."""
-        before = self._last if trusted and self._last is self._seen else None
-        step_um = _stage_step_um(self._last[1].frame, frame) if self._last is not None else None
-        if before is None and step_um is not None and self._last is not None:
-            return math.hypot(*step_um) / _elapsed_s(self._last[1].frame, frame)
-        before = before or self._seen
-        if before is None:
+        """In um/s, by the pictures; by the stage where there is one and a place is in doubt."""
+        last = self._last[1].frame if self._last is not None else frame
+        step_um = _stage_step_um(last, frame)
+        if step_um is not None and not (trusted and self._last is self._seen):
+            return math.hypot(*step_um) / _elapsed_s(last, frame)
+        if self._seen is None:
             return 0.0
-        way_um = math.hypot(place[0] - before[1].x_um, place[1] - before[1].y_um)
-        return way_um / _elapsed_s(before[1].frame, frame)
+        seen = self._seen[1]
+        return math.hypot(place[0] - seen.x_um, place[1] - seen.y_um) / _elapsed_s(seen.frame, frame)
 
     def _lose(self, sight: _Sight, why: str) -> TrackedFrame:
         """Start a new island; how fast it went is not known, but too fast to follow."""
@@ -333,18 +348,16 @@ class SlideMap:
         join = IslandJoin(self._island, there.island, dx_um, dy_um)
         if there.island > self._island:
             join = IslandJoin(there.island, self._island, -dx_um, -dy_um)
-        return self._joined(join, tracked)
+        self._seen = None  # its place is the old island's
+        self._join(join)
+        return _moved(tracked, join)
 
-    def _joined(self, join: IslandJoin, tracked: TrackedFrame) -> TrackedFrame:
+    def _join(self, join: IslandJoin) -> None:
         self._joins.append(join)
         self._keyframes = [item.joined(join) for item in self._keyframes]
         if self._island == join.island:
             self._island, self._lost = join.into, ""
-            x_um, y_um = tracked.x_um + join.dx_um, tracked.y_um + join.dy_um
-            tracked = replace(tracked, island=join.into, x_um=x_um, y_um=y_um)
-        self._seen = None  # its place is the old island's
         self._tell()
-        return tracked
 
     def _remember(self, sight: _Sight, tracked: TrackedFrame) -> None:
         self._velocity_um_per_s = self._velocity(tracked)
@@ -375,6 +388,13 @@ class SlideMap:
     def _tell(self) -> None:
         tiles = tuple(item.tile for item in self._keyframes)
         self._view = MapView(self._island, tiles, tuple(self._joins), self._lost)
+
+
+def _moved(tracked: TrackedFrame, join: IslandJoin) -> TrackedFrame:
+    """A frame's place after two islands became one."""
+    if tracked.island != join.island:
+        return tracked
+    return replace(tracked, island=join.into, x_um=tracked.x_um + join.dx_um, y_um=tracked.y_um + join.dy_um)
 
 
 def _stage_step_um(first: Frame, second: Frame) -> tuple[float, float] | None:

@@ -23,7 +23,6 @@ from her2scope.ui.navigator import Navigator
 from her2scope.ui.overview import Overview
 from her2scope.ui.rule_panel import RulePanel
 from her2scope.ui.status_line import StatusLine
-from her2scope.ui.stored_score import StoredScore
 from her2scope.ui.theme import THEME
 from her2scope.ui.words import capitalised, step_text
 
@@ -72,7 +71,6 @@ class CaseTools(QObject):
         self._commands, self._panel, self._area = commands, panel, area
         self._status, self._tell, self._window = status, tell, parent
         self._case: CaseView | None = None
-        self._stored = StoredScore()
         self._dialog: CaseDataDialog | None = None
         self._actions: Mapping[str, QAction] = {}
         self._sweeping = False
@@ -222,7 +220,7 @@ class CaseTools(QObject):
         self._case = view
         self._actions["undo"].setText(step_text("Undo", view.undo_text))
         self._actions["redo"].setText(step_text("Redo", view.redo_text))
-        stored = self._stored.beside(view)
+        stored = view.stored_score
         if stored is not None and not self._panel.hides_score:
             self._panel.show_stored(stored)
         self._find_fixed(view)

@@ -87,6 +87,6 @@ def test_a_small_path_counts_what_the_seamless_picture_holds(monkeypatch):
     tally = read_path(analysers, spec)["closed-contours"]
     assert tally.islands == 1 and tally.most_off_um < 1.0
     assert tally.counted < tally.summed and 0 < tally.asked <= tally.seamless
-    report = slide_paths._report({spec: tally})
+    report = slide_paths.report_of({spec: tally})
     assert [figure.on for figure in report.figures] == ["2 fields, 50 % shared"] * 5
     assert report.details["paths"][0]["counted"] == tally.counted

@@ -12,7 +12,6 @@ from PyQt6.QtWidgets import QStyle, QStyleOptionSlider
 from her2scope.domain.cells import CellRule
 from her2scope.domain.corrections import RuleChange, RuleInForce
 from her2scope.ui.rule_panel import CutSlider, RulePanel
-from her2scope.ui.stored_score import StoredScore
 
 Key = Qt.Key
 
@@ -144,15 +143,3 @@ def test_what_cannot_be_moved_is_greyed_with_its_reason(panel):
     assert panel.why_not.text() == panel.sliders["stained_od10"].toolTip() == "field 3 has no profiles"
     panel.show_case(view(RuleChange(intense_od10=0.4), finished_utc="2025-03-04T09:31:40.000+00:00"), None)
     assert not any(slider.isEnabled() for slider in panel.sliders.values()) and not panel.reset.isEnabled()
-
-
-def test_the_stored_score_is_known_while_only_the_cuts_differ():
-    stored = StoredScore()
-    before = view()
-    assert stored.beside(before) is None
-    assert stored.beside(view(RuleChange(intense_od10=0.4), is_preview=True)) is before.score
-    moved = view(RuleChange(intense_od10=0.4))
-    assert stored.beside(moved) is before.score
-    assert stored.beside(dataclasses.replace(moved, case_id="another")) is None
-    grown = factories.case_view([*before.fields, factories.accepted(factories.equivocal_field(), 2)])
-    assert stored.beside(dataclasses.replace(grown, rule=moved.rule)) is None

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from her2scope.cameras.images import ImageFolderSource
+from her2scope.domain.corrections import CaseData, Correction, RuleChange
 from her2scope.domain.errors import CameraLost, CameraTimeout, DiskFullError
+from her2scope.domain.regions import RegionDraft, RegionKind
 from her2scope.imaging.files import write_png
 from her2scope.pipeline.clock import SystemClock
 from her2scope.pipeline.engine import LiveEngine
@@ -55,7 +57,9 @@ class Listener:
     """Keeps what it is told, and can wait for it."""
 
     def __init__(self) -> None:
-        self.told: dict[str, list] = {name: [] for name in ("frame", "result", "case", "camera", "figures", "message")}
+        self.told: dict[str, list] = {
+            name: [] for name in ("frame", "result", "case", "camera", "figures", "message", "map", "sweep")
+        }
         self._changed = threading.Condition()
 
     def __getattr__(self, name: str) -> Callable:
@@ -334,3 +338,58 @@ def test_the_mailbox_keeps_the_newest_and_counts_the_rest():
         box.put(number)
     assert (box.take(timeout_s=0), box.replaced) == (4, 4)
     assert box.take(timeout_s=0) is None
+
+
+OUTLINE = RegionDraft(RegionKind.INVASIVE, 0, ((-10.0, -10.0), (400.0, -10.0), (400.0, 200.0), (-10.0, 200.0)))
+
+
+def test_sweeping_needs_an_outline_and_counts_each_place_once(live):
+    engine, _, listener, _ = live
+    listener.wait_for("result")
+    engine.set_sweep(True)
+    listener.wait_for("message", lambda item: "none is outlined" in item.text)
+    assert listener.wait_for("sweep") is False
+    engine.draw_region(OUTLINE)
+    engine.set_sweep(True)
+    view = listener.wait_for("case", lambda view: len(view.fields) == 1)
+    assert view.fields[0].swept and view.fields[0].counts.n_tumour > 50
+    listener.forget("result")
+    listener.wait_for("result", lambda item: item.tracked.frame.index > 0)  # the same place again
+    engine.set_sweep(False)
+    listener.forget("case")
+    engine.annotate_field(1, "swept")
+    assert len(listener.wait_for("case", lambda view: view.fields[0].annotation == "swept").fields) == 1
+
+
+def test_the_readers_hand_by_commands(live):
+    engine, _, listener, _ = live
+    listener.wait_for("result")
+    engine.accept_field()
+    accepted = listener.wait_for("case", lambda view: view.fields)
+    engine.correct_cells(1, [0], Correction.EXCLUDED)
+    engine.enter_case_data(CaseData(slide="7"))
+    engine.preview_rule(RuleChange(complete_share=0.99))
+    listener.wait_for("case", lambda view: view.rule.is_preview)
+    engine.change_rule(RuleChange(complete_share=0.95))
+    view = listener.wait_for("case", lambda view: view.rule.deviates and not view.rule.is_preview)
+    assert view.fields[0].corrections[0] is Correction.EXCLUDED and view.data.slide == "7"
+    assert view.stored_score is not None and view.stored_score.counts.n_tumour == view.score.counts.n_tumour
+    live_result = listener.wait_for("result", lambda item: item.result.cuts == view.cuts)
+    assert live_result is not None
+    for _ in range(3):
+        engine.undo()
+    assert listener.wait_for("case", lambda view: view.undo_text == "add field 1").score == accepted.score
+    engine.redo()
+    assert listener.wait_for("case", lambda view: view.undo_text == "correct a cell of field 1")
+
+
+def test_where_a_field_lies_is_what_the_map_says(live):
+    engine, _, listener, _ = live
+    shown = listener.wait_for("map", lambda view: view.tiles)
+    listener.wait_for("result")
+    engine.accept_field()
+    place = listener.wait_for("case", lambda view: view.fields).fields[0].place
+    assert (place.island, place.x_um, place.y_um) == (shown.island, shown.tiles[0].x_um, shown.tiles[0].y_um)
+    engine.new_case()
+    listener.wait_for("case", lambda view: not view.fields)
+    assert listener.wait_for("map", lambda view: view.island > shown.island), "another slide may come"

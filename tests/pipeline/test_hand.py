@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -280,3 +281,21 @@ def test_a_control_read_later_keeps_the_words_on_cells(session, frames):
     excluded = [cell for cell, word in zip(item.result.cells, item.corrections, strict=True) if word is not None]
     assert [(cell.x_px, cell.y_px) for cell in excluded] == [(place.x_px, place.y_px)]
     assert session.view.events[-1].kind is EventKind.CONTROL_READ
+
+
+def test_a_field_that_shows_tissue_of_another_island_makes_them_one(store, analyser, clock, frames):
+    """As in a resumed case: the map knows nothing of the fields that were accepted before."""
+    rgb = frames["2+"].rgb
+    left, right = (replace(frames["2+"], rgb=rgb[:, span].copy()) for span in (slice(0, 900), slice(380, None)))
+    session = CaseSession(store.create("case-1"), analyser, clock, "reader")
+    session.accept(left, place=MapPlace(0, 50.0, 20.0))
+    session.draw_region(RegionDraft(RegionKind.EXCLUDE, 4, ((0.0, 0.0), (200.0, 0.0), (200.0, 180.0), (0.0, 180.0))))
+    session.accept(right, place=MapPlace(4, 0.0, 0.0))
+    (join,) = session.joins
+    assert (join.island, join.into) == (4, 0)
+    assert (join.dx_um, join.dy_um) == pytest.approx((50.0 + 380 * 0.25, 20.0), abs=0.2)
+    view = session.view
+    assert view.fields[1].place == MapPlace(0, join.dx_um, join.dy_um)
+    assert view.regions[0].island == 0
+    assert CellStanding.EXCLUDED_REGION in view.fields[0].standings, "what is excluded there is excluded here too"
+    assert CellStanding.SEEN_BEFORE in view.fields[1].standings

@@ -11,7 +11,7 @@ import pytest
 from her2scope.imaging.opencv import cv2
 from her2scope.phantom.field import PhantomSpec, render_field
 from her2scope.pipeline.slide_map import HOLD_S, SlideMap
-from her2scope.records import CameraState, Frame, TrackedFrame
+from her2scope.records import CameraState, Frame, IslandJoin, TrackedFrame
 
 UM_PER_PX = 0.25
 SIZE = (640, 480)
@@ -113,7 +113,9 @@ def test_tiles_show_the_tissue_small_and_read_only(slide):
     microscope.look(0, 0)
     (tile,) = microscope.map.view.tiles
     assert (tile.width_um, tile.height_um) == (160.0, 120.0)
-    assert tile.picture.shape == (30, 40, 3) and not tile.picture.flags.writeable
+    assert tile.picture.shape == (30, 40, 3)
+    with pytest.raises(ValueError, match="read-only"):
+        tile.picture[0, 0] = 0
     assert tile.picture.mean() == pytest.approx(slide[:480, :640].mean(), abs=4)
 
 
@@ -134,6 +136,16 @@ def test_a_picture_out_of_focus_is_followed_or_held_but_is_not_lost(slide):
     assert not any(item.trusted for item in badly) and {item.island for item in badly} == {0}
     sharp = microscope.look(168, 104)
     assert sharp.trusted and place_of(sharp) == pytest.approx((17.0, 1.0), abs=0.5)
+
+
+def test_a_sharp_picture_that_fits_badly_is_in_doubt_for_a_while_and_then_another_place(slide, elsewhere):
+    microscope = Microscope(slide)
+    microscope.walk([(100, 100)] * 2)
+    doubtful = cv2.addWeighted(slide[100:580, 100:740], 0.45, elsewhere[:480, :640], 0.8, -90)
+    first = microscope.show(doubtful)
+    assert (first.island, first.trusted, place_of(first)) == (0, False, pytest.approx((0.0, 0.0), abs=3.0))
+    shown = [microscope.show(doubtful) for _ in range(math.ceil(HOLD_S / FRAME_S))]
+    assert (shown[-1].island, shown[-1].trusted, microscope.map.view.lost) == (1, True, "jump")
 
 
 # ---- lost and found -----------------------------------------------------------------------------------------------
@@ -241,6 +253,20 @@ def test_nothing_is_forgotten_of_nothing():
     slide_map.forget()
     slide_map.skip_to(2)
     assert (slide_map.view.island, slide_map.next_island) == (3, 4)
+
+
+def test_a_join_that_somebody_else_found_moves_the_present_place_and_is_taken_once(slide, elsewhere):
+    microscope = Microscope(slide)
+    microscope.look(0, 0)
+    microscope.look(0, 0, elsewhere)
+    join = IslandJoin(1, 0, 1000.0, 500.0)
+    microscope.map.adopt(join)
+    microscope.map.adopt(join)
+    view = microscope.map.view
+    assert (view.joins, view.island, view.lost, {tile.island for tile in view.tiles}) == ((join,), 0, "", {0})
+    next_frame = microscope.look(8, 0, elsewhere)
+    assert next_frame.trusted and next_frame.speed_um_per_s == pytest.approx(2.0 / FRAME_S, rel=0.2)
+    assert (next_frame.island, place_of(next_frame)) == (0, pytest.approx((1002.0, 500.0), abs=0.5))
 
 
 # ---- a stage that tells where it is -------------------------------------------------------------------------------
