@@ -19,7 +19,10 @@ from her2scope.domain.score_probability import CaseBeliefs
 
 VERY_LIKELY = 0.95
 LIKELY = 0.80
-INTERVAL_SCOPE = "The interval holds for tissue like the accepted fields, which the reader chose."
+INTERVAL_SCOPE = (
+    "Intervals and probabilities hold for tissue like the accepted fields, which the reader chose; "
+    "cells that the method misreads are not in them."
+)
 
 
 def score_sentence(

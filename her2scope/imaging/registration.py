@@ -1,9 +1,9 @@
-"""Where two pictures of the same slide lie to each other: shift between frames, place of a field in another field.
+"""Where two pictures of the same slide lie to each other: frames of a live picture, fields of a case.
 
-Three ways to the same answer. `find_shift` is for frames that follow each other, quick and for large overlaps.
-`find_place` is for fields of a case: it tries every shift, however small the overlap, and pictures of another size or
-scale. `find_near` is for pictures of which a map or a stage tells about where they lie. None handles rotation: drawn
-fields turned by half a degree are found, by 2 degrees they are other tissue.
+`find_place` tries every shift, however small the overlap, and pictures of another size or scale: for fields. For every
+frame there is time for less: `find_near` looks where a map or a stage expects the picture, `recognise` for a large
+overlap anywhere. None handles rotation: drawn fields turned by half a degree are found, by 2 degrees they are other
+tissue.
 """
 
 from __future__ import annotations
@@ -111,38 +111,6 @@ def _halved_first(plane: NDArray[np.uint8], factor: float) -> NDArray[Any]:
 def required_correlation(overlap_px: Plane) -> Plane:
     """Least correlation of the same tissue, by the relief pixels in common."""
     return (MIN_SAME_CORRELATION + SMALL_OVERLAP_CORRELATION / np.sqrt(overlap_px)).astype(np.float32)
-
-
-# ---- frames that follow each other --------------------------------------------------------------------------------
-
-
-def find_shift(first: Relief, second: Relief) -> Shift | None:
-    """Place of `second` in `first`, in frame pixels; None where they show no common tissue, or too little of it.
-
-    For every frame of a live picture: 2 ms, for pictures of one size and scale that have a third or more in common.
-    """
-    if first.plane.shape != second.plane.shape or abs(first.factor - second.factor) > 1e-6:
-        return None
-    # copies: at sizes that suit its transform, OpenCV 5 lays the window over its very inputs
-    (dx, dy), _ = cv2.phaseCorrelate(second.plane.copy(), first.plane.copy(), _window(first.plane.shape))
-    height, width = first.plane.shape
-    # the transform is cyclic: a shift of more than half a picture comes back as its complement
-    candidates = [(dx + a * width, dy + b * height) for a in (-1, 0, 1) for b in (-1, 0, 1)]
-    pair = _Pair(first.plane, second.plane)
-    dx, dy = max(candidates, key=lambda place: pair.margin(round(place[0]), round(place[1])))
-    x, y = round(dx), round(dy)
-    if pair.margin(x, y) < 0.0:
-        return None
-    return Shift(dx * first.factor, dy * first.factor, pair.correlation(x, y), pair.margin(x, y))
-
-
-_windows: dict[tuple[int, int], NDArray[np.float32]] = {}
-
-
-def _window(shape_hw: tuple[int, int]) -> NDArray[np.float32]:
-    if shape_hw not in _windows:
-        _windows[shape_hw] = cv2.createHanningWindow((shape_hw[1], shape_hw[0]), cv2.CV_32F)
-    return _windows[shape_hw]
 
 
 # ---- fields of a case ---------------------------------------------------------------------------------------------

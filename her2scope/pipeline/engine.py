@@ -40,6 +40,8 @@ STOP_TIMEOUT_S = 5.0
 MAX_WAITING_COMMANDS = 32
 FIGURES_EVERY_S = 1.0
 FAULT_EVERY_S = 10.0
+STILL_UM, SEEN_S = 0.5, 0.7
+"""A frame taken so near to an analysed one, and so soon after it, is the same view; later the focus may be another."""
 
 
 class LiveEngine:
@@ -64,8 +66,8 @@ class LiveEngine:
         self._commands: queue.Queue[Callable[[CaseSession], None]] = queue.Queue(MAX_WAITING_COMMANDS)
         self._newest_lock = Lock()
         self._newest: TrackedFrame | None = None
-        self._last_result: FieldResult | None = None
-        """As measured, before what the reader moved."""
+        self._analysed: tuple[TrackedFrame, FieldResult] | None = None
+        """The newest analysis, as measured: before what the reader moved."""
         self._previews: Latest[RuleChange] = Latest()
         self._sweeps = False
         self._mode = Mode.READING
@@ -129,11 +131,12 @@ class LiveEngine:
     def accept_field(self) -> None:
         """Add the newest frame to the case; refused with a message where it cannot be scored."""
         try:
-            tracked = self._live_frame()  # the picture that the reader saw, not the newest when its turn comes
+            newest = self._live_frame()  # the picture that the reader saw, not the newest when its turn comes
         except CaseRuleError as error:
             self._say(Severity.WARNING, str(error))
         else:
-            self._ask(lambda case: self._do_accept(case, tracked))
+            seen = self._seen(newest)
+            self._ask(lambda case: self._do_accept(case, *seen))
 
     def remove_field(self, number: int) -> None:
         """Take a field out of the case."""
@@ -397,7 +400,7 @@ class LiveEngine:
                 self._fault_due_s = now_s + FAULT_EVERY_S
                 self._say_fault(error)
             return
-        self._last_result = result
+        self._analysed = tracked, result
         now_s = self._clock.monotonic_s()
         self._latencies_ms.append(1000 * (now_s - tracked.frame.captured_s))
         self._analysed_ticks.append(now_s)
@@ -437,15 +440,26 @@ class LiveEngine:
             raise CaseRuleError("there is no live picture to take. Wait for the camera, or press Reconnect (F5).")
         return newest
 
-    def _result_for(self, tracked: TrackedFrame, case: CaseSession) -> FieldResult:
+    def _seen(self, newest: TrackedFrame) -> tuple[TrackedFrame, FieldResult | None]:
+        """What the reader looks at: while nothing moves, the analysed frame whose overlay is shown, with its analysis.
+
+        So the score follows at once, and what was seen is what is kept.
+        """
+        analysed = self._analysed
+        if analysed is not None and analysed[1].quality.usable and is_same_view(newest, analysed[0]):
+            return analysed
+        return newest, None
+
+    def _result_for(self, tracked: TrackedFrame, case: CaseSession, ready: FieldResult | None) -> FieldResult:
         """The analysis of this frame, the running one where it is that of the same pixels and cuts."""
-        last = self._last_result
-        if last is not None and last.frame is tracked.frame and last.cuts == case.cuts:
-            return last
+        last = self._analysed
+        ready = ready or (last[1] if last is not None and last[0].frame is tracked.frame else None)
+        if ready is not None and ready.cuts == case.cuts:
+            return ready
         return case.analyser.analyse(tracked.frame, case.cuts, tracked.speed_um_per_s)
 
-    def _do_accept(self, case: CaseSession, tracked: TrackedFrame) -> None:
-        accepted = case.accept(tracked.frame, self._result_for(tracked, case), place=self._place_of(tracked))
+    def _do_accept(self, case: CaseSession, tracked: TrackedFrame, ready: FieldResult | None) -> None:
+        accepted = case.accept(tracked.frame, self._result_for(tracked, case, ready), place=self._place_of(tracked))
         self._tell_accepted(accepted)
 
     def _place_of(self, tracked: TrackedFrame) -> MapPlace | None:
@@ -492,13 +506,26 @@ class LiveEngine:
         fresh = self._open_case()
         case.close()
         self._case = fresh
-        self._last_result = None  # made with the other case's settings
+        self._analysed = None  # made with the other case's settings
         self._stop_sweeping()
         self._is_new_slide.set()
         self._say(Severity.INFO, f"case {fresh.case_id} started; read its control first")
 
     def _say(self, severity: Severity, text: str) -> None:
         self._listener.on_message(Message(severity, text))
+
+
+def is_same_view(newest: TrackedFrame, analysed: TrackedFrame) -> bool:
+    """Whether a frame shows what an analysed one showed a moment ago: nothing moved, and nothing else changed."""
+    first, second = newest.frame, analysed.frame
+    return (
+        newest.trusted
+        and analysed.trusted
+        and newest.island == analysed.island
+        and (first.um_per_px, first.size_hw, first.camera) == (second.um_per_px, second.size_hw, second.camera)
+        and max(abs(newest.x_um - analysed.x_um), abs(newest.y_um - analysed.y_um)) < STILL_UM
+        and 0.0 <= first.captured_s - second.captured_s < SEEN_S
+    )
 
 
 def _rate(ticks: Sequence[float], now_s: float) -> float:

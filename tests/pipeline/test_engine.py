@@ -16,11 +16,11 @@ from her2scope.domain.errors import CameraLost, CameraTimeout, DiskFullError
 from her2scope.domain.regions import RegionDraft, RegionKind
 from her2scope.imaging.files import write_png
 from her2scope.pipeline.clock import SystemClock
-from her2scope.pipeline.engine import LiveEngine
+from her2scope.pipeline.engine import LiveEngine, is_same_view
 from her2scope.pipeline.live import CameraPhase, Mode, Severity
 from her2scope.pipeline.mailbox import Latest
 from her2scope.pipeline.session import CaseSession
-from her2scope.records import CameraState, Frame
+from her2scope.records import CameraState, Frame, TrackedFrame
 from her2scope.storage.memory import MemoryCaseStore
 
 PATIENCE_S = 20.0
@@ -393,3 +393,37 @@ def test_where_a_field_lies_is_what_the_map_says(live):
     engine.new_case()
     listener.wait_for("case", lambda view: not view.fields)
     assert listener.wait_for("map", lambda view: view.island > shown.island), "another slide may come"
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({}, True),
+        ({"x_um": 0.4}, True),
+        ({"x_um": 0.6}, False),
+        ({"y_um": -3.0}, False),
+        ({"island": 1}, False),
+        ({"trusted": False}, False),
+        ({"late_s": 0.9}, False),
+        ({"late_s": -0.1}, False),
+        ({"exposure_ms": 9.0}, False),
+    ],
+)
+def test_a_frame_is_the_same_view_only_while_nothing_changed(frames, change, same):
+    frame = frames["2+"]
+    analysed = TrackedFrame(frame)
+    told = {"late_s": 0.3, "exposure_ms": None} | change
+    later = replace(
+        frame, captured_s=frame.captured_s + told["late_s"], camera=CameraState(exposure_ms=told["exposure_ms"])
+    )
+    place = {name: value for name, value in change.items() if name in ("x_um", "y_um", "island", "trusted")}
+    assert is_same_view(TrackedFrame(later, **place), analysed) is same
+
+
+def test_what_is_accepted_while_nothing_moves_is_the_analysed_frame(live):
+    engine, _, listener, _ = live
+    analysed = listener.wait_for("result")
+    engine.accept_field()
+    accepted = listener.wait_for("case", lambda view: view.fields).fields[0]
+    shown = [item.tracked.frame for item in listener.told["result"]]
+    assert any(accepted.result.frame is frame for frame in shown) and analysed is not None
