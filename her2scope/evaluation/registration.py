@@ -127,7 +127,7 @@ def _figures(kind: str, tallies: Sequence[PathTally]) -> list[Figure]:
     errors = np.concatenate([tally.errors_um for tally in tallies])
     ms = np.concatenate([tally.ms for tally in tallies])
     n = f"{len(tallies)} slides, {len(ms)} frames"
-    islands = ", ".join(f"{tally.islands} started, {tally.left} left" for tally in tallies)
+    islands = "; ".join(f"{tally.islands} started, {tally.left} left" for tally in tallies)
     untrusted = sum(tally.untrusted for tally in tallies)
     return [
         at_most(on, "error of the place, median", float(np.median(errors)), MEDIAN_UM, "um", n),
