@@ -302,6 +302,8 @@ class ControlReading:
     """Numbers of the earlier readings whose fields are measured together with this one's."""
     run: str = ""
     """The staining run, as the lab calls it."""
+    lost_words: tuple[str, ...] = ()
+    """The reader's words on cells that a field, measured anew with this control's cuts, does not show any more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,15 @@ class RuleChange:
             steps = ", ".join(f"{name.removesuffix('_od10')} {value:.2f}" for name, value in wanted.items())
             raise CaseRuleError(f"cuts must rise from stained to moderate to intense, not {steps} od10.") from None
 
+    def cuts_over(self, base: StainCuts) -> StainCuts:
+        """Cuts in force over a base that came after the change: what was not moved gives way, so that they rise."""
+        given = (self.stained_od10, self.moderate_od10, self.intense_od10)
+        moved = [value for value in given if value is not None]
+        stained = min([base.stained_od10, *moved]) if self.stained_od10 is None else self.stained_od10
+        intense = max([base.intense_od10, *moved]) if self.intense_od10 is None else self.intense_od10
+        between = min(max(stained, base.moderate_od10), intense)
+        return StainCuts(stained, between if self.moderate_od10 is None else self.moderate_od10, intense)
+
     def rule(self, base: CellRule) -> CellRule:
         """Cell rule in force; CaseRuleError for a share outside 0..1."""
         if self.complete_share is None:

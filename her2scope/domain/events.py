@@ -107,13 +107,10 @@ def _move(event: Event, stack: list[int], to: list[int]) -> None:
 
 def active_fields(events: Iterable[Event]) -> list[int]:
     """Numbers of the fields that count, in the order they were accepted."""
-    accepted: list[int] = []
-    removed: set[int] = set()
+    active: set[int] = set()
     for event in timeline(events).effective:
-        if event.kind is EventKind.FIELD_ACCEPTED:
-            accepted.append(event.data["field"])
+        if event.kind in (EventKind.FIELD_ACCEPTED, EventKind.FIELD_RESTORED):
+            active.add(event.data["field"])  # a field whose acceptance was undone may be restored too
         elif event.kind is EventKind.FIELD_REMOVED:
-            removed.add(event.data["field"])
-        elif event.kind is EventKind.FIELD_RESTORED:
-            removed.discard(event.data["field"])
-    return [number for number in accepted if number not in removed]
+            active.discard(event.data["field"])
+    return sorted(active)

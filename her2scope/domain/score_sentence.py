@@ -61,8 +61,8 @@ def basis_words(beliefs: CaseBeliefs) -> str:
 
 
 def whole(n: int) -> str:
-    """Whole number, its thousands parted by a space."""
-    return f"{n:,}".replace(",", " ")
+    """Whole number, its thousands parted by a space at which no line breaks."""
+    return f"{n:,}".replace(",", "\N{NO-BREAK SPACE}")
 
 
 def _verdict(score: Score, probability: Mapping[Score, float], separable: bool) -> str:

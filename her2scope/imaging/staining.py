@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,25 +46,37 @@ def summarise_staining(stains: StainImage, cells: Sequence[Cell]) -> StainSummar
         return StainSummary(0.0, 0.0, 0.0, 0.0)
     sigma_px = max(0.3, SMOOTHING_UM / stains.um_per_px)
     dab, blue = (cv2.GaussianBlur(plane, (0, 0), sigma_px) for plane in (stains.dab_od10, stains.haematoxylin_od10))
-    membrane, cytoplasm, nuclear, counterstain = [], [], [], []
-    tumour = [cell for cell in cells if cell.kind is CellKind.TUMOUR] or list(cells)
-    for cell in _some(tumour):
+    cytoplasm, nuclear, counterstain = [], [], []
+    for cell in _judged(cells):
         centre = np.array([[cell.x_px, cell.y_px]])
         between = _cytoplasm_px(cell, stains.um_per_px)
         brown = _values(dab, between).min(axis=0)
         cytoplasm.append(float(np.median(brown)))
         nuclear.append(float(_values(dab, centre)[0]) - cytoplasm[-1])
         counterstain.append(float(_values(blue, centre)[0] - np.median(_values(blue, between).min(axis=0))))
-        if cell.measure.intensity_od10 > 0:
-            membrane.append(cell.measure.intensity_od10)
     stroma, others_nuclear = _of_others(dab, [cell for cell in cells if cell.kind is CellKind.OTHER], stains.um_per_px)
     return StainSummary(
-        membrane_od10=float(np.median(membrane)) if membrane else 0.0,
+        membrane_od10=_membrane_od10(cells),
         background_od10=float(np.median(cytoplasm)),
         nuclear_od10=max(float(np.median(nuclear)), others_nuclear),
         counterstain_od10=max(0.0, float(np.median(counterstain))),
         stroma_od10=stroma,
     )
+
+
+def with_membranes(summary: StainSummary, cells: Sequence[Cell]) -> StainSummary:
+    """The summary of the same field with its cells measured by other cuts: only what their membranes say is new."""
+    return replace(summary, membrane_od10=_membrane_od10(cells))
+
+
+def _membrane_od10(cells: Sequence[Cell]) -> float:
+    stained = [cell.measure.intensity_od10 for cell in _judged(cells) if cell.measure.intensity_od10 > 0]
+    return float(np.median(stained)) if stained else 0.0
+
+
+def _judged(cells: Sequence[Cell]) -> Sequence[Cell]:
+    """Some of the tumour cells, or of all cells where none is."""
+    return _some([cell for cell in cells if cell.kind is CellKind.TUMOUR] or list(cells))
 
 
 def _some(cells: Sequence[Cell]) -> Sequence[Cell]:

@@ -174,6 +174,14 @@ def matched_cells(result: FieldResult, overlap: Overlap, other: FieldResult) -> 
     return [(here, there) for here, there in pairs if not (result.cells[here].edge or other.cells[there].edge)]
 
 
+def kept_cells(before: FieldResult, after: FieldResult) -> list[tuple[int, int]] | None:
+    """The same cells of a field before and after it was measured anew: places in their `cells`, None where all stay."""
+    old, new = _centres(before.cells), _centres(after.cells)
+    if np.array_equal(old, new):
+        return None
+    return _pairs(old, new, SAME_CELL_UM / after.frame.um_per_px)
+
+
 def _centres(cells: Sequence[Cell]) -> NDArray[np.float64]:
     return np.array([(cell.x_px, cell.y_px) for cell in cells], dtype=np.float64).reshape(-1, 2)
 

@@ -15,7 +15,7 @@ from her2scope.domain.events import Event, EventKind, Timeline, timeline
 from her2scope.domain.score import ControlStatus
 from her2scope.imaging.registration import Relief
 from her2scope.pipeline.accumulate import matched_cells, place_from_overlaps
-from her2scope.pipeline.counting import CaseField, Counting, Find, InForce
+from her2scope.pipeline.counting import CaseField, Counting, Find, InForce, SameCells
 from her2scope.pipeline.field_data import field_from_data
 from her2scope.pipeline.hand import Hand
 from her2scope.records import AcceptedField, ControlReading, FieldResult, MapPlace, Overlap
@@ -44,6 +44,7 @@ class CaseState:
         """All that were ever accepted; which of them count is the hand's."""
         self.controls: list[ControlReading] = []
         self.override_reason: str | None = None
+        self.same = SameCells()
         self._counting, self._counting_stored = Counting(), Counting()
         self._folded: tuple[int, Timeline, Hand] = (0, timeline(()), Hand())
         self._handlers: Mapping[EventKind, Callable[[Event, Results], None]] = {
@@ -51,6 +52,7 @@ class CaseState:
             EventKind.CONTROL_READ: self._on_control_read,
             EventKind.CONTROL_OVERRIDDEN: self._on_control_overridden,
             EventKind.FIELD_ACCEPTED: self._on_field_accepted,
+            EventKind.ISLANDS_JOINED: self._on_islands_joined,
             EventKind.FINISHED: self._on_finished,
         }
 
@@ -101,17 +103,7 @@ class CaseState:
     def accepted(self, rule: RuleInForce, in_force: InForce, find: Find) -> tuple[AcceptedField, ...]:
         """All fields in order; each active one counts the cells that no earlier active one has counted."""
         counting = self._counting if rule.deviates else self._counting_stored
-        return counting.count(tuple(self.fields.values()), self.hand, rule, in_force, find)
-
-    def twins_of(self, number: int) -> dict[int, list[tuple[int, int]]]:
-        """By other field: pairs of a cell of this field and the same cell of that one."""
-        twins: dict[int, list[tuple[int, int]]] = {
-            other: list(pairs) for other, pairs in self.fields[number].twins.items()
-        }
-        for other, item in self.fields.items():
-            if number in item.twins:
-                twins[other] = [(here, there) for there, here in item.twins[number]]
-        return twins
+        return counting.count(tuple(self.fields.values()), self.same, self.hand, rule, in_force, find)
 
     def place_for(self, number: int, overlaps: tuple[Overlap, ...], told: MapPlace | None) -> MapPlace:
         """Where a field lies: as the map told, else by a field that shows the same tissue, else an island of its own.
@@ -148,14 +140,14 @@ class CaseState:
             ControlMeasures(**measures), verdict, self._result_of(data["result"], results, CONTROL),
             tuple(data.get("with_earlier", ())),  # absent, as the run, in cases of earlier versions
             data.get("run", ""),
+            tuple(data.get("lost_words", ())),
         )  # fmt: skip
         self.controls.append(reading)
         for item in data["fields"]:
             number = item["field"]
             self.fields[number].result = self._result_of(item["result"], results, number)
         if data["fields"]:
-            for field in self.fields.values():
-                self._find_twins(field)
+            self._find_all_twins()
         self.override_reason = None  # an override holds for the readings it was written for
 
     def _on_control_overridden(self, event: Event, _: Results) -> None:
@@ -171,6 +163,19 @@ class CaseState:
         made = CaseField(number, event.at_utc, found, overlaps, Relief.of(found.frame), place, data.get("swept", False))
         self.fields[number] = made
         self._find_twins(made)
+        self.same.add(made)
+
+    def _on_islands_joined(self, event: Event, _: Results) -> None:
+        for item in event.data["overlaps"]:
+            later, overlap = self.fields[item["later"]], Overlap(item["field"], item["dx_px"], item["dy_px"])
+            later.overlaps = tuple(sorted((*later.overlaps, overlap), key=lambda one: one.field))
+        if event.data["overlaps"]:
+            self._find_all_twins()
+
+    def _find_all_twins(self) -> None:
+        for item in self.fields.values():
+            self._find_twins(item)
+        self.same = SameCells(self.fields.values())
 
     def _find_twins(self, item: CaseField) -> None:
         item.twins = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -39,6 +40,39 @@ class CaseField:
     """By earlier field: pairs of a cell of this one and the same cell of that one."""
 
 
+class SameCells:
+    """Which cells of overlapping fields are one and the same cell."""
+
+    def __init__(self, fields: Iterable[CaseField] = ()) -> None:
+        self._links: dict[CellKey, list[CellKey]] = {}
+        self._found: dict[CellKey, tuple[CellKey, ...]] = {}
+        for item in fields:
+            self.add(item)
+
+    def add(self, item: CaseField) -> None:
+        """Take in what a field shows of earlier ones."""
+        self._found.clear()
+        for other, pairs in item.twins.items():
+            for here, there in pairs:
+                self._links.setdefault((item.number, here), []).append((other, there))
+                self._links.setdefault((other, there), []).append((item.number, here))
+
+    def of(self, cell: CellKey) -> tuple[CellKey, ...]:
+        """The same cell in all other fields that show it, be it through a chain of them: one in each, nearest first."""
+        if cell not in self._links:
+            return ()
+        if cell not in self._found:
+            by_field = dict([cell])
+            waiting = deque([cell])
+            while waiting:
+                for number, place in self._links[waiting.popleft()]:
+                    if number not in by_field:
+                        by_field[number] = place
+                        waiting.append((number, place))
+            self._found[cell] = tuple(by_field.items())[1:]
+        return self._found[cell]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Own:
     """A field by itself: what the reader made of it, other fields aside."""
@@ -57,7 +91,7 @@ class Counting:
         self._accepted: dict[int, tuple[tuple[object, ...], AcceptedField]] = {}
 
     def count(
-        self, fields: Sequence[CaseField], hand: Hand, rule: object, in_force: InForce, find: Find
+        self, fields: Sequence[CaseField], same: SameCells, hand: Hand, rule: object, in_force: InForce, find: Find
     ) -> tuple[AcceptedField, ...]:
         """All fields in the order of acceptance; each active one counts the cells that no earlier active one shows.
 
@@ -65,13 +99,13 @@ class Counting:
         ----------
         rule : what `in_force` depends on; equal rules give equal fields
         """
-        corrections = shared_corrections(fields, hand.corrections)
+        corrections = shared_corrections(hand.corrections, same)
         regions = hand.regions_in_force()
         frames = {item.number: (hand.place_in_force(item.place), _size_um(item.result)) for item in fields}
         own: dict[int, _Own] = {}
         accepted = []
         for item in fields:
-            mine = {cell: word for (number, cell), word in corrections.items() if number == item.number}
+            mine = corrections.get(item.number, {})
             place = frames[item.number][0]
             here = tuple(region for region in regions if region.island == place.island)
             key = (item.result, rule, tuple(sorted(mine.items())), here, place)
@@ -93,7 +127,7 @@ class Counting:
         )
         active = item.number in hand.active
         annotation = hand.annotations.get(item.number, "")
-        key = (alone, seen, active, annotation)
+        key = (alone, seen, active, annotation, item.overlaps)
         known = self._accepted.get(item.number)
         if known is None or known[0] != key:
             known = key, _accepted(item, alone, seen, active=active, annotation=annotation)
@@ -101,24 +135,17 @@ class Counting:
         return known[1]
 
 
-def shared_corrections(
-    fields: Sequence[CaseField], corrections: Mapping[CellKey, Correction]
-) -> dict[CellKey, Correction]:
-    """The reader's words on cells, each said of the same cell in every field that shows it."""
-    shared = dict(corrections)
-    if not shared:
-        return shared
-    links = [
-        ((item.number, here), (other, there))
-        for item in fields
-        for other, pairs in item.twins.items()
-        for here, there in pairs
-    ]
-    for one, two in (*links, *reversed(links)):  # forth and back: a cell may be seen in a chain of fields
-        if one in shared:
-            shared.setdefault(two, shared[one])
-        elif two in shared:
-            shared[one] = shared[two]
+def shared_corrections(corrections: Mapping[CellKey, Correction], same: SameCells) -> dict[int, dict[int, Correction]]:
+    """The reader's words by field and cell, each said of the same cell in every field that shows it.
+
+    What was said of a cell itself goes before what was said of it in another field, and the later word before others.
+    """
+    shared: dict[int, dict[int, Correction]] = {}
+    for (number, cell), word in corrections.items():
+        shared.setdefault(number, {})[cell] = word
+    for one in reversed(list(corrections)):
+        for number, cell in same.of(one):
+            shared.setdefault(number, {}).setdefault(cell, corrections[one])
     return shared
 
 

@@ -6,6 +6,7 @@ import logging
 import queue
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from threading import Event, Lock, Thread
@@ -75,6 +76,8 @@ class LiveEngine:
         self._told_map: MapView | None = None
         self._n_joins = 0
         """Of the map's, those that the case knows."""
+        self._n_controls = 0
+        """Of the case, as the listener was told it last: a control may give its fields other lists of cells."""
         self._is_new_slide = Event()
         self._stop, self._reconnect = Event(), Event()
         self._camera_ticks: deque[float] = deque(maxlen=120)
@@ -152,7 +155,8 @@ class LiveEngine:
 
     def correct_cells(self, field: int, cells: Sequence[int], to: Correction | None) -> None:
         """Reclassify or exclude cells of a field; None: as the method read them."""
-        self._ask(lambda case: case.correct_cells(field, cells, to))
+        n_controls = self._n_controls
+        self._ask(lambda case: self._do_correct(case, n_controls, field, cells, to))
 
     def draw_region(self, draft: RegionDraft) -> None:
         """Exclude tissue, mark a normal duct, or restrict to invasive tumour."""
@@ -325,7 +329,7 @@ class LiveEngine:
     def _run_analyser(self) -> None:
         try:
             self._case = self._case or self._open_case()
-            self._listener.on_case(self._case.view)
+            self._tell_case(self._case)
             while not self._stop.is_set():
                 self._take_joins(self._case)
                 self._run_commands()
@@ -354,7 +358,11 @@ class LiveEngine:
                 self._say(Severity.WARNING, str(error))
             except Exception as error:  # noqa: BLE001 - one command must not end the case
                 self._say_fault(error)
-            self._listener.on_case(self._case.view)
+            self._tell_case(self._case)
+
+    def _tell_case(self, case: CaseSession) -> None:
+        self._n_controls = len(case.view.controls)
+        self._listener.on_case(case.view)
 
     def _take_joins(self, case: CaseSession) -> None:
         """Let the case know which islands of the map turned out to be one, and the map what the case found out."""
@@ -369,7 +377,7 @@ class LiveEngine:
                 self._say_fault(error)
             else:
                 if changed:
-                    self._listener.on_case(case.view)
+                    self._tell_case(case)
 
     def _show_preview(self) -> None:
         """Show what the newest moved cuts would give; they are the reader's only once they are asked for."""
@@ -426,7 +434,7 @@ class LiveEngine:
             self._say_fault(error)
         else:
             self._tell_accepted(accepted)
-            self._listener.on_case(case.view)
+            self._tell_case(case)
 
     def _stop_sweeping(self) -> None:
         self._sweeps = False
@@ -472,8 +480,18 @@ class LiveEngine:
         again = f", {n_seen} seen before" if n_seen > 0 else ""
         self._say(Severity.INFO, f"field {accepted.number} added: {accepted.counts.n_tumour} tumour cells{again}")
 
+    def _do_correct(
+        self, case: CaseSession, n_controls: int, field: int, cells: Sequence[int], to: Correction | None
+    ) -> None:
+        """Correct cells of a list that the reader saw; CaseRuleError where the fields were read anew meanwhile."""
+        if len(case.view.controls) != n_controls:
+            raise CaseRuleError("a control was read meanwhile, and cells may be others now: nothing was corrected.")
+        case.correct_cells(field, cells, to)
+
     def _do_draw(self, case: CaseSession, draft: RegionDraft) -> None:
-        region = case.draw_region(draft)
+        at = place_after(MapPlace(draft.island, 0.0, 0.0), self._map.view.joins)
+        polygon_um = tuple((x + at.x_um, y + at.y_um) for x, y in draft.polygon_um)
+        region = case.draw_region(replace(draft, island=at.island, polygon_um=polygon_um))
         left_out = region.kind.value.replace("_", " ")
         self._say(Severity.INFO, f"outline {region.number} drawn: {left_out} (Ctrl+Z takes it back)")
 
@@ -489,6 +507,9 @@ class LiveEngine:
         reading = case.read_control(tracked.frame, expected, lot, tracked.speed_um_per_s, run)
         reasons = f": {'; '.join(reading.verdict.reasons)}" if reading.verdict.reasons else ""
         self._say(Severity.INFO, f"{expected} control {reading.verdict.status.value}{reasons}")
+        if reading.lost_words:
+            lost = "; ".join(reading.lost_words)
+            self._say(Severity.WARNING, f"the fields were read anew, and these corrections found no cell: {lost}")
 
     def _do_finish(self, case: CaseSession) -> None:
         """Finish, or where that was done, write the report once more: it may have failed."""

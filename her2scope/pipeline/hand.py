@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +59,15 @@ def place_after(place: MapPlace, joins: Iterable[IslandJoin]) -> MapPlace:
     return place
 
 
+def join_in_force(join: IslandJoin, joins: Sequence[IslandJoin]) -> IslandJoin | None:
+    """The same join between the islands that remain after `joins`; None where they are one already."""
+    here = place_after(MapPlace(join.island, 0.0, 0.0), joins)
+    there = place_after(MapPlace(join.into, join.dx_um, join.dy_um), joins)
+    if here.island == there.island:
+        return None
+    return IslandJoin(here.island, there.island, there.x_um - here.x_um, there.y_um - here.y_um)
+
+
 def _joined_region(region: Region, joins: Iterable[IslandJoin]) -> Region:
     for join in joins:
         if join.island == region.island:
@@ -81,12 +90,23 @@ def _annotated(hand: Hand, data: Data) -> None:
     hand.annotations[data["field"]] = data["text"]
 
 
+def _control_read(hand: Hand, data: Data) -> None:
+    """Fields measured anew may have another list of cells: a word on a cell goes with the cell."""
+    for item in data["fields"]:
+        if "same_cells" in item:  # absent where the list stayed as it was
+            number, now = item["field"], dict(item["same_cells"])
+            said = {cell: word for (field, cell), word in hand.corrections.items() if field == number}
+            for cell in said:
+                del hand.corrections[number, cell]
+            hand.corrections |= {(number, now[cell]): word for cell, word in said.items() if cell in now}
+
+
 def _corrected(hand: Hand, data: Data) -> None:
-    for cell in data["cells"]:
-        if data["to"] is None:
-            hand.corrections.pop((data["field"], cell), None)
-        else:
-            hand.corrections[data["field"], cell] = Correction(data["to"])
+    for item in (data, *data["same"]):
+        for cell in item["cells"]:
+            hand.corrections.pop((item["field"], cell), None)
+            if data["to"] is not None:
+                hand.corrections[item["field"], cell] = Correction(data["to"])
 
 
 def _drawn(hand: Hand, data: Data) -> None:
@@ -104,12 +124,17 @@ def _rule_changed(hand: Hand, data: Data) -> None:
     hand.change = RuleChange(**{name: data[name] for name in RULE_FIELDS})
 
 
+def case_data(data: Data) -> CaseData:
+    """Case data as an event tells them."""
+    return CaseData(**{name: data[name] for name in CASE_FIELDS})
+
+
 def _case_data(hand: Hand, data: Data) -> None:
-    hand.data = CaseData(**{name: data[name] for name in CASE_FIELDS})
+    hand.data = case_data(data)
 
 
 def _joined(hand: Hand, data: Data) -> None:
-    hand.joins.append(IslandJoin(**data))
+    hand.joins.append(IslandJoin(data["island"], data["into"], data["dx_um"], data["dy_um"]))
 
 
 def _scored(hand: Hand, data: Data) -> None:
@@ -128,6 +153,7 @@ _TAKE: Mapping[EventKind, Callable[[Hand, Data], None]] = {
     EventKind.FIELD_REMOVED: _removed,
     EventKind.FIELD_RESTORED: _accepted,
     EventKind.FIELD_ANNOTATED: _annotated,
+    EventKind.CONTROL_READ: _control_read,
     EventKind.CELLS_CORRECTED: _corrected,
     EventKind.REGION_DRAWN: _drawn,
     EventKind.REGION_REMOVED: _region_removed,

@@ -13,7 +13,7 @@ import numpy as np
 
 from her2scope.domain.cells import CellCounts, CellKind, CellRule, MembraneMeasure, StainCuts, classify
 from her2scope.imaging.profiles import UNIFORM_SHARE, redrawn_mask
-from her2scope.imaging.staining import characteristic_curve, summarise_staining
+from her2scope.imaging.staining import characteristic_curve, with_membranes
 from her2scope.imaging.stains import unmix
 from her2scope.pipeline.analyse import FieldAnalyser
 from her2scope.records import Cell, FieldResult
@@ -78,7 +78,7 @@ def with_pixels(moved: FieldResult, analysed: FieldResult, analyser: FieldAnalys
     moved = replace(moved, membrane=redrawn_mask(analysed.membrane, stains.dab_od10, now))
     if not stained_moved:
         return moved
-    summary = summarise_staining(stains, moved.cells)
+    summary = with_membranes(analysed.stain, moved.cells)
     said = analyser.segmenter.doubts(analysed.stain)
     others = [doubt for doubt in analysed.doubts if doubt not in said]
     return replace(

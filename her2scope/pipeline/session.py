@@ -15,7 +15,7 @@ from her2scope.domain.guideline import SCORES, Ish, Score
 from her2scope.domain.regions import Region, RegionDraft
 from her2scope.domain.score import CaseScore, ControlStanding, ControlStatus, score_case
 from her2scope.imaging.registration import Relief
-from her2scope.pipeline.accumulate import join_of, overlaps_with
+from her2scope.pipeline.accumulate import join_of, kept_cells, overlaps_with
 from her2scope.pipeline.analyse import FieldAnalyser
 from her2scope.pipeline.case_state import CaseState, Image
 from her2scope.pipeline.control import (
@@ -28,6 +28,7 @@ from her2scope.pipeline.control import (
     standing,
 )
 from her2scope.pipeline.field_data import field_images, field_to_data, overlap_to_data
+from her2scope.pipeline.hand import case_data, join_in_force, place_after
 from her2scope.pipeline.remeasure import measured_again, with_pixels, with_rule
 from her2scope.pipeline.wording import change_words
 from her2scope.ports import CaseFile, Clock, ControlHistory
@@ -93,14 +94,21 @@ class CaseSession:
 
     @property
     def rule(self) -> RuleInForce:
-        """Cuts and cell rule in force, with what the reader moved."""
-        return self._rule_of(self._state.hand.change)
+        """Cuts and cell rule in force, with what the reader moved.
+
+        A control that was read after the change may have set cuts between which the moved ones do not lie.
+        """
+        change = self._state.hand.change
+        stored = self._stored_rule
+        return replace(stored, cuts=change.cuts_over(stored.cuts), cell=change.rule(stored.cell), change=change)
 
     @property
     def next_island(self) -> int:
-        """Least number of an island of the map that this case does not know."""
-        fields = self._state.fields.values()
-        known = [*(item.place.island for item in fields), *(item.island for item in self._state.hand.regions.values())]
+        """Least number of an island of the map that this case never knew: an undo may bring back what lay there."""
+        drawn = [event for event in self._state.events if event.kind is EventKind.REGION_DRAWN]
+        known = [item.place.island for item in self._state.fields.values()]
+        known += [event.data["island"] for event in drawn]
+        known += [island for join in self.joins for island in (join.island, join.into)]
         return max((*known, -1)) + 1
 
     def in_force(self, result: FieldResult) -> FieldResult:
@@ -119,7 +127,8 @@ class CaseSession:
         """Read a control field of a known score; it is measured together with the level's fields before it.
 
         Where it changes the cuts, the fields accepted so far are measured again, in the same event: a case never
-        holds fields measured with two scales.
+        holds fields measured with two scales. The reader's words go with their cells where a field then has others;
+        the reading says which of them found no cell.
         """
         self._must_be_open()
         if expected not in SCORES:
@@ -133,6 +142,7 @@ class CaseSession:
         reading = ControlReading(0, "", expected, lot, measures, verdict, result, numbers, run)
         reading, entry = self._compared(reading, joined)
         again = self._measured_again([*controls, reading])
+        moved = self._moved_cells(again)
         data = {
             "expected": expected,
             "lot": lot,
@@ -141,7 +151,11 @@ class CaseSession:
             "with_earlier": list(numbers),
             "run": run,
             "result": field_to_data(result),
-            "fields": [{"field": number, "result": field_to_data(field)} for number, field in again.items()],
+            "fields": [
+                {"field": number, "result": field_to_data(field), **moved.get(number, {})}
+                for number, field in again.items()
+            ],
+            "lost_words": self._lost_words(moved),
         }
         self._record(EventKind.CONTROL_READ, data, {0: result, **again})
         if self._history is not None:
@@ -180,13 +194,8 @@ class CaseSession:
             result = self._analyser.analyse(frame, self.cuts)
         if not result.quality.usable and not keep_unusable:
             raise CaseRuleError(f"field not added: {'; '.join(result.quality.reasons)}.")
-        relief = Relief.of(frame)
-        hand, fields = self._state.hand, self._state.fields
-        place = hand.place_in_force(place) if place is not None else None
-        earlier = {number: (item.relief, item.result.frame) for number, item in fields.items()}
-        places = {number: hand.place_in_force(item.place) for number, item in fields.items()}
-        overlaps = overlaps_with(frame, relief, earlier, place, places)
-        number = max(fields, default=0) + 1
+        place, overlaps = self._place_among_fields(frame, place)
+        number = max(self._state.fields, default=0) + 1
         data = {
             "field": number,
             "overlaps": [overlap_to_data(overlap) for overlap in overlaps],
@@ -195,8 +204,6 @@ class CaseSession:
             "swept": swept,
         }
         self._record(EventKind.FIELD_ACCEPTED, data, {number: result})
-        if place is not None:
-            self._join_by_tissue(frame, place, overlaps)
         return next(item for item in self.view.fields if item.number == number)
 
     def remove(self, number: int) -> None:
@@ -230,13 +237,9 @@ class CaseSession:
         found = self._state.field(number).result.cells
         if not cells or any(not 0 <= cell < len(found) for cell in cells):
             raise CaseRuleError(f"field {number} has no such cell: choose one of its {len(found)}.")
-        chosen = self._same_cells(number, sorted(set(cells)))
-        corrections = self._state.hand.corrections
-        for field, mine in chosen.items():
-            before = [corrections.get((field, cell)) for cell in mine]
-            if any(word is not to for word in before):
-                data = {"field": field, "cells": mine, "to": to, "before": before}
-                self._record(EventKind.CELLS_CORRECTED, data)
+        mine, *same = (self._words_on(*item) for item in self._same_cells(number, sorted(set(cells))).items())
+        if any(word is not to for item in (mine, *same) for word in item["before"]):
+            self._record(EventKind.CELLS_CORRECTED, {**mine, "to": to, "same": same})
 
     def draw_region(self, draft: RegionDraft) -> Region:
         """Exclude tissue, mark normal ducts, or restrict to invasive tumour."""
@@ -272,12 +275,7 @@ class CaseSession:
         """Name the case; CaseRuleError where another open case has this slide."""
         self._must_be_open()
         data, before = data.stripped(), self._state.hand.data
-        other = self._other_case_of(data.slide_id) if data.slide_id and data.slide_id != before.slide_id else None
-        if other is not None:
-            raise CaseRuleError(
-                f"slide {data.slide_id} is open in case {other} already: it would be scored twice. "
-                "Go on with that case, or correct the entry."
-            )
+        self._must_be_its_only_case(data)
         if data != before:
             self._record(EventKind.CASE_DATA_ENTERED, {**asdict(data), "before": asdict(before)})
 
@@ -286,21 +284,49 @@ class CaseSession:
 
         Gives whether that means anything to this case.
         """
-        means_much = self._knows_island(join.island) and join not in self._state.hand.joins
-        if self._state.finished_utc is not None or not means_much:
+        meant = join_in_force(join, self.joins)
+        if self._state.finished_utc is not None or meant is None or not self._knows_island(meant.island):
             return False
-        self._record(EventKind.ISLANDS_JOINED, asdict(join))
+        self._join(meant)
         return True
 
-    def _join_by_tissue(self, frame: Frame, place: MapPlace, overlaps: Sequence[Overlap]) -> None:
-        """A field of one island that shows the tissue of another one's (of a resumed case, mostly) makes them one."""
-        for overlap in overlaps:
-            other = self._state.fields[overlap.field]
-            there = self._state.hand.place_in_force(other.place)
-            join = join_of(frame, place, other.result.frame, there, overlap)
-            if join is not None:
-                self._record(EventKind.ISLANDS_JOINED, asdict(join))
-                return
+    def _join(self, join: IslandJoin) -> None:
+        """Record a join, with the overlaps of earlier fields that only their places on one island tell."""
+        fields = self._state.fields
+        before = {number: self._state.hand.place_in_force(item.place) for number, item in fields.items()}
+        places = {number: place_after(place, [join]) for number, place in before.items()}
+        overlaps = []
+        for number, item in fields.items():
+            known = {overlap.field for overlap in item.overlaps}
+            earlier = {
+                other: (seen.relief, seen.result.frame)
+                for other, seen in fields.items()
+                if other < number
+                and other not in known
+                and {before[other].island, before[number].island} == {join.island, join.into}
+            }
+            found = overlaps_with(item.result.frame, item.relief, earlier, places[number], places)
+            overlaps += [{"later": number, **overlap_to_data(overlap)} for overlap in found]
+        self._record(EventKind.ISLANDS_JOINED, {**asdict(join), "overlaps": overlaps})
+
+    def _place_among_fields(self, frame: Frame, place: MapPlace | None) -> tuple[MapPlace | None, tuple[Overlap, ...]]:
+        """Where a new field lies, and which fields show some of its tissue.
+
+        One that shows tissue of a field on another island (of a resumed case, mostly) makes the islands one.
+        """
+        hand, fields, relief = self._state.hand, self._state.fields, Relief.of(frame)
+        place = hand.place_in_force(place) if place is not None else None
+        earlier = {number: (item.relief, item.result.frame) for number, item in fields.items()}
+        places = {number: hand.place_in_force(item.place) for number, item in fields.items()}
+        overlaps = overlaps_with(frame, relief, earlier, place, places)
+        if place is None:
+            return None, overlaps
+        joins = (join_of(frame, place, fields[one.field].result.frame, places[one.field], one) for one in overlaps)
+        join = next((found for found in joins if found is not None), None)
+        if join is None:
+            return place, overlaps
+        self._join(join)
+        return self._place_among_fields(frame, place)  # on the island that remains, small overlaps are found too
 
     @property
     def joins(self) -> tuple[IslandJoin, ...]:
@@ -323,14 +349,17 @@ class CaseSession:
         missing = self._missing_sentence(score)
         if missing and not (score.blind and score.score is not None):
             raise CaseRuleError(f"{missing} Write it as the remark to your score.")
-        before = self._state.hand.reader_score
-        data = {**asdict(score), "remark": score.remark.strip(), "before": asdict(before) if before else None}
-        self._record(EventKind.READER_SCORED, data)
+        score, before = replace(score, remark=score.remark.strip()), self._state.hand.reader_score
+        if score != before:
+            data = {**asdict(score), "before": asdict(before) if before else None}
+            self._record(EventKind.READER_SCORED, data)
 
     def enter_ish(self, ish: Ish | None) -> None:
         """The ISH result as the reader knows it; None takes it back."""
         self._must_be_open()
-        self._record(EventKind.ISH_ENTERED, {"ish": ish, "before": self._state.hand.ish})
+        before = self._state.hand.ish
+        if ish is not before:
+            self._record(EventKind.ISH_ENTERED, {"ish": ish, "before": before})
 
     def finish(self) -> CaseView:
         """Close the case for good; its view is what the report is written from."""
@@ -414,6 +443,8 @@ class CaseSession:
         self._must_be_open()
         if event is None:
             raise CaseRuleError(nothing)
+        if event.kind is EventKind.CASE_DATA_ENTERED:
+            self._must_be_its_only_case(case_data(event.data if kind is EventKind.REDONE else event.data["before"]))
         self._record(kind, {"event": event.number})
         return change_words(event)
 
@@ -456,19 +487,49 @@ class CaseSession:
         return number in self._state.hand.active
 
     def _knows_island(self, island: int) -> bool:
-        return any(item.place.island == island for item in self._state.fields.values()) or any(
-            item.island == island for item in self._state.hand.regions.values()
-        )
+        """Whether a field or a region lies there, after all joins; one whose making was undone may come back."""
+        drawn = [event.data["island"] for event in self._state.events if event.kind is EventKind.REGION_DRAWN]
+        places = [*(item.place for item in self._state.fields.values()), *(MapPlace(one, 0.0, 0.0) for one in drawn)]
+        return any(self._state.hand.place_in_force(place).island == island for place in places)
 
     def _same_cells(self, number: int, cells: Sequence[int]) -> dict[int, list[int]]:
         """These cells of a field, and the same cells in the fields where a word was said of them before."""
         chosen = {number: list(cells)}
-        corrections = self._state.hand.corrections
-        for field, pairs in self._state.twins_of(number).items():
-            said = [there for here, there in pairs if here in chosen[number] and (field, there) in corrections]
-            if said:
-                chosen[field] = said
+        for cell in cells:
+            for field, same in self._state.same.of((number, cell)):
+                if (field, same) in self._state.hand.corrections:
+                    chosen.setdefault(field, []).append(same)
         return chosen
+
+    def _words_on(self, number: int, cells: list[int]) -> dict[str, Any]:
+        """Cells of a field, and the reader's words on them before a change."""
+        corrections = self._state.hand.corrections
+        return {"field": number, "cells": cells, "before": [corrections.get((number, cell)) for cell in cells]}
+
+    def _moved_cells(self, again: Mapping[int, FieldResult]) -> dict[int, dict[str, Any]]:
+        """Of the fields measured again, those with another list of cells: which cells are the same."""
+        kept = {number: kept_cells(self._state.fields[number].result, now) for number, now in again.items()}
+        return {number: {"same_cells": pairs} for number, pairs in kept.items() if pairs is not None}
+
+    def _lost_words(self, moved: Mapping[int, Mapping[str, Any]]) -> list[str]:
+        """The reader's words on cells that are not among those of the fields measured again, in words."""
+        lost = []
+        for (number, place), word in sorted(self._state.hand.corrections.items()):
+            if number in moved and place not in dict(moved[number]["same_cells"]):
+                cell = self._state.fields[number].result.cells[place]
+                where = f"field {number} at x {cell.x_px:.0f}, y {cell.y_px:.0f} px"
+                lost.append(f"{word.value.replace('_', ' ')} ({where})")
+        return lost
+
+    def _must_be_its_only_case(self, data: CaseData) -> None:
+        """Raise CaseRuleError where another open case has the slide that `data` name."""
+        is_new = data.slide_id and data.slide_id != self._state.hand.data.slide_id
+        other = self._other_case_of(data.slide_id) if is_new else None
+        if other is not None:
+            raise CaseRuleError(
+                f"slide {data.slide_id} is open in case {other} already: it would be scored twice. "
+                "Go on with that case, or correct the entry."
+            )
 
     def _missing_sentence(self, score: ReaderScore) -> str:
         """What must be written beside the reader's score and is not; empty where nothing is missing."""

@@ -34,7 +34,10 @@ def check_can_sweep(view: CaseView) -> None:
 
 
 def new_share(place: MapPlace, size_um: Size, view: CaseView) -> float:
-    """Share (0..1) of a picture that lies within outlined invasive tumour and in no field of the case."""
+    """Share (0..1) of a picture that lies within outlined invasive tumour and in no field of the case.
+
+    What a removed field shows is not new: sweeping must not put back at once what the reader took out.
+    """
     regions = [item for item in swept_regions(view.regions) if item.island == place.island]
     if not regions:
         return 0.0
@@ -42,7 +45,7 @@ def new_share(place: MapPlace, size_um: Size, view: CaseView) -> float:
     new = np.zeros(len(xy_um), dtype=bool)
     for region in regions:
         new |= region.holds(xy_um)
-    for item in view.active_fields:
+    for item in view.fields:
         if item.place is not None and item.place.island == place.island:
             height, width = item.result.frame.size_hw
             scale = item.result.frame.um_per_px

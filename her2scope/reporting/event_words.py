@@ -49,6 +49,11 @@ def _accepted(data: Data) -> str:
     return _of_field("Field accepted")(data) + (", by sweeping" if data.get("swept") else "")
 
 
+def _control_read(data: Data) -> str:
+    lost = "; ".join(data.get("lost_words", ()))
+    return "Control read" + (f". Corrections whose cells are not found any more: {lost}" if lost else "")
+
+
 def _annotated(data: Data) -> str:
     text, before = words.clean(data.get("text") or ""), words.clean(data.get("before") or "")
     told = _of_field("Remark" if text else "Remark taken back")(data)
@@ -142,7 +147,7 @@ def _ish(data: Data) -> str:
 
 _TEXTS: Mapping[EventKind, Callable[[Data], str]] = {
     EventKind.OPENED: lambda _: "Case opened",
-    EventKind.CONTROL_READ: lambda _: "Control read",
+    EventKind.CONTROL_READ: _control_read,
     EventKind.CONTROL_OVERRIDDEN: lambda _: "Invalid control overridden",
     EventKind.FIELD_ACCEPTED: _accepted,
     EventKind.FIELD_REMOVED: _of_field("Field removed"),

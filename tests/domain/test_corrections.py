@@ -44,6 +44,21 @@ def test_cuts_that_would_not_rise_are_refused():
         RuleChange(complete_share=1.2).rule(CELL)
 
 
+CUTS = st.lists(st.floats(0.05, 2), min_size=3, max_size=3).map(lambda values: StainCuts(*sorted(values)))
+
+
+@given(CUTS, CUTS, CUTS, st.sets(st.sampled_from(["stained_od10", "moderate_od10", "intense_od10"])))
+def test_moved_cuts_hold_over_any_later_base(wanted, base, later, names):
+    change = RuleChange(**{name: getattr(wanted, name) for name in names})
+    found = change.cuts_over(later)  # which has to rise
+    assert all(getattr(found, name) == getattr(wanted, name) for name in names)
+    try:
+        expected = change.cuts(base)
+    except CaseRuleError:
+        return
+    assert change.cuts_over(base) == expected, "where nothing has to give way, nothing does"
+
+
 @given(
     st.sampled_from(["  A-17 ", "a-17", "A-17"]), st.sampled_from(["1", " 1"]), st.sampled_from(["HER2  a", "her2 A"])
 )

@@ -61,6 +61,12 @@ def test_an_undo_of_another_event_than_the_last_is_refused():
         timeline([*events, event(4, EventKind.UNDONE, event=2)])
 
 
+def test_a_field_whose_acceptance_was_undone_may_be_restored():
+    events = [event(n, EventKind.FIELD_ACCEPTED, field=n) for n in (1, 2)]
+    events += [event(3, EventKind.UNDONE, event=2), event(4, EventKind.FIELD_RESTORED, field=2)]
+    assert active_fields(events) == [1, 2]
+
+
 def test_a_restored_field_counts_and_a_removed_one_does_not():
     events = [event(n, EventKind.FIELD_ACCEPTED, field=n) for n in (1, 2, 3)]
     events += [event(4, EventKind.FIELD_REMOVED, field=1), event(5, EventKind.FIELD_REMOVED, field=2)]

@@ -30,31 +30,31 @@ FAINT_NOISE = FalseRates({CellClass.INCOMPLETE_FAINT: 0.12}, "a card")
 GOLDEN = {
     "row 1, positive: intense above 10 %": (
         [cells(intense=150, moderate=60, none=90)] * 12, {}, "3+", "positive",
-        "3+ is very likely (over 0.99); 50 ± 3 % complete intense; 12 fields, 3 600 cells",
+        "3+ is very likely (over 0.99); 50 ± 3 % complete intense; 12 fields, 3\xa0600 cells",
     ),
     "row 2, equivocal: moderate above 10 %": (
         [cells(moderate=123, faint=60, none=117)] * 12, {}, "2+", "equivocal",
-        "2+ is very likely (over 0.99); 41 ± 3 % complete moderate; 12 fields, 3 600 cells",
+        "2+ is very likely (over 0.99); 41 ± 3 % complete moderate; 12 fields, 3\xa0600 cells",
     ),
     "row 2, equivocal: the parts together": (
         [cells(moderate=27, incomplete=27, none=246)] * 12, {}, "2+", "equivocal",
-        "2+ is very likely (over 0.99); 18.0 ± 2.8 % moderate or more; 12 fields, 3 600 cells",
+        "2+ is very likely (over 0.99); 18.0 ± 2.8 % moderate or more; 12 fields, 3\xa0600 cells",
     ),
     "row 2, low: ISH negative": (
         [cells(moderate=123, none=177)] * 12, {"ish": Ish.NEGATIVE}, "2+", "low",
-        "2+ is very likely (over 0.99); 41 ± 3 % complete moderate; 12 fields, 3 600 cells",
+        "2+ is very likely (over 0.99); 41 ± 3 % complete moderate; 12 fields, 3\xa0600 cells",
     ),
     "row 2, positive: ISH positive": (
         [cells(moderate=123, none=177)] * 12, {"ish": Ish.POSITIVE}, "2+", "positive",
-        "2+ is very likely (over 0.99); 41 ± 3 % complete moderate; 12 fields, 3 600 cells",
+        "2+ is very likely (over 0.99); 41 ± 3 % complete moderate; 12 fields, 3\xa0600 cells",
     ),
     "row 2, equivocal: some intense": (
         [cells(intense=9, none=291)] * 12, {}, "2+", "equivocal",
-        "2+ is very likely (over 0.99); 3.0 % (2.4 to 4.6 %) complete intense; 12 fields, 3 600 cells",
+        "2+ is very likely (over 0.99); 3.0 % (2.4 to 4.6 %) complete intense; 12 fields, 3\xa0600 cells",
     ),
     "row 3, low: faint above 10 %": (
         [cells(faint=120, none=180)] * 12, {}, "1+", "low",
-        "1+ is very likely (0.98); 40 ± 3 % incomplete faint; 12 fields, 3 600 cells",
+        "1+ is very likely (0.98); 40 ± 3 % incomplete faint; 12 fields, 3\xa0600 cells",
     ),
     "row 3, undetermined: no more faint than false cells": (
         [cells(faint=39, none=261)] * 2, {"false": FAINT_NOISE}, "1+", "undetermined",
@@ -63,23 +63,23 @@ GOLDEN = {
     ),
     "row 4, null: nothing": (
         [cells(none=300)] * 12, {}, "0", "null",
-        "0 is very likely (0.98); 0.0 % (0.0 to 1.1 %) stained; 12 fields, 3 600 cells",
+        "0 is very likely (0.98); 0.0 % (0.0 to 1.1 %) stained; 12 fields, 3\xa0600 cells",
     ),
     "row 4, ultralow: some faint": (
         [cells(faint=9, none=291)] * 12, {}, "0", "ultralow",
-        "0 is very likely (0.98); 3.0 % (2.4 to 4.6 %) stained; 12 fields, 3 600 cells",
+        "0 is very likely (0.98); 3.0 % (2.4 to 4.6 %) stained; 12 fields, 3\xa0600 cells",
     ),
     "row 4, undetermined: some moderate": (
         [cells(moderate=9, none=291)] * 12, {}, "0", "undetermined",
-        "0 is very likely (0.98), its category undetermined; 3.0 % (2.4 to 4.6 %) stained; 12 fields, 3 600 cells",
+        "0 is very likely (0.98), its category undetermined; 3.0 % (2.4 to 4.6 %) stained; 12 fields, 3\xa0600 cells",
     ),
     "row 4, undetermined: too few of each class": (
         [cells(moderate=3, faint=2, none=295)] + [cells(none=300)] * 11, {}, "0", "undetermined",
-        "0 is very likely (0.98), its category undetermined; 0.1 % (0.0 to 2.6 %) stained; 12 fields, 3 600 cells",
+        "0 is very likely (0.98), its category undetermined; 0.1 % (0.0 to 2.6 %) stained; 12 fields, 3\xa0600 cells",
     ),
     "undetermined: the scale": (
         [cells(faint=120, none=180)] * 12, {"um_per_px": 0.5}, "1+", "undetermined",
-        "0 or 1+ (0.98), not separable at this scale; 40 ± 3 % incomplete faint; 12 fields, 3 600 cells",
+        "0 or 1+ (0.98), not separable at this scale; 40 ± 3 % incomplete faint; 12 fields, 3\xa0600 cells",
     ),
     "insufficient": (
         [cells(intense=40), cells()], {}, None, "undetermined",

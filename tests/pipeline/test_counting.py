@@ -16,7 +16,7 @@ from her2scope.domain.regions import Region, RegionKind
 from her2scope.domain.score import find_score
 from her2scope.imaging.registration import Relief
 from her2scope.pipeline.accumulate import matched_cells
-from her2scope.pipeline.counting import CaseField, Counting
+from her2scope.pipeline.counting import CaseField, Counting, SameCells
 from her2scope.pipeline.hand import Hand
 from her2scope.records import AcceptedField, Cell, IslandJoin, MapPlace, Overlap
 
@@ -51,6 +51,7 @@ def field(
 def counted(fields: list[CaseField], hand: Hand) -> tuple[AcceptedField, ...]:
     return Counting().count(
         fields,
+        SameCells(fields),
         hand,
         None,
         lambda result: result,
@@ -128,6 +129,27 @@ def test_cells_seen_twice_count_once_and_come_back_when_the_first_field_goes(nam
     assert total(fields, Hand(active={2})) == CellCounts.of(item.cell_class for item in fields[1].result.cells)
 
 
+@pytest.mark.parametrize("said_in", [1, 2, 3, 4])
+def test_a_word_goes_through_a_chain_of_fields_in_any_order(said_in):
+    """Fields 3 and 4 share the cell with one other field only; whichever is left counts it as the reader said."""
+    links = {2: 1, 3: 2, 4: 1}
+    fields = [field(number, grid([CellClass.NONE])) for number in (1, 2, 3, 4)]
+    for number, other in links.items():
+        fields[number - 1].twins = {other: ((0, 0),)}
+    for left in (1, 2, 3, 4):
+        hand = Hand(active={left}, corrections={(said_in, 0): Correction.COMPLETE_INTENSE})
+        assert total(fields, hand) == CellCounts(complete_intense=1)
+
+
+def test_two_cells_of_one_field_are_never_the_same_cell():
+    """However a chain of fields drifts: a word must not reach the neighbour."""
+    fields = [field(1, grid([CellClass.NONE])), *(field(n, grid([CellClass.NONE] * 2)) for n in (2, 3))]
+    fields[1].twins = {1: ((0, 0),)}
+    fields[2].twins = {1: ((1, 0),), 2: ((0, 0),)}
+    assert dict(SameCells(fields).of((3, 0))) == {2: 0, 1: 0}
+    assert dict(SameCells(fields).of((3, 1))) == {1: 0, 2: 0}
+
+
 def test_an_excluded_region_takes_its_cells_out_of_every_field_that_shows_them():
     fields = overlapping([CellClass.NONE] * 25)
     region = Region(1, RegionKind.EXCLUDE, 0, square(20.0, 0.0, 10.0))  # the cell in column 2, row 0
@@ -185,7 +207,7 @@ def test_what_did_not_change_is_not_counted_anew():
 
     def count(hand: Hand) -> tuple[AcceptedField, ...]:
         return counting.count(
-            fields, hand, None, lambda result: result,
+            fields, SameCells(fields), hand, None, lambda result: result,
             lambda counts, um: find_score(counts, BREAST_2023, FalseRates(), um, 5),
         )  # fmt: skip
 

@@ -427,3 +427,28 @@ def test_what_is_accepted_while_nothing_moves_is_the_analysed_frame(live):
     accepted = listener.wait_for("case", lambda view: view.fields).fields[0]
     shown = [item.tracked.frame for item in listener.told["result"]]
     assert any(accepted.result.frame is frame for frame in shown) and analysed is not None
+
+
+def test_cells_chosen_before_a_control_was_read_are_not_corrected_after_it(live, frames, monkeypatch):
+    """Fields measured anew may list other cells: what was chosen from the old list is refused, and that is said."""
+    engine, camera, listener, _ = live
+    listener.wait_for("result")
+    engine.accept_field()
+    listener.wait_for("case", lambda view: view.fields)
+    told, go, take = threading.Event(), threading.Event(), listener.on_case
+
+    def held(view: object) -> None:
+        take(view)
+        told.set()
+        go.wait(PATIENCE_S)
+
+    monkeypatch.setattr(listener, "on_case", held, raising=False)
+    engine.annotate_field(1, "front")
+    assert told.wait(PATIENCE_S)
+    camera.frame = frames["3+"]
+    engine.read_control("3+", "lot 7")
+    engine.correct_cells(1, [0], Correction.EXCLUDED)
+    go.set()
+    listener.wait_for("message", lambda item: "nothing was corrected" in item.text)
+    engine.correct_cells(1, [0], Correction.EXCLUDED)
+    listener.wait_for("case", lambda view: any(item.n_corrected for item in view.fields))

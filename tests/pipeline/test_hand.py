@@ -299,3 +299,107 @@ def test_a_field_that_shows_tissue_of_another_island_makes_them_one(store, analy
     assert view.regions[0].island == 0
     assert CellStanding.EXCLUDED_REGION in view.fields[0].standings, "what is excluded there is excluded here too"
     assert CellStanding.SEEN_BEFORE in view.fields[1].standings
+
+
+@pytest.fixture
+def empty(store, analyser, clock) -> CaseSession:
+    return CaseSession(store.create("case-1"), analyser, clock, "reader")
+
+
+def seen_twice(view: CaseView) -> int:
+    """Place in the second field's list of a cell that the first field counts."""
+    return view.fields[1].standings.index(CellStanding.SEEN_BEFORE)
+
+
+def test_one_undo_takes_back_a_word_on_a_cell_of_two_fields(empty, frames):
+    rgb = frames["2+"].rgb
+    left, right = (replace(frames["2+"], rgb=rgb[:, span].copy()) for span in (slice(0, 700), slice(180, None)))
+    empty.accept(left, place=HERE)
+    empty.accept(right, place=MapPlace(0, 45.0, 0.0))
+    cell = seen_twice(empty.view)
+    empty.correct_cells(2, [cell], Correction.EXCLUDED)
+    (same,) = [number for number, word in enumerate(empty.view.fields[0].corrections) if word is not None]
+    empty.correct_cells(1, [same], Correction.NOT_TUMOUR)
+    assert empty.view.fields[1].corrections[cell] is Correction.NOT_TUMOUR
+    empty.undo()
+    words = empty.view.fields[0].corrections[same], empty.view.fields[1].corrections[cell]
+    assert words == (Correction.EXCLUDED, Correction.EXCLUDED)
+    empty.correct_cells(1, [same], None)
+    assert not any(item.n_corrected for item in empty.view.fields)
+
+
+@pytest.mark.parametrize("joins", [
+    [IslandJoin(5, 4, 100.0, 0.0), IslandJoin(4, 0, 1000.0, 0.0)],
+    [IslandJoin(4, 0, 1000.0, 0.0), IslandJoin(5, 4, 100.0, 0.0)],
+    [IslandJoin(5, 4, 100.0, 0.0), IslandJoin(5, 0, 1100.0, 0.0)],
+])  # fmt: skip
+@pytest.mark.parametrize("known", [(5,), (4, 5)])
+def test_islands_joined_in_a_chain_end_on_the_one_that_remains(empty, frames, joins, known):
+    """Also by way of an island on which nothing was accepted, and of one that was joined before."""
+    empty.accept(frames["1+"], place=HERE)
+    for island in known:
+        square = ((0.0, 0.0), (50.0, 0.0), (50.0, 50.0))
+        empty.draw_region(RegionDraft(RegionKind.EXCLUDE, island, square))
+    for join in joins:
+        empty.join_islands(join)
+    last = empty.view.regions[-1]
+    if known == (5,) and joins[0].island == 4:
+        assert last.island == 4, "nothing of this case lay on island 4 when it was joined"
+    else:
+        assert {region.island for region in empty.view.regions} == {0}
+        assert last.polygon_um[0] == (1100.0, 0.0)
+
+
+def test_fields_of_joined_islands_count_what_they_share_once(empty, frames):
+    """A corner that is too small to be found by the pictures alone is taken from the map."""
+    rgb = frames["2+"].rgb
+    parts = rgb[:420, :700], rgb[300:, 570:]
+    first, second = (replace(frames["2+"], rgb=part.copy()) for part in parts)
+    empty.accept(first, place=HERE)
+    empty.accept(second, place=MapPlace(1, 0.0, 0.0))
+    assert not empty.joins and not empty.view.fields[1].overlaps
+    apart = empty.view.score.counts.n_tumour
+    empty.join_islands(IslandJoin(1, 0, 570 * 0.25, 300 * 0.25))
+    (overlap,) = empty.view.fields[1].overlaps
+    assert (overlap.field, overlap.dx_px, overlap.dy_px) == (1, 570, 300)
+    n_twice = empty.view.fields[1].standings.count(CellStanding.SEEN_BEFORE)
+    assert 0 < n_twice and empty.view.score.counts.n_tumour == apart - n_twice
+
+
+def test_joined_fields_are_read_back_as_they_were(empty, frames, store, clock):
+    test_fields_of_joined_islands_count_what_they_share_once(empty, frames)
+    live = empty.view
+    assert figures(read_back(empty, store, clock)) == figures(live)
+
+
+def test_a_region_that_an_undo_may_bring_back_keeps_its_island(empty, store, analyser, clock):
+    empty.draw_region(RegionDraft(RegionKind.EXCLUDE, 7, UPPER_HALF))
+    empty.remove_region(1)
+    empty.close()
+    again = CaseSession(store.open("case-1"), analyser, clock, "reader")
+    assert again.next_island == 8, "else other tissue could get the island of the region"
+
+
+def test_a_slide_does_not_come_back_by_undo_where_another_case_has_it_now(store, analyser, clock):
+    taken: dict[str, str] = {}
+    session = CaseSession(store.create("one"), analyser, clock, "reader", other_case_of=taken.get)
+    session.enter_case_data(CaseData(slide="7"))
+    session.enter_case_data(CaseData(slide="8"))
+    taken["//7"] = "two"
+    with pytest.raises(CaseRuleError, match="open in case two already"):
+        session.undo()
+    del taken["//7"]
+    session.undo()
+    taken["//8"] = "three"
+    with pytest.raises(CaseRuleError, match="open in case three already"):
+        session.redo()
+    assert session.view.data.slide == "7"
+
+
+def test_saying_the_same_score_or_ish_again_is_no_event(session):
+    session.enter_ish(Ish.NEGATIVE)
+    session.enter_reader_score(ReaderScore("2+"))
+    n_events = len(session.view.events)
+    session.enter_ish(Ish.NEGATIVE)
+    session.enter_reader_score(ReaderScore("2+", " "))
+    assert len(session.view.events) == n_events

@@ -20,7 +20,7 @@ from her2scope.imaging.stains import estimate_white
 from her2scope.pipeline.control import cuts_in_force, standing
 from her2scope.pipeline.session import CaseSession, stored_settings
 from her2scope.ports import CaseFile
-from her2scope.records import CameraState, Frame, ReaderScore
+from her2scope.records import CameraState, Frame, MapPlace, ReaderScore
 from her2scope.settings import Calibration, ScoringSettings
 from her2scope.storage.memory import MemoryCaseStore
 
@@ -277,15 +277,33 @@ def test_the_stored_case_is_the_live_case(store, session, frames, analyser, cloc
     assert read.events[-1].kind is EventKind.RESUMED
 
 
+def test_a_field_is_taken_with_all_that_it_tells_or_not_at_all(store, analyser, clock, frames):
+    """Where its tissue makes two islands one and the disk takes no more, the reader is told the truth: not added."""
+    disk = FullDisk(store.create("full"))
+    session = CaseSession(disk, analyser, clock, "reader")
+    session.accept(frames["2+"], place=MapPlace(0, 0.0, 0.0))
+    disk.is_full_after = 1
+    with pytest.raises(DiskFullError):
+        session.accept(replace(frames["2+"], index=1), place=MapPlace(1, 0.0, 0.0))
+    assert len(session.view.fields) == 1
+    disk.is_full_after = None
+    taken = session.accept(replace(frames["2+"], index=1), place=MapPlace(1, 0.0, 0.0))
+    assert taken.place is not None and taken.place.island == 0 and taken.counts == CellCounts()
+
+
 class FullDisk:
     """A case file on a disk that can be full."""
 
     def __init__(self, file: CaseFile) -> None:
         self.file, self.is_full, self.case_id = file, False, file.case_id
+        self.is_full_after: int | None = None
+        """Events that it still takes."""
 
     def append(self, event: Event, images: Sequence[np.ndarray] = ()) -> None:
-        if self.is_full:
+        if self.is_full or self.is_full_after == 0:
             raise DiskFullError("the disk is full.")
+        if self.is_full_after is not None:
+            self.is_full_after -= 1
         self.file.append(event, images)
 
     def __getattr__(self, name: str) -> object:

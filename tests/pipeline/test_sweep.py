@@ -48,7 +48,7 @@ def test_what_a_field_shows_is_not_new(x_um, y_um):
     assert new_share(place, SIZE, replace(plain, fields=(half,))) == pytest.approx(left / 2, abs=0.03)
 
 
-def test_a_removed_field_does_not_count_as_seen():
+def test_what_the_reader_took_out_is_not_swept_in_again():
     place = MapPlace(0, 100.0, 100.0)
     removed = replace(accepted(field_result([cell()], (720, 1280)), active=False), place=place)
-    assert new_share(place, SIZE, replace(case_view(regions=(TUMOUR,)), fields=(removed,))) == 1.0
+    assert new_share(place, SIZE, replace(case_view(regions=(TUMOUR,)), fields=(removed,))) == 0.0

@@ -24,6 +24,12 @@ def test_every_event_has_words_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("kind", "data", "expected"),
     [
+        (EventKind.CONTROL_READ, {"lost_words": []}, "Control read"),
+        (
+            EventKind.CONTROL_READ,
+            {"lost_words": ["excluded (field 1 at x 3, y 4 px)"]},
+            "Control read. Corrections whose cells are not found any more: excluded (field 1 at x 3, y 4 px)",
+        ),
         (EventKind.FIELD_REMOVED, {"field": 3}, "Field removed: field 3"),
         (EventKind.FIELD_ACCEPTED, {"field": 3, "swept": False}, "Field accepted: field 3"),
         (EventKind.FIELD_ACCEPTED, {"field": 3, "swept": True}, "Field accepted: field 3, by sweeping"),

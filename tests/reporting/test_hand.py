@@ -15,7 +15,7 @@ from her2scope.domain.guideline import Finding
 from her2scope.domain.regions import Region, RegionKind
 from her2scope.domain.score import TooFewCells
 from her2scope.imaging.registration import Relief
-from her2scope.pipeline.counting import CaseField, Counting
+from her2scope.pipeline.counting import CaseField, Counting, SameCells
 from her2scope.pipeline.hand import Hand
 from her2scope.records import MapPlace, ReaderScore
 from her2scope.reporting import hand, words
@@ -123,7 +123,7 @@ def test_a_region_has_its_area_and_the_cells_that_it_takes_out() -> None:
     field = CaseField(1, "", result, (), Relief.of(result.frame), place, False)
     region = Region(3, RegionKind.EXCLUDE, 0, SQUARE, 1, "=DCIS\x00")
     case_hand = Hand(active={1}, regions={3: region})
-    (item,) = Counting().count([field], case_hand, None, lambda read: read, _too_few)
+    (item,) = Counting().count([field], SameCells(), case_hand, None, lambda read: read, _too_few)
     view = dataclasses.replace(factories.case_view([item]), regions=(region,))
     (row,) = hand.region_rows(view)
     assert row.area_um2 == 600.0
