@@ -45,7 +45,7 @@ class CaseState:
         self.controls: list[ControlReading] = []
         self.override_reason: str | None = None
         self.same = SameCells()
-        self._counting, self._counting_stored = Counting(), Counting()
+        self._counting, self._counting_stored, self._counting_preview = Counting(), Counting(), Counting()
         self._folded: tuple[int, Timeline, Hand] = (0, timeline(()), Hand())
         self._handlers: Mapping[EventKind, Callable[[Event, Results], None]] = {
             EventKind.OPENED: self._on_opened,
@@ -66,6 +66,13 @@ class CaseState:
             raise self._damaged(event, error) from error
         self.events.append(event)
 
+    def forget_last(self) -> None:
+        """Take back the newest event, that of a field, which could not be written after all."""
+        event = self.events.pop()
+        del self.fields[event.data["field"]]
+        self.same = SameCells(self.fields.values())
+        self._folded = (0, timeline(()), Hand())
+
     def check(self) -> None:
         """Raise CaseDamagedError where the reader's events cannot be read."""
         self._fold()
@@ -81,7 +88,7 @@ class CaseState:
         return self._fold()[2]
 
     def _fold(self) -> tuple[int, Timeline, Hand]:
-        if self._folded[0] != len(self.events):
+        if self._folded[0] != len(self.events):  # events are only ever added, or the last one taken back
             try:
                 folded = timeline(self.events)
                 self._folded = len(self.events), folded, Hand.of(folded.effective)
@@ -102,7 +109,8 @@ class CaseState:
 
     def accepted(self, rule: RuleInForce, in_force: InForce, find: Find) -> tuple[AcceptedField, ...]:
         """All fields in order; each active one counts the cells that no earlier active one has counted."""
-        counting = self._counting if rule.deviates else self._counting_stored
+        moved = self._counting_preview if rule.is_preview else self._counting
+        counting = moved if rule.deviates else self._counting_stored
         return counting.count(tuple(self.fields.values()), self.same, self.hand, rule, in_force, find)
 
     def place_for(self, number: int, overlaps: tuple[Overlap, ...], told: MapPlace | None) -> MapPlace:

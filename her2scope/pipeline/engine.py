@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from threading import Event, Lock, Thread
 
-from her2scope.domain.corrections import CaseData, Correction, RuleChange
+from her2scope.domain.corrections import CaseData, Correction, RuleChange, RuleInForce
 from her2scope.domain.errors import CameraError, CameraTimeout, CaseRuleError, Her2ScopeError
 from her2scope.domain.guideline import Ish, Score
 from her2scope.domain.regions import RegionDraft
@@ -76,6 +76,7 @@ class LiveEngine:
         self._told_map: MapView | None = None
         self._n_joins = 0
         """Of the map's, those that the case knows."""
+        self._told_rule: RuleInForce | None = None
         self._n_controls = 0
         """Of the case, as the listener was told it last: a control may give its fields other lists of cells."""
         self._is_new_slide = Event()
@@ -361,6 +362,9 @@ class LiveEngine:
             self._tell_case(self._case)
 
     def _tell_case(self, case: CaseSession) -> None:
+        if case.rule != self._told_rule:  # every field's picture is looked at anew: the score goes ahead of that
+            self._listener.on_case(case.view_at_once)
+        self._told_rule = case.rule
         self._n_controls = len(case.view.controls)
         self._listener.on_case(case.view)
 
@@ -467,8 +471,8 @@ class LiveEngine:
         return case.analyser.analyse(tracked.frame, case.cuts, tracked.speed_um_per_s)
 
     def _do_accept(self, case: CaseSession, tracked: TrackedFrame, ready: FieldResult | None) -> None:
-        accepted = case.accept(tracked.frame, self._result_for(tracked, case, ready), place=self._place_of(tracked))
-        self._tell_accepted(accepted)
+        result, place = self._result_for(tracked, case, ready), self._place_of(tracked)
+        self._tell_accepted(case.accept(tracked.frame, result, place=place, show=self._listener.on_case))
 
     def _place_of(self, tracked: TrackedFrame) -> MapPlace | None:
         """Where a frame lies, after all joins since it was taken; None where the map only guesses."""

@@ -179,6 +179,7 @@ class CaseSession:
         place: MapPlace | None = None,
         *,
         swept: bool = False,
+        show: Callable[[CaseView], None] | None = None,
     ) -> AcceptedField:
         """Add a field to the case; CaseRuleError with the reasons where it cannot be scored.
 
@@ -188,6 +189,7 @@ class CaseSession:
         keep_unusable : list a field that cannot be scored, without a cell, so that a batch accounts for every image
         place : where the map of the slide has it; None: the pictures have to tell
         swept : nobody looked at this field by itself: only its cells within outlined invasive tumour count
+        show : told the case with the field while it is being written; where that fails, an error follows
         """
         self._must_be_open()
         if result is None or result.frame is not frame or result.cuts != self.cuts:
@@ -203,7 +205,7 @@ class CaseSession:
             "place": asdict(self._state.place_for(number, overlaps, place)),
             "swept": swept,
         }
-        self._record(EventKind.FIELD_ACCEPTED, data, {number: result})
+        self._record(EventKind.FIELD_ACCEPTED, data, {number: result}, show)
         return next(item for item in self.view.fields if item.number == number)
 
     def remove(self, number: int) -> None:
@@ -380,6 +382,12 @@ class CaseSession:
             self._view = len(self._state.events), self._made_view(self.rule)
         return self._view[1]
 
+    @property
+    def view_at_once(self) -> CaseView:
+        """The case as it stands but for what the pixels of its fields say by moved cuts, which takes longer."""
+        rule = self.rule
+        return replace(self._made_view(replace(rule, is_preview=True)), rule=rule) if rule.deviates else self.view
+
     def _made_view(self, rule: RuleInForce) -> CaseView:
         state, hand, analyser = self._state, self._state.hand, self._analyser
         fields = self._fields_by(rule)
@@ -425,17 +433,32 @@ class CaseSession:
     # ---- events ---------------------------------------------------------------------------------------------------
 
     def _record(
-        self, kind: EventKind, data: Mapping[str, Any], results: Mapping[int, FieldResult] | None = None
+        self,
+        kind: EventKind,
+        data: Mapping[str, Any],
+        results: Mapping[int, FieldResult] | None = None,
+        show: Callable[[CaseView], None] | None = None,
     ) -> None:
         """Write an event, then let it count: what fails to be written has not happened.
 
-        `results` are the analyses that the event names, by field number (0: the control's).
+        `results` are the analyses that the event names, by field number (0: the control's). `show` is told the case
+        as it will be, of an accepted field: a disk takes longer than a score may.
         """
         results = results or {}
         event = Event(len(self._state.events) + 1, kind, self._clock.now_utc(), self._who, data)
         images: list[Image] = []
         for result in results.values():
             images += field_images(result)
+        if show is not None:
+            self._state.take(event, results)
+            try:
+                show(self.view)
+                self._file.append(event, images)
+            except BaseException:
+                self._state.forget_last()
+                self._view = None
+                raise
+            return
         self._file.append(event, images)
         self._state.take(event, results)
 

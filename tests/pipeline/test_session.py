@@ -12,6 +12,7 @@ from factories import control_reading
 from her2scope.app.compose import DEFAULT_METHOD, make_analyser
 from her2scope.domain.cells import CellCounts, StainCuts
 from her2scope.domain.control import ControlLimits
+from her2scope.domain.corrections import RuleChange
 from her2scope.domain.errors import CaseDamagedError, CaseRuleError, DiskFullError
 from her2scope.domain.events import Event, EventKind
 from her2scope.domain.guideline import Ish
@@ -336,3 +337,48 @@ def test_an_event_of_a_later_version_is_a_clear_error(store, session, analyser, 
 def test_frames_of_another_shape_are_not_frames():
     with pytest.raises(ValueError, match="uint8"):
         Frame(np.zeros((4, 4), np.uint8), 0, 0.0, 0.25)
+
+
+def test_a_field_is_shown_while_it_is_written_and_gone_where_that_fails(store, analyser, clock, frames):
+    class FullDisk:
+        """A case file that shows what was told by the time it is asked to write."""
+
+        def __init__(self, file: CaseFile) -> None:
+            self.file, self.case_id, self.image, self.events, self.close = (
+                file, file.case_id, file.image, file.events, file.close,
+            )  # fmt: skip
+            self.is_full = False
+            self.told_before: list[int] = []
+
+        def append(self, event: Event, images: Sequence[np.ndarray] = ()) -> None:
+            self.told_before.append(len(told))
+            if self.is_full:
+                raise DiskFullError("no room.")
+            self.file.append(event, images)
+
+    told: list = []
+    file = FullDisk(store.create("case-1"))
+    session = CaseSession(file, analyser, clock, "reader")
+    session.accept(frames["2+"], show=told.append)
+    assert len(told) == 1 and file.told_before[-1] == 1, "shown before it is written"
+    assert told[0].score == session.view.score
+    file.is_full = True
+    before = session.view
+    with pytest.raises(DiskFullError):
+        session.accept(frames["2+ again"], show=told.append)
+    assert len(told[1].fields) == 2
+    assert session.view.fields == before.fields and session.view.score == before.score
+    file.is_full = False
+    session.accept(frames["2+ again"], show=told.append)
+    assert session.view.score == told[1].score
+    assert [item.number for item in session.view.fields] == [1, 2]
+
+
+def test_the_score_by_moved_cuts_goes_ahead_of_what_pixels_say(session, frames):
+    session.accept(frames["2+"])
+    session.change_rule(RuleChange(intense_od10=0.5))
+    ahead, whole = session.view_at_once, session.view
+    assert ahead.score == whole.score and ahead.rule == whole.rule
+    assert not np.array_equal(ahead.fields[0].result.membrane, whole.fields[0].result.membrane)
+    session.change_rule(RuleChange())
+    assert session.view_at_once is session.view
