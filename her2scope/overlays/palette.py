@@ -37,7 +37,8 @@ class Palette:
     other: Rgb
     """Cells that are not tumour."""
     edge: Rgb
-    """Tumour cells that are listed but not counted: their outline leaves the image, or another field has them."""
+    """Tumour cells that are not counted: their outline leaves the image, another field has them, or the reader left
+    them out."""
     membrane_faint: Rgb
     membrane_intense: Rgb
     text: Rgb
@@ -94,7 +95,7 @@ LABELS: Mapping[CellClass, str] = {
     CellClass.NONE: "No membrane staining",
 }
 OTHER_LABEL = "Other cell (not tumour)"
-EDGE_LABEL = "Not counted: at the edge, or seen before"
+EDGE_LABEL = "Not counted: at the edge, seen before, or left out"
 HAND_COLOUR: Rgb = (255, 255, 255)
 """Of the small square beside a cell that the reader corrected, and of the line through an excluded one."""
 # Apart for every sight as the classes are (tested alike); line and hatching differ too, wherever they are drawn.

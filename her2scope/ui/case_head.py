@@ -122,7 +122,9 @@ class CaseHead(QWidget):
 
     def show_stored(self, stored: CaseScore) -> None:
         """Say what the case scores by the stored settings, beside what the reader's cuts make of it."""
-        self.deviation.setText(f"{self.deviation.text()}. Stored settings: {score_title(stored.score)}")
+        self.deviation.setText(
+            f"{self.deviation.text()}. Stored settings:\N{NO-BREAK SPACE}{score_title(stored.score)}"
+        )
 
     def _show(self, score: str, category: str, reportable: tuple[str, str], words: str) -> None:
         self.score.setText(score)

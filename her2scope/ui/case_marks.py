@@ -9,8 +9,10 @@ from PyQt6.QtCore import QPointF, QRectF, Qt
 from PyQt6.QtGui import QBrush, QColor, QFontMetrics, QPainter, QPen, QPolygonF
 
 from her2scope.domain.regions import Region, RegionKind
+from her2scope.overlays.left_out import left_out
 from her2scope.overlays.palette import REGION_COLOURS, REGION_LABELS
-from her2scope.records import CaseView, TrackedFrame
+from her2scope.pipeline.live import LiveResult, Mode
+from her2scope.records import CaseView, MapPlace, TrackedFrame
 from her2scope.ui.picture_marks import BACKDROP
 from her2scope.ui.theme import SMALL_PX, THEME, font
 from her2scope.ui.viewport import Viewport
@@ -51,13 +53,25 @@ class CaseMarks:
         """Borders of accepted fields are drawn; not on a field itself."""
         self.chosen: int | None = None
         """Number of the region that is drawn strong."""
+        self.covered = QRectF()
+        """Of the view, what lies over its picture (the overview): no words are written there."""
         self._view: CaseView | None = None
 
-    def show_case(self, view: CaseView) -> None:
-        """Take the case as it is now."""
-        self._view = view
+    def show_case(self, view: CaseView) -> bool:
+        """Take the case as it is now; whether its regions are others."""
+        before, self._view = self._view, view
         if self.chosen is not None and all(region.number != self.chosen for region in view.regions):
             self.chosen = None
+        return before is None or before.regions != view.regions
+
+    def left_out(self, live: LiveResult, *, swept: bool) -> tuple[bool, ...]:
+        """Which cells of an analysis the case's regions leave out; empty: none, or its place is only guessed."""
+        at = live.tracked
+        if self._view is None or live.mode is Mode.CONTROL or not at.trusted:
+            return ()
+        place = MapPlace(at.island, at.x_um, at.y_um)
+        found = left_out(live.result.cells, at.frame.um_per_px, place, self._view, swept=swept)
+        return tuple(found.tolist()) if found.any() else ()
 
     def regions_on(self, shown: TrackedFrame | None) -> tuple[Region, ...]:
         """Regions of the picture's island that reach into it."""
@@ -75,7 +89,7 @@ class CaseMarks:
         """Number of the region whose label or line is at a place on screen, the newest of several."""
         for region in reversed(self.regions_on(shown)):
             polygon = _on_screen(region, shown, port)
-            if _label_box(region, polygon, port).contains(at) or _is_near(polygon, at):
+            if self._label_box(region, polygon, port).contains(at) or _is_near(polygon, at):
                 return region.number
         return None
 
@@ -91,8 +105,22 @@ class CaseMarks:
         if self.shows_fields:
             self._paint_fields(painter, shown, port)
         for region in self.regions_on(shown):
-            _paint_region(painter, region, _on_screen(region, shown, port), port, region.number == self.chosen)
+            polygon, chosen = _on_screen(region, shown, port), region.number == self.chosen
+            _paint_outline(painter, region, polygon, chosen)
+            _paint_words(painter, region, self._label_box(region, polygon, port), chosen)
         painter.restore()
+
+    def _label_box(self, region: Region, polygon: QPolygonF, port: Viewport) -> QRectF:
+        """Where a region's words stand: at its top, pushed into the picture, beside what covers it."""
+        bounds, room = polygon.boundingRect(), port.picture_rect().intersected(QRectF(QPointF(0, 0), port.view))
+        width = QFontMetrics(font(SMALL_PX)).horizontalAdvance(region_text(region)) + 14
+        left = min(max(bounds.center().x() - width / 2, room.left()), max(room.left(), room.right() - width))
+        top = min(max(bounds.top() - LABEL_PX / 2, room.top()), max(room.top(), room.bottom() - LABEL_PX))
+        return self._beside_cover(QRectF(left, top, width, LABEL_PX))
+
+    def _beside_cover(self, box: QRectF) -> QRectF:
+        """A box of words, moved to the left of what covers the picture in a corner."""
+        return box.translated(min(0.0, self.covered.left() - box.right()), 0) if box.intersects(self.covered) else box
 
     def _paint_fields(self, painter: QPainter, shown: TrackedFrame, port: Viewport) -> None:
         """A thin border round tissue that the case has already."""
@@ -111,7 +139,10 @@ class CaseMarks:
                 painter.drawRect(box.adjusted(-grow, -grow, grow, grow))
             seen = box.intersected(port.picture_rect())
             if seen.width() > 60 and seen.height() > LABEL_PX:
-                _paint_label(painter, QPointF(seen.right() - 1, seen.top() + 1), f"field {field.number}", THEME.dim)
+                text = f"field {field.number}"
+                width = painter.fontMetrics().horizontalAdvance(text) + 10
+                label = QRectF(seen.right() - 1 - width, seen.top() + 1, width, LABEL_PX)
+                _paint_label(painter, self._beside_cover(label), text, THEME.dim)
 
 
 def region_text(region: Region) -> str:
@@ -143,16 +174,7 @@ def _distance_px(at: QPointF, one: QPointF, two: QPointF) -> float:
     return float(QPointF.dotProduct(miss, miss) ** 0.5)
 
 
-def _label_box(region: Region, polygon: QPolygonF, port: Viewport) -> QRectF:
-    """Where a region's words stand: at its top, pushed into the picture."""
-    bounds, room = polygon.boundingRect(), port.picture_rect().intersected(QRectF(QPointF(0, 0), port.view))
-    width = QFontMetrics(font(SMALL_PX)).horizontalAdvance(region_text(region)) + 14
-    left = min(max(bounds.center().x() - width / 2, room.left()), max(room.left(), room.right() - width))
-    top = min(max(bounds.top() - LABEL_PX / 2, room.top()), max(room.top(), room.bottom() - LABEL_PX))
-    return QRectF(left, top, width, LABEL_PX)
-
-
-def _paint_region(painter: QPainter, region: Region, polygon: QPolygonF, port: Viewport, chosen: bool) -> None:
+def _paint_outline(painter: QPainter, region: Region, polygon: QPolygonF, chosen: bool) -> None:
     colour = QColor(*REGION_COLOURS[region.kind])
     faint = QColor(colour)
     faint.setAlpha(120)
@@ -165,7 +187,9 @@ def _paint_region(painter: QPainter, region: Region, polygon: QPolygonF, port: V
     painter.drawPolygon(polygon)
     painter.setPen(QPen(colour, width_px, LINES[region.kind]))
     painter.drawPolygon(polygon)
-    box = _label_box(region, polygon, port)
+
+
+def _paint_words(painter: QPainter, region: Region, box: QRectF, chosen: bool) -> None:
     painter.setPen(QPen(QColor(THEME.accent if chosen else THEME.line), 2 if chosen else 1))
     painter.setBrush(BACKDROP)
     painter.drawRoundedRect(box, 3, 3)
@@ -174,9 +198,7 @@ def _paint_region(painter: QPainter, region: Region, polygon: QPolygonF, port: V
     painter.drawText(box, Qt.AlignmentFlag.AlignCenter, region_text(region))
 
 
-def _paint_label(painter: QPainter, top_right: QPointF, text: str, colour: str) -> None:
-    width = painter.fontMetrics().horizontalAdvance(text) + 10
-    box = QRectF(top_right.x() - width, top_right.y(), width, LABEL_PX)
+def _paint_label(painter: QPainter, box: QRectF, text: str, colour: str) -> None:
     painter.fillRect(box, BACKDROP)
     painter.setPen(QColor(colour))
     painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)

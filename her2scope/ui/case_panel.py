@@ -16,7 +16,10 @@ from her2scope.ui.own_score import OwnScoreForm
 from her2scope.ui.reasons import ReasonsBox
 from her2scope.ui.share_chart import ShareChart
 from her2scope.ui.theme import set_role
-from her2scope.ui.words import count_text, sentence
+from her2scope.ui.words import by_moved_cuts, count_text, sentence
+
+LEAST_MIDDLE_PX = 24
+"""Of the scrolled part: where sliders and a cell leave no room, it gives way before the score's words are cut."""
 
 
 class AnnotationLine(QLineEdit):
@@ -120,7 +123,7 @@ class CasePanel(QWidget):
             self.chart.show_shares(None, None)
         else:
             self.chart.show_shares(score.shares_percent, score.interval95_percent)
-        self.fields.show_fields(view.fields, hidden=hidden, hot=_hot_fields(view))
+        self.fields.show_fields(view.fields, hidden=hidden, hot=_hot_fields(view), moved=by_moved_cuts(view))
         self.own.show_case(view, hidden=hidden)
         self._update_buttons()
 
@@ -204,6 +207,7 @@ class CasePanel(QWidget):
         self.middle.setFrameShape(QFrame.Shape.NoFrame)
         self.middle.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.middle.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.middle.setMinimumHeight(LEAST_MIDDLE_PX)
         column = QVBoxLayout(self)
         column.setContentsMargins(10, 6, 10, 8)
         column.setSpacing(6)

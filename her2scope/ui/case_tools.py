@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from PyQt6.QtCore import QEvent, QObject, QPoint, Qt, pyqtSignal
+from PyQt6.QtCore import QEvent, QObject, QPoint, QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QLabel, QWidget
 
 from her2scope.overlays.palette import Palette
-from her2scope.pipeline.live import LiveCommands, Message
+from her2scope.pipeline.live import LiveCommands, Message, Mode
 from her2scope.pipeline.remeasure import movable
 from her2scope.pipeline.sweep import NO_OUTLINE, swept_regions
 from her2scope.records import CaseView, MapView, TrackedFrame
@@ -27,6 +27,7 @@ from her2scope.ui.theme import THEME
 from her2scope.ui.words import capitalised, step_text
 
 SWEEP_TEXT = "SWEEP: counting new tissue inside the outlined region   F8: stop"
+SWEEP_WAITS = "SWEEP waits: nothing is counted in control mode   F3: go on, F8: stop"
 OVERVIEW_SHARE, OVERVIEW_MAX_PX, OVERVIEW_ASPECT = 0.24, 300, 0.78
 LEAST_PICTURE_PX = 600
 """In a narrower picture (the control stands beside it) the overview would cover too much tissue."""
@@ -40,15 +41,20 @@ class SweepChip(QLabel):
     """Says in the picture, at all times, that fields are being counted by themselves."""
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(SWEEP_TEXT, parent)
+        super().__init__(parent)
         self.setObjectName("sweep_chip")
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.setStyleSheet(
             f"#sweep_chip {{ background: {THEME.warning}; color: {THEME.picture}; padding: 5px 10px;"
             " font-weight: bold; }"
         )
-        self.adjustSize()
+        self.show_waits(False)
         self.hide()
+
+    def show_waits(self, waits: bool) -> None:
+        """Say whether fields are counted now, or would be in reading mode."""
+        self.setText(SWEEP_WAITS if waits else SWEEP_TEXT)
+        self.adjustSize()
 
 
 class CaseTools(QObject):
@@ -90,6 +96,7 @@ class CaseTools(QObject):
         panel.annotate_asked.connect(commands.annotate_field)
         panel.annotation.left.connect(self.left)
         panel.own.score_entered.connect(commands.enter_reader_score)
+        panel.own.left.connect(self.left)
         panel.own.ish_entered.connect(commands.enter_ish)
         panel.hiding_changed.connect(self.hiding_changed)
         panel.head.data_asked.connect(self._enter_data)
@@ -235,6 +242,10 @@ class CaseTools(QObject):
         if of != self._fixed_of:
             self._fixed, self._fixed_of = _fixed_cuts(view), of
 
+    def show_mode(self, mode: Mode) -> None:
+        """Take what is looked at: a control is not swept."""
+        self.sweep_chip.show_waits(mode is Mode.CONTROL)
+
     def set_palette(self, palette: Palette) -> None:
         """Choose the colours."""
         self.overview.set_palette(palette)
@@ -256,6 +267,7 @@ class CaseTools(QObject):
     def _show_sweep(self, on: bool) -> None:
         self._sweeping = on
         self._actions["sweep"].setChecked(on)
+        self._area.view.show_sweep(on)
         self.sweep_chip.setVisible(on)
         self.place()
 
@@ -286,8 +298,13 @@ class CaseTools(QObject):
         width = min(OVERVIEW_MAX_PX, round(OVERVIEW_SHARE * picture.width()))
         self.overview.setGeometry(picture.right() - MARGIN_PX - width, MARGIN_PX, width, round(OVERVIEW_ASPECT * width))
         wanted = bool(self._actions) and self._actions["overview"].isChecked()
-        has_room = picture.width() >= LEAST_PICTURE_PX and self._area.chooser.isHidden()
+        pictures = (self._area.view, self._area.field_view)
+        has_room = picture.width() >= LEAST_PICTURE_PX and not any(item.tool.is_on for item in pictures)
         self.overview.setVisible(wanted and self.overview.has_map and has_room)
+        shown = not self.overview.isHidden()
+        covered = QRectF(self.overview.geometry().translated(-picture.topLeft())) if shown else QRectF()
+        for item in pictures:
+            item.marks.covered = covered
         self.overview.raise_()
 
 

@@ -34,6 +34,7 @@ class CellInspector(QWidget):
         column.setSpacing(2)
         for part in (self.title, self.state, self.figures, self.plot, self.why, self.keys):
             column.addWidget(part)
+        self._is_compact = False
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
         self.hide()
 
@@ -51,10 +52,19 @@ class CellInspector(QWidget):
         for part, text in ((self.title, title), (self.state, state), (self.figures, figures), (self.why, why)):
             part.setText(text)
             part.setVisible(bool(text))
-        self.plot.setVisible(bool(figures))
+        self._show_parts()
         self.keys.setText(REVIEW_KEYS if in_review else LIVE_KEYS)
         self.setAccessibleDescription(f"{title}. {state} {why}")
         self.show()
+
+    def set_compact(self, compact: bool) -> None:
+        """Leave out the plot and the keys where the column is low and the sliders stand in it too."""
+        self._is_compact = compact
+        self._show_parts()
+
+    def _show_parts(self) -> None:
+        self.plot.setVisible(bool(self.figures.text()) and not self._is_compact)
+        self.keys.setVisible(not self._is_compact)
 
     def showEvent(self, event: QShowEvent | None) -> None:
         super().showEvent(event)

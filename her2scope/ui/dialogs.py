@@ -30,6 +30,7 @@ from her2scope.ui.actions import ACTIONS, Menu, shortcut_text
 from her2scope.ui.theme import THEME, font, set_role
 from her2scope.ui.words import (
     CATEGORY_WORDS,
+    case_title,
     count_text,
     deviation_text,
     own_score_text,
@@ -86,7 +87,7 @@ def finish_question(view: CaseView, parent: QWidget | None) -> Question:
         f"{reportable_text(view)[0]}. Control: {view.standing.status.value}.",
         f"Your own score: {own_score_text(own)}{remark}.",
     ]
-    text = f"Finish case {view.case_id} and write its report?"
+    text = f"Finish case {case_title(view)} and write its report?"
     return Question("Finish case", text, lines, "&Finish (Enter)", "Go on &reading (Esc)", parent)
 
 
@@ -94,14 +95,15 @@ def new_case_question(view: CaseView, parent: QWidget | None) -> Question:
     """Whether to leave a case that is not finished."""
     n = count_text(len(view.active_fields), "field", "fields")
     lines = [f"It has {n}. It is saved, and her2scope offers to resume it at its next start."]
-    text = f"Leave case {view.case_id} unfinished and start the next one?"
+    text = f"Leave case {case_title(view)} unfinished and start the next one?"
     return Question("New case", text, lines, "&New case (Enter)", "Go on &reading (Esc)", parent)
 
 
 def resume_question(summary: CaseSummary, parent: QWidget | None = None) -> Question:
     """Whether to go on with a case that was not finished."""
     fields = count_text(summary.n_fields, "field", "fields")
-    lines = [f"Opened {summary.opened_utc}, {fields} accepted."]
+    opened = summary.opened_utc[: len("2026-01-15T09:30")].replace("T", " ")
+    lines = [f"Opened {opened} UTC, {fields} accepted."]
     text = f"Case {summary.case_id} was not finished."
     return Question("her2scope", text, lines, "&Resume it (Enter)", "&New case (Esc)", parent)
 

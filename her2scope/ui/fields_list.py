@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PyQt6.QtCore import QModelIndex, QPersistentModelIndex, QPointF, QRect, QRectF, QSize, Qt
-from PyQt6.QtGui import QColor, QImage, QPainter, QPen
+from PyQt6.QtGui import QColor, QFontMetrics, QImage, QPainter, QPen
 from PyQt6.QtWidgets import (
     QAbstractItemView,
     QListWidget,
@@ -26,7 +26,7 @@ THUMBNAIL = QSize(68, 44)
 FIELD_ROLE = Qt.ItemDataRole.UserRole
 IMAGE_ROLE = Qt.ItemDataRole.UserRole + 1
 STYLE_ROLE = Qt.ItemDataRole.UserRole + 2
-"""`(hidden, hot)`: its score is not shown yet; it is a hot spot of the case."""
+"""`(hidden, hot, moved)`: its score is not shown yet; it is a hot spot of the case; it is by moved cuts."""
 
 
 class FieldsList(QListWidget):
@@ -57,16 +57,28 @@ class FieldsList(QListWidget):
             view.update()
 
     def show_fields(
-        self, fields: tuple[AcceptedField, ...], *, hidden: bool = False, hot: frozenset[int] = frozenset()
+        self,
+        fields: tuple[AcceptedField, ...],
+        *,
+        hidden: bool = False,
+        hot: frozenset[int] = frozenset(),
+        moved: bool = False,
     ) -> None:
-        """Show the case's fields; a new one is selected. `hidden`: without scores; `hot`: the hot spots' numbers."""
+        """Show the case's fields; a new one is selected.
+
+        Parameters
+        ----------
+        hidden : without scores
+        hot : the hot spots' numbers
+        moved : the scores are by cuts that the reader moved
+        """
         grown = len(fields) > self.count()
         while self.count() > len(fields):
             self.takeItem(self.count() - 1)
         while self.count() < len(fields):
             self.addItem(QListWidgetItem())
         for row, field in enumerate(fields):
-            self._fill(row, field, (hidden, field.number in hot and not hidden))
+            self._fill(row, field, (hidden, field.number in hot and not hidden, moved and not hidden))
         if grown or self.currentRow() < 0:
             self.setCurrentRow(len(fields) - 1)
 
@@ -89,15 +101,15 @@ class FieldsList(QListWidget):
         if self.count():
             self.setCurrentRow(min(self.count() - 1, max(0, self.currentRow() + places)))
 
-    def _fill(self, row: int, field: AcceptedField, style: tuple[bool, bool]) -> None:
+    def _fill(self, row: int, field: AcceptedField, style: tuple[bool, bool, bool]) -> None:
         item = self.item(row)
         if item is None or (item.data(FIELD_ROLE) is field and item.data(STYLE_ROLE) == style):
             return
         item.setData(FIELD_ROLE, field)
         item.setData(STYLE_ROLE, style)
         item.setData(IMAGE_ROLE, self._thumbnail(field))
-        hidden, hot = style
-        words = field_words(field, hidden=hidden, hot=hot)
+        hidden, hot, moved = style
+        words = field_words(field, hidden=hidden, hot=hot, moved=moved)
         item.setData(Qt.ItemDataRole.AccessibleTextRole, words)
         verb = "Delete removes it" if field.active else "Delete or R puts it back"
         item.setToolTip("\n".join([words, *([] if hidden else _share_lines(field)), f"{verb}, A writes a remark"]))
@@ -135,8 +147,8 @@ class _FieldDelegate(QStyledItemDelegate):
                 QRect(option.rect.left(), option.rect.top(), 3, option.rect.height()), QColor(THEME.accent)
             )
         self._paint_thumbnail(painter, option.rect, index.data(IMAGE_ROLE), field.active)
-        hidden, hot = index.data(STYLE_ROLE)
-        self._paint_words(painter, option.rect.adjusted(THUMBNAIL.width() + 16, 3, -8, -3), field, hidden, hot)
+        box = option.rect.adjusted(THUMBNAIL.width() + 16, 3, -8, -3)
+        self._paint_words(painter, box, field, *index.data(STYLE_ROLE))
         painter.restore()
 
     @staticmethod
@@ -151,12 +163,14 @@ class _FieldDelegate(QStyledItemDelegate):
             painter.setPen(QPen(QColor(THEME.bad), 2))
             painter.drawLine(place.bottomLeft(), place.topRight())
 
-    def _paint_words(self, painter: QPainter, box: QRect, field: AcceptedField, hidden: bool, hot: bool) -> None:
+    def _paint_words(
+        self, painter: QPainter, box: QRect, field: AcceptedField, hidden: bool, hot: bool, moved: bool
+    ) -> None:
         caption = font(BASE_PX, bold=True)
         caption.setStrikeOut(not field.active)
         painter.setFont(caption)
-        painter.setPen(QColor(THEME.warning if hot else THEME.text if field.active else THEME.dim))
-        text = field_caption(field, hidden=hidden, hot=hot)
+        painter.setPen(QColor(THEME.warning if hot or moved else THEME.text if field.active else THEME.dim))
+        text = field_caption(field, hidden=hidden, hot=hot, moved=moved)
         painter.drawText(box, int(Qt.AlignmentFlag.AlignTop), text)
         after_px = painter.fontMetrics().horizontalAdvance(text) + 12
         painter.setFont(font(SMALL_PX))
@@ -164,7 +178,8 @@ class _FieldDelegate(QStyledItemDelegate):
         remark = painter.fontMetrics().elidedText(field.annotation, Qt.TextElideMode.ElideRight, box.width() - after_px)
         painter.drawText(box.adjusted(after_px, 1, 0, 0), int(Qt.AlignmentFlag.AlignTop), remark)
         painter.setPen(QColor(THEME.dim))
-        painter.drawText(box.adjusted(0, 17, 0, 0), int(Qt.AlignmentFlag.AlignTop), field_detail(field))
+        detail = detail_in(painter.fontMetrics(), field, box.width())
+        painter.drawText(box.adjusted(0, 17, 0, 0), int(Qt.AlignmentFlag.AlignTop), detail)
         if field.active and not hidden:
             self._paint_shares(painter, QRectF(box.left(), box.bottom() - 7, box.width(), 6), field)
 
@@ -179,6 +194,14 @@ class _FieldDelegate(QStyledItemDelegate):
                 QColor(*self.palette.colour(name)),
             )
             left += width
+
+
+def detail_in(metrics: QFontMetrics, field: AcceptedField, width_px: int) -> str:
+    """Second line of a row as it fits: whole, else short, else cut where one sees that it is; the tool tip has all."""
+    whole, short = field_detail(field), field_detail(field, short=True)
+    if metrics.horizontalAdvance(whole) <= width_px:
+        return whole
+    return metrics.elidedText(short, Qt.TextElideMode.ElideRight, width_px)
 
 
 def _share_lines(field: AcceptedField) -> list[str]:

@@ -24,6 +24,7 @@ PADDING_PX = 10
 MARKER_PX = 5.5
 MARKER_ROOM_PX = 22
 NO_FIGURE = "\N{EN DASH}"
+MOVED_NOTE = "Cuts moved by the reader"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,32 +34,50 @@ class LegendText:
     title: str
     shares: tuple[tuple[CellClass, str], ...]
     score: str
-    control: str
+    notes: tuple[str, ...]
+    """What to hold against the figures, a line each."""
 
 
-def legend_text(live: LiveResult | None, why_off: str, standing: ControlStanding) -> LegendText:
-    """Words of the legend; without an analysis of the tissue on screen it shows no figures, rather than old ones."""
+def legend_text(
+    live: LiveResult | None, why_off: str, standing: ControlStanding, *, moved: bool = False, n_left_out: int = 0
+) -> LegendText:
+    """Words of the legend; without an analysis of the tissue on screen it shows no figures, rather than old ones.
+
+    Parameters
+    ----------
+    moved : the figures are by cuts that the reader moved
+    n_left_out : of the tumour cells, those that the reader's outlines leave out of the case
+    """
     control = standing_text(standing)
     if live is None or why_off:
         none = tuple((name, NO_FIGURE) for name in SHARE_ORDER)
-        return LegendText("This field", none, "Reference score " + NO_FIGURE, control)
+        return LegendText("This field", none, "Reference score " + NO_FIGURE, _notes(control))
     result = live.result
     shares = result.counts.shares_percent()
     rows = tuple((name, NO_FIGURE if shares is None else percent_text(shares[name])) for name in SHARE_ORDER)
     n = count_text(result.counts.n_tumour, "tumour cell", "tumour cells")
-    return LegendText(f"This field: {n}", rows, field_score_text(result), control)
+    left_out = f"{n_left_out} of them will not count (outlines)" if n_left_out else ""
+    notes = _notes(control, MOVED_NOTE if moved else "", left_out)
+    return LegendText(f"This field: {n}", rows, field_score_text(result), notes)
 
 
-def field_legend_text(field: AcceptedField, standing: ControlStanding, why_off: str = "") -> LegendText:
+def field_legend_text(
+    field: AcceptedField, standing: ControlStanding, why_off: str = "", *, moved: bool = False
+) -> LegendText:
     """Words of the legend for an accepted field that is shown: of the cells that its case counts."""
     control = standing_text(standing)
     title = f"Field {field.number}"
     if why_off:
-        return LegendText(title, tuple((name, NO_FIGURE) for name in SHARE_ORDER), NO_FIGURE, control)
+        return LegendText(title, tuple((name, NO_FIGURE) for name in SHARE_ORDER), NO_FIGURE, _notes(control))
     shares = field.counts.shares_percent()
     rows = tuple((name, NO_FIGURE if shares is None else percent_text(shares[name])) for name in SHARE_ORDER)
     n = count_text(field.counts.n_tumour, "cell counted", "cells counted")
-    return LegendText(f"{title}: {n}", rows, field_score_text(field.result), control)
+    notes = _notes(control, MOVED_NOTE if moved else "")
+    return LegendText(f"{title}: {n}", rows, field_score_text(field.result), notes)
+
+
+def _notes(*texts: str) -> tuple[str, ...]:
+    return tuple(filter(None, texts))
 
 
 class Legend(QWidget):
@@ -86,7 +105,7 @@ class Legend(QWidget):
         """Say something else."""
         if text != self._text:
             self._text = text
-            self.setAccessibleDescription(f"{text.title}. {text.score}. {text.control}")
+            self.setAccessibleDescription(f"{'. '.join([text.title, text.score, *text.notes])}")
             self.resize(self.sizeHint())
             self.update()
 
@@ -96,7 +115,8 @@ class Legend(QWidget):
         rows = max(plain.horizontalAdvance(words) for words in LABELS.values()) + MARKER_ROOM_PX + 14 + percent
         # The score line alone may wrap (a reason can be long); the others never change the width.
         width = max(rows, bold.horizontalAdvance(self._text.title))
-        heights = ROW_PX * (1 + len(SHARE_ORDER)) + self._score_height(width) + (ROW_PX if self._text.control else 0)
+        heights = ROW_PX * (1 + len(SHARE_ORDER)) + self._score_height(width)
+        heights += ROW_PX * len(self._text.notes)
         return QSize(width + 2 * PADDING_PX, heights + 2 * PADDING_PX + 4)
 
     def _score_height(self, width: int) -> int:
@@ -135,8 +155,9 @@ class Legend(QWidget):
         painter.setFont(font(BASE_PX, bold=True))
         row.setHeight(self._score_height(int(row.width())))
         painter.drawText(row, int(Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextWordWrap), self._text.score)
-        if self._text.control:
-            painter.setPen(QColor(THEME.warning))
-            painter.setFont(font(BASE_PX))
-            control = QRectF(row.left(), row.bottom(), row.width(), ROW_PX)
-            painter.drawText(control, Qt.AlignmentFlag.AlignVCenter, self._text.control)
+        painter.setPen(QColor(THEME.warning))
+        painter.setFont(font(BASE_PX))
+        line = QRectF(row.left(), row.bottom(), row.width(), ROW_PX)
+        for note in self._text.notes:
+            painter.drawText(line, Qt.AlignmentFlag.AlignVCenter, note)
+            line.translate(0, ROW_PX)

@@ -19,10 +19,11 @@ from PyQt6.QtGui import (
 )
 from PyQt6.QtWidgets import QApplication, QSizePolicy, QWidget
 
+from her2scope.domain.cells import CellKind
 from her2scope.overlays.model import OverlaySelection
 from her2scope.overlays.palette import Palette
 from her2scope.pipeline.live import LiveResult
-from her2scope.records import CaseView, TrackedFrame
+from her2scope.records import CaseView, FieldResult, TrackedFrame
 from her2scope.ui.case_marks import CaseMarks
 from her2scope.ui.images import to_qimage
 from her2scope.ui.outline_tool import HINT, OutlineTool
@@ -81,7 +82,7 @@ class LiveView(QWidget):
         self.tool = OutlineTool()
         self.setMouseTracking(True)
         self._palette, self._selection = palette, selection
-        self._painters: tuple[OverlayPainter, ...] = painters_for(selection, palette)
+        self._painters: tuple[OverlayPainter, ...] = ()
         self._shown: TrackedFrame | None = None
         self._image = QImage()
         self._viewport = Viewport(QSizeF(1, 1), QSizeF(1, 1))
@@ -90,6 +91,8 @@ class LiveView(QWidget):
         self._rendered: _Rendered | None = None
         self._state = overlay_state(None, None)
         self._selected: tuple[LiveResult, tuple[int, ...]] | None = None
+        self._sweeps = False
+        self._left_out: tuple[LiveResult, tuple[bool, ...]] | None = None
         self._is_frozen = False
         self._held_frame: TrackedFrame | None = None
         self._held_result: LiveResult | None = None
@@ -100,6 +103,7 @@ class LiveView(QWidget):
         self._fade = QVariantAnimation(self)
         self._fade.setDuration(FADE_MS)
         self._fade.valueChanged.connect(self._set_opacity)
+        self._renew_painters()
 
     # ---- what is shown ---------------------------------------------------------------------------------------------
 
@@ -168,12 +172,44 @@ class LiveView(QWidget):
         self.update()
 
     def _make_painters(self) -> tuple[OverlayPainter, ...]:
-        return painters_for(self._selection, self._palette)
+        return painters_for(self._selection, self._palette, counted=self._counted)
 
     def show_case(self, view: CaseView) -> None:
-        """Take the case, whose fields and regions are marked."""
-        self.marks.show_case(view)
+        """Take the case, whose fields and regions are marked; cells that its regions leave out look so."""
+        if self.marks.show_case(view):
+            self._renew_left_out()
         self.update()
+
+    def show_sweep(self, on: bool) -> None:
+        """Take whether fields are accepted by themselves: then only cells within outlined invasive tumour count."""
+        self._sweeps = on
+        self._renew_left_out()
+
+    def left_out(self, live: LiveResult) -> tuple[bool, ...]:
+        """Which cells of an analysis the reader's outlines leave out of the case; empty: none."""
+        known = self._left_out
+        if known is None or known[0] is not live:
+            known = self._left_out = live, self.marks.left_out(live, swept=self._sweeps)
+        return known[1]
+
+    @property
+    def n_left_out(self) -> int:
+        """Tumour cells of the newest analysis that would count but for the reader's outlines."""
+        if self._live is None:
+            return 0
+        flags = self.left_out(self._live)
+        cells = self._live.result.cells if flags else ()
+        return sum(
+            out and cell.kind is CellKind.TUMOUR and not cell.edge for cell, out in zip(cells, flags, strict=True)
+        )
+
+    def _counted(self, result: FieldResult) -> tuple[bool, ...]:
+        live = self._drawn
+        return tuple(not out for out in self.left_out(live)) if live is not None and live.result is result else ()
+
+    def _renew_left_out(self) -> None:
+        self._left_out = None
+        self._renew_painters()
 
     def show_selected(self, live: LiveResult | None, cells: Sequence[int] = ()) -> None:
         """Draw cells of an analysis strong, as long as their tissue is in the picture."""

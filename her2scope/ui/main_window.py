@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from PyQt6.QtCore import QEvent, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QAction, QCloseEvent, QGuiApplication, QKeyEvent
+from PyQt6.QtGui import QAction, QCloseEvent, QGuiApplication, QKeyEvent, QResizeEvent
 from PyQt6.QtWidgets import (
     QApplication,
     QFrame,
@@ -57,7 +57,7 @@ from her2scope.ui.navigator import Navigator
 from her2scope.ui.overlay_state import MAX_SPEED_UM_PER_S, same_tissue
 from her2scope.ui.review import Review
 from her2scope.ui.status_line import StatusLine
-from her2scope.ui.words import case_title, sentence
+from her2scope.ui.words import by_moved_cuts, case_title, sentence
 
 SMALL_STEP, LARGE_STEP = 0.1, 0.75
 """Shares of a picture: the small one keeps enough tissue in view to follow it, the large one shows mostly new cells."""
@@ -67,6 +67,9 @@ MINIMUM_SIZE = QSize(1024, 640)
 LAYERS = ("membranes", "cells", "outlines", "filled")
 SWITCHED_OFF = "switched off (M, N, O, B)"
 OWN_SCORE_FIRST = "own score first (S)"
+NO_OUTLINE_ON_CONTROL = "A control is read whole: nothing is outlined on it. Go to reading mode first (F3)."
+ROOMY_PX = 900
+"""Height of a window that has room for the sliders, a cell and its plot beneath the case."""
 
 SavePreferences = Callable[[Preferences], None]
 
@@ -115,7 +118,7 @@ class MainWindow(QMainWindow):
         self._mode = self._analysed_mode = Mode.READING
         self._case: CaseView | None = None
         self._read_as_control: TrackedFrame | None = None
-        self._blind = False
+        self._blind = self._live_moved = False
         self._make_parts(max_speed_um_per_s)
         self._navigator = Navigator(source, self._tell)
         self.tools = CaseTools(
@@ -219,6 +222,7 @@ class MainWindow(QMainWindow):
         self.view.stage_drag_um.connect(self._navigator.move_by_um)
         self.review.changed.connect(self._show_figures_of_field)
         self.review.inspector.toggled.connect(self._show_curve)
+        self.review.outlining.changed.connect(self.tools.place)
         self.review.scope_changed.connect(lambda scope: apply_scope(self.actions_by_id, scope))
         self.tabs.currentChanged.connect(lambda index: self._set_mode(_mode_of_tab(index)))
         self._history.loaded.connect(self._show_history)
@@ -251,6 +255,7 @@ class MainWindow(QMainWindow):
             "messages": lambda: messages_dialog(tuple(self.messages.history), self).open(),
             "dismiss": self._dismiss,
             "next_pane": self._next_pane,
+            "outline": self._outline,
             "compare": self._toggle_compare,
             "next_level": self._show_next_level,
             "calibrate": self._calibrate,
@@ -309,6 +314,8 @@ class MainWindow(QMainWindow):
 
     def _on_case(self, view: CaseView) -> None:
         self._case = view
+        if view.rule is None or not view.rule.is_preview:
+            self._live_moved = by_moved_cuts(view)
         self.setWindowTitle(f"{case_title(view)}{' (finished)' if view.finished_utc else ''} \N{EN DASH} her2scope")
         self.case_panel.show_case(view)
         self.tools.show_case(view)
@@ -347,12 +354,17 @@ class MainWindow(QMainWindow):
         standing = self._case.standing if self._case is not None else ControlStanding()
         field = self.review.field
         if field is not None:
-            self.legend.show_text(field_legend_text(field, standing, "" if not self._blind else why_off))
+            hidden = why_off if self._blind else ""
+            moved = self._case is not None and by_moved_cuts(self._case)
+            self.legend.show_text(field_legend_text(field, standing, hidden, moved=moved))
             self.curve.show_field(field.result.curve if not self._blind else ())
             return
         # An unusable picture has no figures, but a reason that belongs into the legend.
         unusable = live is not None and not live.result.quality.usable and self.view.state.same_place
-        self.legend.show_text(legend_text(live, "" if unusable else why_off, standing))
+        text = legend_text(
+            live, "" if unusable else why_off, standing, moved=self._live_moved, n_left_out=self.view.n_left_out
+        )
+        self.legend.show_text(text)
         result = live.result if live is not None and not why_off else None
         self.curve.show_field(result.curve if result is not None else ())
         self.compare.show_field(result)
@@ -430,6 +442,7 @@ class MainWindow(QMainWindow):
         self.actions_by_id["mode_reading"].setChecked(not control)
         self.tabs.setCurrentIndex(0 if control else 1)
         self.area.chip.show_mode(self._mode, self.control_panel.expected.currentText(), finished=finished)
+        self.tools.show_mode(self._mode)
         self._show_blind(self.case_panel.hides_score and not control)
 
     def _show_blind(self, blind: bool) -> None:
@@ -437,6 +450,13 @@ class MainWindow(QMainWindow):
         if blind != self._blind:
             self._blind = blind
             self._style_chosen()
+
+    def _outline(self) -> None:
+        """Outlines are of the case's tissue."""
+        if self._mode is Mode.CONTROL:
+            self._tell(NO_OUTLINE_ON_CONTROL, False)
+        else:
+            self.review.outlining.begin(self.review.picture)
 
     def _accept(self) -> None:
         if self.review.stops_accepting():
@@ -549,6 +569,10 @@ class MainWindow(QMainWindow):
         """Where there is room for it: not beside a control's figures, a cell's or the sliders."""
         others = (self.review.inspector, self.tools.rules)
         self.curve.setHidden(self.compare.is_open or not all(item.isHidden() for item in others))
+        self._fit_inspector()
+
+    def _fit_inspector(self) -> None:
+        self.review.inspector.set_compact(not self.tools.rules.isHidden() and self.height() < ROOMY_PX)
 
     def _show_next_level(self) -> None:
         if self.compare.is_open:
@@ -593,6 +617,10 @@ class MainWindow(QMainWindow):
                 event.accept()
                 return True
         return super().event(event)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self._fit_inspector()
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         # Nothing may still paint a frame after this; the engine is stopped by whoever started it.

@@ -38,13 +38,20 @@ class Meaning:
     kind: RegionKind | None
     """None: the cells within are selected."""
     note: str = ""
+    on_live: str = ""
+    """Words on the live picture, where they differ: an outline there speaks of fields to come."""
 
 
 MEANINGS = (
     Meaning("outline_in_situ", "&X  exclude: carcinoma in situ", RegionKind.EXCLUDE, "carcinoma in situ"),
     Meaning("outline_artefact", "&A  exclude: artefact, necrosis", RegionKind.EXCLUDE, "artefact or necrosis"),
     Meaning("outline_duct", "&N  normal duct", RegionKind.NORMAL_DUCT),
-    Meaning("outline_invasive", "&I  invasive: count only this", RegionKind.INVASIVE),
+    Meaning(
+        "outline_invasive",
+        "&I  invasive: count only this",
+        RegionKind.INVASIVE,
+        on_live="&I  invasive: sweep only here",
+    ),
     Meaning("outline_cells", "&C  select cells", None),
 )
 
@@ -85,10 +92,23 @@ class OutlineChooser(QFrame):
         self.hide()
 
     def _button(self, meaning: Meaning) -> QPushButton:
-        button = QPushButton(meaning.words.replace("&", ""))
+        button = QPushButton(_plain(meaning.words))
         button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         button.clicked.connect(lambda: self.chosen.emit(meaning))
         return button
+
+    def ask(self, *, on_field: bool) -> None:
+        """Ask; on an accepted field cells can be selected too."""
+        for meaning in MEANINGS:
+            self.buttons[meaning.action].setText(
+                _plain(meaning.words if on_field else meaning.on_live or meaning.words)
+            )
+        self.buttons["outline_cells"].setVisible(on_field)
+        self.show()
+
+
+def _plain(words: str) -> str:
+    return words.replace("&", "")
 
 
 class Outlining(QObject):
@@ -185,9 +205,7 @@ class Outlining(QObject):
             self._tell(str(error), True)
 
     def _ask(self) -> None:
-        on_field = self._picture is self._field
-        self.chooser.buttons["outline_cells"].setVisible(on_field)
-        self.chooser.show()
+        self.chooser.ask(on_field=self._picture is self._field)
         self.changed.emit()
 
     # ---- regions that are there ------------------------------------------------------------------------------------

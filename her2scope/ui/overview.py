@@ -26,7 +26,7 @@ from her2scope.overlays.palette import Palette
 from her2scope.records import AcceptedField, CaseView, MapTile, MapView, TrackedFrame
 from her2scope.ui.images import to_qimage
 from her2scope.ui.theme import SMALL_PX, THEME, font
-from her2scope.ui.words import field_words, island_text
+from her2scope.ui.words import by_moved_cuts, field_words, island_text, islands_of
 
 TITLE_PX = 19
 PADDING_PX = 6
@@ -39,7 +39,8 @@ SLACK_SHARE = 0.1
 """Of the map, kept free around it, so that it does not jump with each step of the stage."""
 GROUND = QColor(22, 24, 27, 240)
 """Beneath the map: nearly opaque, or the tissue of the picture would be taken for the map's."""
-MIN_SPAN_UM = 800.0
+KEYS_TIP = "A click on a field shows it. By key: Ctrl+Up and Ctrl+Down select a field, Enter shows it."
+MIN_SPAN_UM = 600.0
 """A map is drawn as at least this wide: a single field does not fill it."""
 _SCORE_CLASSES: dict[Score, CellClass] = {
     "0": CellClass.NONE,
@@ -97,21 +98,38 @@ class Overview(QWidget):
     @property
     def title(self) -> str:
         """What stands above the map."""
-        return island_text(self._map, self.island) or "Slide"
+        return island_text(self._map, self.island, self._islands_of_fields()) or "Slide"
+
+    @property
+    def islands(self) -> list[int]:
+        """All that the map or the case knows, in their order."""
+        return islands_of(self._map, self._islands_of_fields())
+
+    def _islands_of_fields(self) -> set[int]:
+        """Also of those accepted before the program was started anew, or the camera was lost."""
+        fields = self._case.fields if self._case is not None else ()
+        return {item.place.island for item in fields if item.place is not None}
 
     def show_map(self, view: MapView) -> None:
         """Show the map after it grew; a new island of the tracking becomes the one that is shown."""
-        if view.island != self._map.island or self._stepped not in {tile.island for tile in view.tiles}:
+        if view.island != self._map.island:
             self._stepped = None
         known = {id(tile): self._pictures[id(tile)] for tile in self._map.tiles if id(tile) in self._pictures}
         self._pictures = {id(tile): known.get(id(tile)) or to_qimage(tile.picture) for tile in view.tiles}
         self._map = view
+        self._keep_step()
         self._fit()
 
     def show_case(self, view: CaseView, *, hidden: bool) -> None:
         """Show the case's fields and regions; `hidden`: without what gives the score away."""
         self._case, self._hidden = view, hidden
+        self._keep_step()
         self._fit()
+
+    def _keep_step(self) -> None:
+        """Stay on the island that the reader stepped to, as long as it is one."""
+        if self._stepped not in self.islands:
+            self._stepped = None
 
     def show_frame(self, tracked: TrackedFrame) -> None:
         """Follow the picture, at camera rate."""
@@ -136,7 +154,7 @@ class Overview(QWidget):
 
     def step_island(self) -> bool:
         """Show the next island; whether there are several."""
-        islands = sorted({tile.island for tile in self._map.tiles} | {self._map.island})
+        islands = self.islands
         if len(islands) < 2:
             return False
         following = islands[(islands.index(self.island) + 1) % len(islands)]
@@ -158,7 +176,9 @@ class Overview(QWidget):
         if self._shown is not None and self._shown.island == self.island:
             world = world.united(_frame_rect(self._shown))
         world = _grown(world, [_tile_rect(tile) for tile in self._map.tiles if tile.island == self.island])
-        wide, high = max(world.width(), MIN_SPAN_UM), max(world.height(), MIN_SPAN_UM)
+        room = self._room()
+        least_high_um = MIN_SPAN_UM * room.height() / room.width() if room.isValid() else MIN_SPAN_UM
+        wide, high = max(world.width(), MIN_SPAN_UM), max(world.height(), least_high_um)
         slack_x, slack_y = wide * (1 + SLACK_SHARE) - world.width(), high * (1 + SLACK_SHARE) - world.height()
         self._world = world.adjusted(-slack_x / 2, -slack_y / 2, slack_x / 2, slack_y / 2)
         self.setAccessibleDescription(f"{self.title}. {len(self._fields())} accepted fields")
@@ -198,6 +218,14 @@ class Overview(QWidget):
             return math.hypot(between.x(), between.y())
 
         return min(found, key=distance, default=None)
+
+    def tip_at(self, place: QPointF) -> str:
+        """What a place of the widget shows, and how a field is chosen with and without the mouse."""
+        field, moved = self.field_at(place), self._case is not None and by_moved_cuts(self._case)
+        words = (
+            self.title if field is None else field_words(field, hidden=self._hidden, moved=moved and not self._hidden)
+        )
+        return f"{words}\n{KEYS_TIP}"
 
     # ---- painting --------------------------------------------------------------------------------------------------
 
@@ -311,9 +339,7 @@ class Overview(QWidget):
 
     def event(self, event: QEvent | None) -> bool:
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
-            field = self.field_at(QPointF(event.pos()))
-            words = self.title if field is None else field_words(field, hidden=self._hidden)
-            QToolTip.showText(event.globalPos(), words, self)
+            QToolTip.showText(event.globalPos(), self.tip_at(QPointF(event.pos())), self)
             return True
         return super().event(event)
 

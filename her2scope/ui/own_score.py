@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtGui import QKeyEvent
 from PyQt6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QWidget
 
 from her2scope.domain.guideline import SCORES, Ish
 from her2scope.records import CaseView, ReaderScore
 from her2scope.ui.theme import set_role
 from her2scope.ui.words import INDETERMINATE, NOT_ENTERED, own_score_text, remark_needed
+
+
+class EnterBox(QComboBox):
+    """A choice that Enter hands over; reached by Tab or its key: a mouse click must not take Space from the picture."""
+
+    entered = pyqtSignal()
+
+    def __init__(self, name: str, *texts: str) -> None:
+        super().__init__()
+        self.addItems(texts)
+        self.setAccessibleName(name)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        if event is not None and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.entered.emit()
+        else:
+            super().keyPressEvent(event)
 
 
 class OwnScoreForm(QWidget):
@@ -18,14 +37,16 @@ class OwnScoreForm(QWidget):
     """`ReaderScore`."""
     ish_entered = pyqtSignal(object)
     """`Ish` or None."""
+    left = pyqtSignal()
+    """The reader pressed Enter, and nothing is missing."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._view: CaseView | None = None
         self._hidden = False
         self._seen_case = ""
-        self.score = _combo("Your own score", NOT_ENTERED, *SCORES, INDETERMINATE)
-        self.ish = _combo("ISH result", NOT_ENTERED, *(item.value for item in Ish))
+        self.score = EnterBox("Your own score", NOT_ENTERED, *SCORES, INDETERMINATE)
+        self.ish = EnterBox("ISH result", NOT_ENTERED, *(item.value for item in Ish))
         self.remark = QLineEdit()
         self.remark.setPlaceholderText("Remark")
         self.remark.setAccessibleName("Remark to your own score")
@@ -38,7 +59,8 @@ class OwnScoreForm(QWidget):
         self.enter.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._lay_out()
         self.enter.clicked.connect(self.enter_scores)
-        self.remark.returnPressed.connect(self.enter_scores)
+        for pressed in (self.remark.returnPressed, self.score.entered, self.ish.entered):
+            pressed.connect(self._enter_and_leave)
         self.remark.textChanged.connect(self._update)
         self.score.currentIndexChanged.connect(self._update)
         self.ish.currentIndexChanged.connect(self._update)
@@ -82,6 +104,11 @@ class OwnScoreForm(QWidget):
         if _changed(self.ish):
             text = self.ish.currentText()
             self.ish_entered.emit(None if text == NOT_ENTERED else Ish(text))
+
+    def _enter_and_leave(self) -> None:
+        self.enter_scores()
+        if not (self._scored() and self.missing_remark):
+            self.left.emit()
 
     def ask_remark(self) -> None:
         """Go to the remark that is missing."""
@@ -152,12 +179,3 @@ def _changed(box: QComboBox | QLineEdit) -> bool:
     default = NOT_ENTERED if isinstance(box, QComboBox) else ""
     recorded = box.property("recorded")
     return bool(_text(box) != (default if recorded is None else recorded))
-
-
-def _combo(name: str, *texts: str) -> QComboBox:
-    box = QComboBox()
-    box.addItems(texts)
-    box.setAccessibleName(name)
-    # Reached by Tab or its key; a mouse click must not take Space away from the picture.
-    box.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-    return box

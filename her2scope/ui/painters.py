@@ -7,7 +7,7 @@ for Qt. Outlines are drawn by OpenCV into a layer of the painter's size: a thous
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -34,6 +34,9 @@ HAND_PX = 7.0
 CELL_ROOM_UM = 15.0
 """A cell whose centre is farther outside of what is painted does not reach into it."""
 
+Counted = Callable[[FieldResult], Sequence[bool]]
+"""Which cells of a live result would count in the case; none: all."""
+
 
 class OverlayPainter(Protocol):
     """Draws one visual idea of a result."""
@@ -48,10 +51,13 @@ class Marks:
     Parameters
     ----------
     field : the field of a case whose result is shown; None: cells are marked as the method read them
+    counted : of a result that is in no case, which cells would count
     """
 
-    def __init__(self, palette: Palette, field: AcceptedField | None = None) -> None:
-        self._palette, self._field = palette, field
+    def __init__(
+        self, palette: Palette, field: AcceptedField | None = None, counted: Counted = lambda _result: ()
+    ) -> None:
+        self._palette, self._field, self._counted = palette, field, counted
         self._made_for: FieldResult | None = None
         self._cells = _Cells.of((), [])
 
@@ -59,10 +65,11 @@ class Marks:
         """Marks, centres and outlines of the result's cells."""
         if result is not self._made_for:
             self._made_for = result
-            in_case = self._field is not None and self._field.result is result
-            palette, cells = self._palette, result.cells
-            marks = marks_in_case(self._field, palette) if self._field and in_case else marks_of(cells, palette)
-            self._cells = _Cells.of(cells, marks)
+            if self._field is not None and self._field.result is result:
+                marks = marks_in_case(self._field, self._palette)
+            else:
+                marks = marks_of(result.cells, self._palette, self._counted(result))
+            self._cells = _Cells.of(result.cells, marks)
         return self._cells
 
 
@@ -278,10 +285,16 @@ class HandPainter:
 
 
 def painters_for(
-    selection: OverlaySelection, palette: Palette, field: AcceptedField | None = None
+    selection: OverlaySelection,
+    palette: Palette,
+    field: AcceptedField | None = None,
+    counted: Counted = lambda _result: (),
 ) -> tuple[OverlayPainter, ...]:
-    """Painters of the layers that are shown, from the bottom up; of a field of a case, what the reader did to it."""
-    marks = Marks(palette, field)
+    """Painters of the layers that are shown, from the bottom up; of a field of a case, what the reader did to it.
+
+    `counted` says of a result that is in no case which cells would count.
+    """
+    marks = Marks(palette, field, counted)
     layers: list[tuple[bool, OverlayPainter]] = [
         (selection.membranes, MembranePainter(palette)),
         (selection.filled, FilledPainter(palette, marks)),

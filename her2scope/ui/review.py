@@ -72,6 +72,8 @@ class Review(QObject):
         self._live, self._commands, self._tell = live, commands, tell
         self._case: CaseView | None = None
         self._calibration = Calibration()
+        self._live_rule = CellRule()
+        """By which the live picture is classed: cuts that are only tried do not touch it."""
         self._hides_classes = False
         self._cells: tuple[int, ...] = ()
         """Selected cells of the shown field."""
@@ -116,6 +118,8 @@ class Review(QObject):
         """Take the case as it is now; the shown field stays, with what changed in it."""
         before, self._case = self._case, view
         self._calibration = _calibration(view)
+        if view.rule is not None and not view.rule.is_preview:
+            self._live_rule = view.rule.cell
         self._live.show_case(view)
         self.view.show_case(view)
         self.outlining.show_case(view)
@@ -311,9 +315,7 @@ class Review(QObject):
             self.inspector.show_cell(ShownCell(result, self._cells[0], cuts, cell_rule, self._calibration, self.field))
         elif self._looked_at is not None:
             live, cell = self._looked_at
-            rule = self._case.rule if self._case is not None else None
-            cell_rule = CellRule() if rule is None else rule.base_cell
-            self.inspector.show_cell(ShownCell(live.result, cell, live.result.cuts, cell_rule, self._calibration))
+            self.inspector.show_cell(ShownCell(live.result, cell, live.result.cuts, self._live_rule, self._calibration))
         else:
             self.inspector.hide()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from her2scope.domain.cells import CellClass, CellKind
 from her2scope.domain.control import ControlVerdict
@@ -48,6 +48,8 @@ CATEGORY_WORDS = {
 }
 
 NOT_ENTERED = "not entered"
+MOVED_CUTS = "moved cuts"
+"""Stands beside every score of a field that is by cuts the reader moved."""
 INDETERMINATE = "indeterminate"
 HIDDEN_SCORE = "Own score first: enter yours (S), then the reference score is shown."
 """Stands for all that would give the computed score away."""
@@ -108,23 +110,27 @@ def standing_text(standing: ControlStanding) -> str:
     return "Control does not hold here" if standing.refusals else ""
 
 
-def field_caption(field: AcceptedField, *, hidden: bool = False, hot: bool = False) -> str:
-    """First line of a field in the list; `hidden`: without its score, `hot`: it is a hot spot of the case."""
+def field_caption(field: AcceptedField, *, hidden: bool = False, hot: bool = False, moved: bool = False) -> str:
+    """First line of a field in the list; `hidden`: without its score, `hot`: it is a hot spot of the case.
+
+    `moved`: its score is by cuts that the reader moved.
+    """
     name = f"Field {field.number}"
     if hidden:
         return name
-    caption = f"{name}:  {field.result.score or 'no score'}"
+    caption = f"{name}:  {field.result.score or 'no score'}{f' ({MOVED_CUTS})' if moved else ''}"
     return f"{caption}, hot spot" if hot else caption
 
 
-def field_detail(field: AcceptedField) -> str:
+def field_detail(field: AcceptedField, *, short: bool = False) -> str:
     """Second line: how many cells count, and what of it was counted before, corrected or swept."""
-    text = count_text(field.counts.n_tumour, "tumour cell", "tumour cells")
+    cells = ("cell", "cells") if short else ("tumour cell", "tumour cells")
+    text = count_text(field.counts.n_tumour, *cells)
     if not field.active:
         return f"removed, {text}"
     before = _seen_before(field)
     more = (
-        (before, f"{before} counted before"),
+        (before, f"{before} before" if short else f"{before} counted before"),
         (field.n_corrected, f"{field.n_corrected} corrected"),
         (field.swept, "swept"),
     )
@@ -139,10 +145,10 @@ def _seen_before(field: AcceptedField) -> int:
     return max(0, field.result.counts.n_tumour - field.counts.n_tumour)
 
 
-def field_words(field: AcceptedField, *, hidden: bool = False, hot: bool = False) -> str:
+def field_words(field: AcceptedField, *, hidden: bool = False, hot: bool = False, moved: bool = False) -> str:
     """All of a field in one line, for tool tips and screen readers."""
     remark = f": {field.annotation}" if field.annotation else ""
-    return f"{field_caption(field, hidden=hidden, hot=hot)}, {field_detail(field)}{remark}"
+    return f"{field_caption(field, hidden=hidden, hot=hot, moved=moved)}, {field_detail(field)}{remark}"
 
 
 def verdict_title(verdict: ControlVerdict) -> str:
@@ -209,6 +215,11 @@ def case_title(view: CaseView) -> str:
     return " \N{MIDDLE DOT} ".join([*parts, *filter(None, [data.specimen])])
 
 
+def by_moved_cuts(view: CaseView) -> bool:
+    """Whether the case's scores are by cuts that the reader moved, or is trying."""
+    return bool(deviation_text(view.rule))
+
+
 def deviation_text(rule: RuleInForce | None) -> str:
     """That the reader moved the cuts, and how far; empty where the stored settings hold."""
     if rule is None or not (rule.deviates or rule.is_preview):
@@ -238,9 +249,17 @@ def step_text(verb: str, what: str) -> str:
     return f"{verb}: {what}" if what else verb
 
 
-def island_text(view: MapView, shown: int) -> str:
-    """Which part of the slide's map is shown, where there are several; and why the present one began."""
-    islands = sorted({tile.island for tile in view.tiles} | {view.island})
+def islands_of(view: MapView, more: Collection[int] = ()) -> list[int]:
+    """Parts of the slide whose places to each other are not known, in their order."""
+    return sorted({tile.island for tile in view.tiles} | {view.island, *more})
+
+
+def island_text(view: MapView, shown: int, more: Collection[int] = ()) -> str:
+    """Which part of the slide's map is shown, where there are several; and why the present one began.
+
+    `more` are islands of the case that the map has no picture of.
+    """
+    islands = islands_of(view, more)
     if len(islands) < 2 or shown not in islands:
         return ""
     text = f"Island {islands.index(shown) + 1} of {len(islands)}"

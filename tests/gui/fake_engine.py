@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -52,6 +53,12 @@ FADED = ("DAB too weak (median 0.21, limit 0.30 od10); check antibody, incubatio
 CUTS = StainCuts(0.15, 0.31, 0.62)
 
 
+@functools.cache
+def usual_field() -> FieldResult:
+    """Drawn once: nothing changes a result."""
+    return factories.honeycomb_field(MIXED, (200, 300))
+
+
 @dataclasses.dataclass(frozen=True)
 class _Step:
     """The case as it was before a change, or after one that was undone."""
@@ -67,7 +74,7 @@ class FakeEngine:
     def __init__(self, listener: LiveListener, result: FieldResult | None = None) -> None:
         self.listener = listener
         self.calls: list[tuple[Any, ...]] = []
-        self.result = result or factories.honeycomb_field(MIXED, (200, 300))
+        self.result = result or usual_field()
         self.next_verdict: tuple[ControlStatus, tuple[ControlCode, ...], tuple[str, ...]] = (
             ControlStatus.VALID,
             (),
@@ -101,7 +108,8 @@ class FakeEngine:
         texts = {
             name: steps[-1].text for name, steps in (("undo_text", self._done), ("redo_text", self._undone)) if steps
         }
-        return factories.case_view(self.fields, self.controls, standing, **{**self.more, "rule": rule, **texts})
+        view = factories.case_view(self.fields, self.controls, standing, **{**self.more, "rule": rule, **texts})
+        return dataclasses.replace(view, stored_score=view.score) if rule.deviates else view
 
     def tell(self, text: str, severity: Severity = Severity.WARNING) -> None:
         self.listener.on_message(Message(severity, text))

@@ -5,18 +5,20 @@ from __future__ import annotations
 import factories
 import pytest
 from gui.conftest import Stand
-from gui.fake_engine import map_view, placed
-from PyQt6.QtCore import Qt
+from gui.fake_engine import MIXED, map_view, placed
+from PyQt6.QtCore import QPointF, QRectF, Qt
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication, QDialog
 
 from her2scope.domain.corrections import CaseData, RuleChange
+from her2scope.domain.guideline import Ish
 from her2scope.domain.regions import RegionDraft, RegionKind
 from her2scope.pipeline.live import Mode
 from her2scope.records import ReaderScore
 from her2scope.settings import Preferences
 from her2scope.ui.case_data import CaseDataDialog
-from her2scope.ui.case_tools import SWEEP_TEXT
+from her2scope.ui.case_tools import SWEEP_TEXT, SWEEP_WAITS
+from her2scope.ui.legend import MOVED_NOTE
 
 Key = Qt.Key
 CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
@@ -78,7 +80,7 @@ def test_sliders_by_key_from_the_window(stand: Stand):
     QTest.keyPress(stand.focused, Key.Key_Left)
     settle()
     assert head.deviation.text().startswith("Preview, not recorded: completeness needed 0.89")
-    assert "Stored settings: 2+" in head.deviation.text()
+    assert "Stored settings:\N{NO-BREAK SPACE}2+" in head.deviation.text()
     QTest.keyRelease(stand.focused, Key.Key_Left)
     settle()
     assert head.deviation.text().startswith("Cuts moved by the reader: completeness needed 0.89")
@@ -143,6 +145,35 @@ def test_sweep_needs_an_outline_and_shows_its_true_state(stand: Stand):
     assert action.isChecked() and chip.isVisible()
 
 
+def test_sweep_says_that_a_control_is_not_counted(stand: Stand):
+    chip = stand.window.tools.sweep_chip
+    stand.bridge.on_sweep(True)
+    stand.press(Key.Key_F2)
+    assert chip.isVisible() and chip.text() == SWEEP_WAITS
+    stand.press(Key.Key_F3)
+    assert chip.text() == SWEEP_TEXT
+
+
+def test_overview_makes_room_while_an_outline_is_drawn_and_words_stand_beside_it(stand: Stand):
+    window = stand.window
+    overview, view = window.tools.overview, window.view
+    stand.bridge.on_map(map_view(0, 0))
+    settle()
+    assert overview.isVisible() and view.marks.covered == QRectF(overview.geometry())
+    stand.press(Key.Key_D)
+    assert overview.isHidden() and view.marks.covered.isEmpty()
+    stand.press(Key.Key_Escape)
+    assert overview.isVisible()
+    frame = view.shown.frame
+    wide_um, high_um = frame.size_hw[1] * frame.um_per_px, frame.size_hw[0] * frame.um_per_px
+    corner = ((wide_um * 0.8, 0.0), (wide_um, 0.0), (wide_um, high_um * 0.2), (wide_um * 0.8, high_um * 0.2))
+    stand.engine.draw_region(RegionDraft(RegionKind.EXCLUDE, 0, corner, note="carcinoma in situ"))
+    settle()
+    words_at = QPointF(overview.geometry().left() - 8, overview.geometry().top())
+    above = [view.marks.region_at(words_at + QPointF(0, dy), view.shown, view.viewport) for dy in range(-60, 60, 4)]
+    assert 1 in above, "a click on the label, left of the overview, means the region"
+
+
 def test_overview_comes_with_the_map_and_its_clicks_select_or_move(stand: Stand):
     overview = stand.window.tools.overview
     assert overview.isHidden()
@@ -200,6 +231,68 @@ def test_own_score_first_hides_legend_overlay_and_curve_in_reading_mode(make_sta
     assert stand.engine.calls[0] == ("accept_field",) and ("set_mode", Mode.CONTROL) in stand.engine.calls
     window.close()
     assert stand.saved[0].own_score_first
+
+
+def test_enter_in_a_choice_enters_it_and_gives_the_picture_its_keys_back(stand: Stand):
+    stand.engine.result = factories.equivocal_field()
+    stand.press(Key.Key_Space)
+    own = stand.window.case_panel.own
+    stand.press(Key.Key_S)
+    stand.type("1")
+    stand.press(Key.Key_Return)
+    assert stand.focused is own.remark and asked(stand, "enter_reader_score") == []
+    stand.type("basal")
+    stand.press(Key.Key_Return)
+    assert stand.focused is stand.window.view and asked(stand, "enter_reader_score") == [(ReaderScore("1+", "basal"),)]
+    stand.press(Key.Key_I)
+    stand.press(Key.Key_Down)
+    stand.press(Key.Key_Return)
+    assert asked(stand, "enter_ish") == [(Ish.NEGATIVE,)] and stand.focused is stand.window.view
+
+
+def test_moved_cuts_are_marked_at_every_score_of_a_field(stand: Stand):
+    window = stand.window
+    stand.engine.result = factories.equivocal_field()
+    stand.press(Key.Key_Space)
+    settle()
+    assert window.legend.text.notes == ("No control: not reportable",)
+    assert "moved cuts" not in window.case_panel.fields.item(0).toolTip()
+    stand.engine.preview_rule(RuleChange(complete_share=0.8))
+    settle()
+    assert "2+ (moved cuts)" in window.case_panel.fields.item(0).toolTip()
+    assert MOVED_NOTE not in window.legend.text.notes, "the live picture is not classed by cuts that are only tried"
+    stand.engine.change_rule(RuleChange(complete_share=0.8))
+    settle()
+    assert MOVED_NOTE in window.legend.text.notes
+    stand.press(Key.Key_Return)
+    settle()
+    assert window.legend.text.title.startswith("Field 1") and MOVED_NOTE in window.legend.text.notes
+    assert "moved cuts" in window.tools.overview.tip_at(QPointF()) or not window.tools.overview.has_map
+    stand.engine.change_rule(RuleChange())
+    settle()
+    assert MOVED_NOTE not in window.legend.text.notes
+    assert "moved cuts" not in window.case_panel.fields.item(0).toolTip()
+
+
+@pytest.mark.parametrize(("height", "shows_plot"), [(660, False), (768, False), (1040, True)])
+def test_sliders_and_a_cell_stand_together_without_cutting_the_score(stand: Stand, height: int, shows_plot: bool):
+    window = stand.window
+    window.resize(1366, height)
+    stand.engine.result = factories.honeycomb_field(MIXED, (200, 300))
+    stand.press(Key.Key_Space)
+    stand.press(Key.Key_Return)
+    stand.press(Key.Key_Tab)
+    assert window.review.inspector.plot.isVisible()
+    stand.engine.change_rule(RuleChange(complete_share=0.8))
+    stand.press(Key.Key_U)
+    settle()
+    head, inspector = window.case_panel.head, window.review.inspector
+    assert window.height() == height and inspector.isVisible() and window.tools.rules.isVisible()
+    assert inspector.plot.isVisible() is shows_plot
+    for label in (head.score, head.category, head.reportable, head.deviation, head.sentence, inspector.why):
+        assert label.height() >= label.heightForWidth(label.width()) or label.isHidden(), label.text()
+    stand.press(Key.Key_U)
+    assert inspector.plot.isVisible()
 
 
 def test_finishing_asks_for_what_is_missing_first(stand: Stand):

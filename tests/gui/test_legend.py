@@ -8,7 +8,7 @@ from PyQt6.QtGui import QColor
 from her2scope.domain.cells import SHARE_ORDER, CellClass
 from her2scope.domain.score import ControlStanding, ControlStatus
 from her2scope.overlays.palette import LABELS, PAPER, SAFE
-from her2scope.ui.legend import Legend, legend_text
+from her2scope.ui.legend import Legend, field_legend_text, legend_text
 
 VALID = ControlStanding(ControlStatus.VALID)
 
@@ -24,7 +24,7 @@ def test_shares_and_reference_score_of_the_field_in_view():
         CellClass.NONE: "30.0 %",
     }
     assert [name for name, _ in text.shares] == list(SHARE_ORDER)
-    assert (text.score, text.control) == ("Reference score 2+", "")
+    assert (text.score, text.notes) == ("Reference score 2+", ())
 
 
 @pytest.mark.parametrize("result", [None, live(factories.equivocal_field())])
@@ -35,7 +35,18 @@ def test_no_figures_for_tissue_that_was_not_analysed(result):
 
 
 def test_missing_control_is_said():
-    assert legend_text(live(factories.equivocal_field()), "", ControlStanding()).control == "No control: not reportable"
+    text = legend_text(live(factories.equivocal_field()), "", ControlStanding())
+    assert text.notes == ("No control: not reportable",)
+
+
+def test_moved_cuts_and_cells_left_out_are_said_of_figures_only():
+    result = live(factories.equivocal_field())
+    text = legend_text(result, "", VALID, moved=True, n_left_out=7)
+    assert text.notes == ("Cuts moved by the reader", "7 of them will not count (outlines)")
+    assert legend_text(result, "analysing", VALID, moved=True, n_left_out=7).notes == ()
+    field = factories.accepted(factories.equivocal_field(), 3)
+    assert field_legend_text(field, VALID, moved=True).notes == ("Cuts moved by the reader",)
+    assert field_legend_text(field, VALID).notes == field_legend_text(field, VALID, "hidden", moved=True).notes == ()
 
 
 def test_field_without_tumour_cells_has_no_shares():
@@ -65,6 +76,13 @@ def test_nothing_in_the_legend_is_cut(qtbot):
     legend.show_text(legend_text(live(factories.equivocal_field()), "", ControlStanding()))
     assert legend.width() == narrow
     assert legend.height() > height
+    one_note, cuts_moved = (
+        legend.height(),
+        legend_text(live(factories.equivocal_field()), "", ControlStanding(), moved=True),
+    )
+    legend.show_text(cuts_moved)
+    assert legend.height() > one_note and legend.width() == narrow
+    assert max(legend.fontMetrics().horizontalAdvance(note) for note in cuts_moved.notes) < narrow - 20
     reasons = "out of focus: refocus and take it again; 35 % of the tissue's pixels are clipped"
     quality = factories.QualityReport(False, ("blurred",), (reasons,), 0.1, 0.35, 0.8)
     legend.show_text(legend_text(live(factories.field_result((), quality=quality)), "", ControlStanding()))

@@ -1,18 +1,23 @@
 from __future__ import annotations
 
+import dataclasses
+
 import factories
 import numpy as np
 import pytest
 from gui.fake_engine import live, tracked
-from PyQt6.QtCore import QPoint, QPointF, Qt
+from PyQt6.QtCore import QPoint, QPointF, Qt, QVariantAnimation
 from PyQt6.QtGui import QColor, QWheelEvent
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication
 
 from her2scope.domain.cells import CellClass
+from her2scope.domain.regions import Region, RegionKind
 from her2scope.overlays.model import NOTHING, OverlaySelection
 from her2scope.overlays.palette import SAFE
+from her2scope.pipeline.live import Mode
 from her2scope.records import Frame, QualityReport, TrackedFrame
+from her2scope.ui import live_view
 from her2scope.ui.live_view import LiveView
 
 SIZE_HW = (200, 300)
@@ -29,8 +34,9 @@ RESULT = field_with_cell_at(150.0, 100.0)
 
 
 @pytest.fixture
-def view(qtbot) -> LiveView:
-    """A view in which one image pixel is one screen pixel."""
+def view(qtbot, monkeypatch) -> LiveView:
+    """A view in which one image pixel is one screen pixel, and which fades within 20 ms."""
+    monkeypatch.setattr(live_view, "FADE_MS", 20)
     made = LiveView(SAFE, OverlaySelection(membranes=False, cells=True))
     qtbot.addWidget(made)
     made.resize(SIZE_HW[1], SIZE_HW[0])
@@ -47,10 +53,19 @@ def overlay_at(view: LiveView, x: int, y: int) -> bool:
     return colour_at(view, x, y) == RED
 
 
+def wait_for_fade(view: LiveView) -> None:
+    fade = view.findChild(QVariantAnimation)
+    for _ in range(100):
+        if fade.state() == QVariantAnimation.State.Stopped:
+            return
+        QTest.qWait(10)
+    pytest.fail("the overlay still fades")
+
+
 def show(view: LiveView, frame: TrackedFrame, result=RESULT, **place) -> None:
     view.show_frame(frame)
     view.show_result(live(result, **place))
-    QTest.qWait(200)
+    wait_for_fade(view)
 
 
 def test_overlay_on_its_own_frame(view):
@@ -108,10 +123,10 @@ def test_overlay_fades_when_the_picture_blurs(view):
     show(view, tracked(RESULT))
     view.show_result(live(factories.field_result((), SIZE_HW, quality=BLURRED)))
     assert view.state.why_off == "out of focus"
-    QTest.qWait(250)
+    wait_for_fade(view)
     assert not overlay_at(view, 150, 100)
     view.show_result(live(RESULT))
-    QTest.qWait(250)
+    wait_for_fade(view)
     assert overlay_at(view, 150, 100)
 
 
@@ -249,3 +264,30 @@ def test_overlay_is_drawn_once_while_the_tissue_moves(view, monkeypatch):
         view.show_frame(tracked(RESULT, x_px=float(place)))
         view.grab()
     assert drawn == []
+
+
+def test_cells_that_outlines_leave_out_are_grey_on_the_live_picture(view):
+    cells = [factories.cell(CLASS, x_px, 100.0) for x_px in (60.0, 150.0, 240.0)]
+    result = factories.field_result(cells, SIZE_HW)
+    corners_um = ((0.0, 0.0), (22.5, 0.0), (22.5, 50.0), (0.0, 50.0))  # the left 90 px
+    show(view, tracked(result), result)
+    assert [overlay_at(view, x, 100) for x in (60, 150, 240)] == [True, True, True] and view.n_left_out == 0
+    view.show_case(factories.case_view([], regions=(Region(1, RegionKind.EXCLUDE, 0, corners_um),)))
+    assert [overlay_at(view, x, 100) for x in (60, 150, 240)] == [False, True, True] and view.n_left_out == 1
+    show(view, tracked(result, x_px=50.0), dataclasses.replace(result), x_px=50.0)
+    assert [overlay_at(view, x, 100) for x in (60, 150, 240)] == [True, True, True], "the stage moved: other cells"
+    show(view, tracked(result), dataclasses.replace(result), mode=Mode.CONTROL)
+    assert overlay_at(view, 60, 100) and view.n_left_out == 0, "a control is read whole"
+
+
+def test_while_sweeping_only_invasive_tumour_looks_counted(view):
+    cells = [factories.cell(CLASS, x_px, 100.0) for x_px in (60.0, 240.0)]
+    result = factories.field_result(cells, SIZE_HW)
+    corners_um = ((0.0, 0.0), (22.5, 0.0), (22.5, 50.0), (0.0, 50.0))
+    view.show_case(factories.case_view([], regions=(Region(1, RegionKind.INVASIVE, 0, corners_um),)))
+    show(view, tracked(result), result)
+    assert overlay_at(view, 60, 100) and overlay_at(view, 240, 100), "Space counts the whole field"
+    view.show_sweep(True)
+    assert overlay_at(view, 60, 100) and not overlay_at(view, 240, 100) and view.n_left_out == 1
+    view.show_sweep(False)
+    assert overlay_at(view, 240, 100)

@@ -141,3 +141,22 @@ def test_pictures_of_tiles_are_made_once(overview):
     made = dict(overview._pictures)  # noqa: SLF001
     overview.show_map(dataclasses.replace(view, lost="jump"))
     assert overview._pictures == made  # noqa: SLF001
+
+
+def test_fields_of_before_have_an_island_of_their_own(overview):
+    """After a start anew the map has no picture of them."""
+    overview.show_map(map_view(4, 4))
+    overview.show_case(case(field(1, 0, 0), field(2, 0, 0, island=4)), hidden=False)
+    assert overview.title == "Island 2 of 2"
+    assert overview.step_island() and overview.island == 0 and overview.title == "Island 1 of 2: not the present one"
+    overview.show_case(case(), hidden=False)
+    assert overview.island == 4 and not overview.step_island()
+
+
+def test_tip_names_the_field_and_the_keys_that_choose_one(overview):
+    overview.show_case(case(field(1, 0, 0)), hidden=False)
+    there = overview.to_screen(5.0, 5.0)
+    assert overview.tip_at(there).startswith("Field 1:  2+") and "Ctrl+Down" in overview.tip_at(there)
+    overview.show_case(case(field(1, 0, 0)), hidden=True)
+    assert "2+" not in overview.tip_at(there)
+    assert overview.tip_at(QPointF(0, 0)).endswith("Enter shows it.")

@@ -6,12 +6,13 @@ import factories
 import pytest
 from gui.fake_engine import FADED
 from PyQt6.QtCore import Qt
-from PyQt6.QtGui import QColor
+from PyQt6.QtGui import QColor, QFontMetrics
 from PyQt6.QtTest import QTest
 
-from her2scope.domain.cells import CellClass
+from her2scope.domain.cells import CellClass, CellCounts
 from her2scope.domain.control import ControlCode
 from her2scope.domain.control_material import ControlMaterials
+from her2scope.domain.corrections import CellStanding, Correction
 from her2scope.domain.guideline import Ish
 from her2scope.domain.score import ControlStanding, ControlStatus
 from her2scope.overlays.palette import SAFE
@@ -19,8 +20,9 @@ from her2scope.records import ReaderScore
 from her2scope.ui.case_panel import CasePanel
 from her2scope.ui.control_panel import ControlPanel
 from her2scope.ui.curve_plot import CurvePlot
+from her2scope.ui.fields_list import detail_in
 from her2scope.ui.share_chart import ShareChart
-from her2scope.ui.theme import THEME
+from her2scope.ui.theme import SMALL_PX, THEME, font
 
 
 @pytest.fixture
@@ -357,3 +359,22 @@ def test_curve_of_field_and_control_differ_in_shape_and_colour(qtbot):
     assert {THEME.accent, THEME.warning} <= colours()
     plot.show_field(())
     assert THEME.accent not in colours()
+
+
+def test_the_second_line_of_a_field_is_never_cut_off(qtbot):
+    cells = [factories.cell(CellClass.NONE, 40.0 * n, 40.0) for n in range(1, 161)]
+    standings = [CellStanding.SEEN_BEFORE if n < 79 else CellStanding.COUNTED for n in range(160)]
+    words = [Correction.NONE if n in (100, 101) else None for n in range(160)]
+    field = dataclasses.replace(
+        factories.accepted(factories.field_result(cells), 1),
+        counted=tuple(it is CellStanding.COUNTED for it in standings),
+        counts=CellCounts(none=81),
+        standings=tuple(standings),
+        corrections=tuple(words),
+        swept=True,
+    )
+    metrics = QFontMetrics(font(SMALL_PX))
+    panel_px, beside_px = 372 - 2 * 10 - 12, 68 + 16 + 8  # of the column, its margins and scroll bar; of the thumbnail
+    assert detail_in(metrics, field, 900) == "81 tumour cells, 79 counted before, 2 corrected, swept"
+    assert detail_in(metrics, field, panel_px - beside_px) == "81 cells, 79 before, 2 corrected, swept"
+    assert detail_in(metrics, field, 120).endswith("\N{HORIZONTAL ELLIPSIS}")

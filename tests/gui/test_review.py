@@ -8,14 +8,14 @@ import factories
 import numpy as np
 import pytest
 from gui.conftest import Stand
-from gui.fake_engine import MIXED, FakeSource, live, tracked
+from gui.fake_engine import CUTS, MIXED, FakeSource, live, tracked
 from PyQt6.QtCore import QPoint, QPointF, Qt
 from PyQt6.QtGui import QColor, QImage
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication
 
-from her2scope.domain.cells import CellClass
-from her2scope.domain.corrections import CellStanding, Correction
+from her2scope.domain.cells import CellClass, CellRule
+from her2scope.domain.corrections import CellStanding, Correction, RuleChange, RuleInForce
 from her2scope.domain.regions import Region, RegionDraft, RegionKind
 from her2scope.overlays.model import OverlaySelection
 from her2scope.overlays.palette import REGION_COLOURS, SAFE
@@ -211,16 +211,15 @@ def test_unknown_field_is_said(stand: Stand):
 # ---- cells --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cell", range(len(CELLS)))
 @pytest.mark.parametrize("zoom", [1.0, 2.5])
-def test_a_click_selects_the_cell_under_it(review: Stand, cell, zoom):
+def test_a_click_selects_the_cell_under_it(review: Stand, zoom):
     view = review.window.review.view
     view.zoom_by(zoom)
-    x, y = CENTRES[cell]
-    view.bring_into_view(QPointF(x, y), 90.0)
-    click(view, x + 12.0, y - 6.0)
-    assert review.window.review.selected == (cell,)
-    assert review.window.review.inspector.title.text().startswith(f"Cell {cell + 1}, field 1")
+    for cell, (x, y) in enumerate(CENTRES):
+        view.bring_into_view(QPointF(x, y), 90.0)
+        click(view, x + 12.0, y - 6.0)
+        assert review.window.review.selected == (cell,)
+        assert review.window.review.inspector.title.text().startswith(f"Cell {cell + 1}, field 1")
 
 
 def test_a_click_beside_every_cell_selects_none(review: Stand):
@@ -234,11 +233,9 @@ def test_the_selected_cell_is_drawn_strong_where_it_is(review: Stand):
     view = review.window.review.view
     review.press(Key.Key_H)  # plain tissue: what is drawn now is the selection alone
     click(view, 150.0, 140.0)
-    picture = view.grab().toImage()
-    rim = [at(view, 150.0 + 20.0 * np.cos(turn), 140.0 + 20.0 * np.sin(turn)) for turn in np.linspace(0, 6, 12)]
-    assert all(QColor(picture.pixel(place)).lightness() > 220 for place in rim)
-    beside = at(view, 240.0 + 20.0, 60.0)
-    assert QColor(picture.pixel(beside)).getRgb()[:3] == (200, 200, 200)
+    for turn in np.linspace(0, 6, 12):
+        assert light_at(view, 150.0 + 20.0 * np.cos(turn), 140.0 + 20.0 * np.sin(turn)) > 240
+    assert light_at(view, 240.0 + 20.0, 60.0) == 200
 
 
 def test_shift_adds_and_takes_away(review: Stand):
@@ -252,26 +249,26 @@ def test_shift_adds_and_takes_away(review: Stand):
     assert asked(review, "correct_cells") == [(1, (0, 4), Correction.INCOMPLETE_INTENSE)]
 
 
-@pytest.mark.parametrize(
-    ("key", "word"),
-    [
-        (Key.Key_0, Correction.NONE),
-        (Key.Key_1, Correction.INCOMPLETE_FAINT),
-        (Key.Key_2, Correction.INCOMPLETE_INTENSE),
-        (Key.Key_3, Correction.COMPLETE_MODERATE),
-        (Key.Key_4, Correction.COMPLETE_INTENSE),
-        (Key.Key_X, Correction.EXCLUDED),
-        (Key.Key_T, Correction.NOT_TUMOUR),
-        (Key.Key_Backspace, None),
-    ],
-)
-def test_each_word_has_its_key(review: Stand, key, word):
+WORDS = {
+    Key.Key_0: Correction.NONE,
+    Key.Key_1: Correction.INCOMPLETE_FAINT,
+    Key.Key_2: Correction.INCOMPLETE_INTENSE,
+    Key.Key_3: Correction.COMPLETE_MODERATE,
+    Key.Key_4: Correction.COMPLETE_INTENSE,
+    Key.Key_X: Correction.EXCLUDED,
+    Key.Key_T: Correction.NOT_TUMOUR,
+    Key.Key_Backspace: None,
+}
+
+
+def test_each_word_has_its_key(review: Stand):
     click(review.window.review.view, *CENTRES[1])
     zoom = review.window.review.view.viewport.zoom
-    review.press(key)
-    assert asked(review, "correct_cells") == [(1, (1,), word)]
-    assert review.window.review.selected == (1,)
-    assert review.window.review.view.viewport.zoom == zoom
+    for key in WORDS:
+        review.press(key)
+        assert review.window.review.selected == (1,)
+        assert review.window.review.view.viewport.zoom == zoom
+    assert asked(review, "correct_cells") == [(1, (1,), word) for word in WORDS.values()]
 
 
 def test_digits_zoom_again_on_the_live_picture(review: Stand):
@@ -377,30 +374,30 @@ SQUARE_UM = [(1000.0 + (x + 0.5) * UM_PER_PX, 500.0 + (y + 0.5) * UM_PER_PX) for
 
 
 def drawn(stand: Stand) -> RegionDraft:
-    ((draft,),) = asked(stand, "draw_region")
+    """The newest outline."""
+    (draft,) = asked(stand, "draw_region")[-1]
     return draft
 
 
-@pytest.mark.parametrize(
-    ("key", "kind", "note"),
-    [
-        (Key.Key_X, RegionKind.EXCLUDE, "carcinoma in situ"),
-        (Key.Key_A, RegionKind.EXCLUDE, "artefact or necrosis"),
-        (Key.Key_N, RegionKind.NORMAL_DUCT, ""),
-        (Key.Key_I, RegionKind.INVASIVE, ""),
-    ],
-)
-def test_a_lasso_becomes_a_region_in_um(review: Stand, key, kind, note):
-    review.press(Key.Key_D)
-    drag(review.window.review.view, *SQUARE)
+def test_a_lasso_becomes_a_region_in_um(review: Stand):
     chooser = review.window.review.outlining.chooser
-    assert chooser.isVisible() and review.window.review.scope is Scope.OUTLINE
-    review.press(key)
-    draft = drawn(review)
-    assert (draft.kind, draft.island, draft.field, draft.note) == (kind, 0, 1, note)
-    # A pixel of the screen is less than 0.3 um here.
-    assert np.array(draft.polygon_um) == pytest.approx(np.array(SQUARE_UM), abs=0.3)
-    assert not chooser.isVisible() and review.window.review.scope is Scope.REVIEW
+    meanings = {
+        Key.Key_X: (RegionKind.EXCLUDE, "carcinoma in situ"),
+        Key.Key_A: (RegionKind.EXCLUDE, "artefact or necrosis"),
+        Key.Key_N: (RegionKind.NORMAL_DUCT, ""),
+        Key.Key_I: (RegionKind.INVASIVE, ""),
+    }
+    for number, (key, (kind, note)) in enumerate(meanings.items(), start=1):
+        review.press(Key.Key_D)
+        drag(review.window.review.view, *SQUARE)
+        assert chooser.isVisible() and review.window.review.scope is Scope.OUTLINE
+        review.press(key)
+        draft = drawn(review)
+        assert len(asked(review, "draw_region")) == number
+        assert (draft.kind, draft.island, draft.field, draft.note) == (kind, 0, 1, note)
+        # A pixel of the screen is less than 0.3 um here.
+        assert np.array(draft.polygon_um) == pytest.approx(np.array(SQUARE_UM), abs=0.3)
+        assert not chooser.isVisible() and review.window.review.scope is Scope.REVIEW
     assert asked(review, "correct_cells") == [] and asked(review, "annotate_field") == []
 
 
@@ -510,6 +507,47 @@ def test_a_field_without_a_place_takes_no_region_but_selects_cells(review: Stand
     assert asked(review, "draw_region") == []
     review.press(Key.Key_C)
     assert review.window.review.selected == (0, 1)
+
+
+def test_an_outline_says_on_the_live_picture_what_it_does_there(stand: Stand):
+    invasive = stand.window.review.outlining.chooser.buttons["outline_invasive"]
+    stand.press(Key.Key_D)
+    drag(stand.window.view, *SQUARE)
+    assert invasive.isVisible() and invasive.text() == "I  invasive: sweep only here"
+    stand.press(Key.Key_Escape)
+    stand.window.review.show_field(1)
+    settle()
+    stand.press(Key.Key_D)
+    drag(stand.window.review.view, *SQUARE)
+    assert invasive.text() == "I  invasive: count only this"
+
+
+def test_no_outline_on_a_control(stand: Stand):
+    stand.press(Key.Key_F2)
+    stand.press(Key.Key_D)
+    assert "control" in stand.window.messages.label.text() and not stand.window.review.outlining.is_drawing
+    stand.press(Key.Key_F3)
+    stand.press(Key.Key_D)
+    assert stand.window.review.outlining.is_drawing
+
+
+def test_a_live_cell_is_explained_by_the_rule_in_force(stand: Stand):
+    rule = RuleInForce(CUTS, CellRule(complete_share=0.6), CUTS, CellRule(), RuleChange(complete_share=0.6))
+    review = stand.window.review
+    stand.engine.more["rule"] = rule
+    stand.engine.tell_case()
+    stand.bridge.on_frame(tracked(FIELD))
+    stand.bridge.on_result(live(FIELD))
+    settle()
+    click(stand.window.view, *CENTRES[0])
+    assert review.inspector.isVisible() and "needed 60" in review.inspector.why.text()
+    tried = RuleChange(complete_share=0.7)
+    stand.engine.more["rule"] = dataclasses.replace(
+        rule, cell=CellRule(complete_share=0.7), change=tried, is_preview=True
+    )
+    stand.engine.tell_case()
+    settle()
+    assert "needed 60" in review.inspector.why.text(), "cuts that are only tried do not touch the live picture"
 
 
 # ---- regions ------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import sys
 import threading
 
@@ -14,7 +15,7 @@ from PyQt6.QtWidgets import QApplication, QComboBox, QLabel, QPushButton, QWidge
 
 from her2scope.domain.cells import CellClass
 from her2scope.domain.control import ControlCode
-from her2scope.domain.corrections import RuleChange
+from her2scope.domain.corrections import CaseData, RuleChange
 from her2scope.domain.errors import CameraLost, StoreError
 from her2scope.domain.score import ControlStatus
 from her2scope.pipeline.live import CameraPhase, CameraStatus, LiveFigures, Message, Mode, Severity
@@ -208,6 +209,8 @@ def test_finish_question_says_what_the_report_will_say(stand: Stand):
     text = "\n".join(label.text() for label in question.findChildren(QLabel))
     for part in ("S25-01234 A1", "2+", "equivocal", "120 tumour cells in 1 field", "Not reportable", "not entered"):
         assert part in text, part
+    named = dataclasses.replace(view, data=CaseData("S25-7", "A1", "2"))
+    assert "S25-7 \N{MIDDLE DOT} A1 \N{MIDDLE DOT} 2" in finish_question(named, stand.window).question.text()
 
 
 def test_finishing_a_finished_case_writes_its_report_again_without_a_question(stand: Stand):
@@ -226,7 +229,8 @@ def test_resume_question(qtbot, key, resumed):
     answers = []
     question.finished.connect(lambda answer: answers.append(answer == question.DialogCode.Accepted))
     question.open()
-    assert "3 fields" in "\n".join(label.text() for label in question.findChildren(QLabel))
+    text = "\n".join(label.text() for label in question.findChildren(QLabel))
+    assert "Opened 2025-03-04 08:58 UTC, 3 fields" in text
     QTest.keyClick(question, key)
     assert answers == [resumed]
 

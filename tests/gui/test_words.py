@@ -103,6 +103,8 @@ def test_field_lines():
     assert field_caption(factories.accepted(factories.counted_field({CellClass.NONE: 2}))) == "Field 1:  no score"
     assert field_caption(field, hot=True) == "Field 3:  2+, hot spot"
     assert field_caption(field, hidden=True) == "Field 3"
+    assert field_caption(field, moved=True) == "Field 3:  2+ (moved cuts)"
+    assert field_detail(field, short=True) == "100 cells, 20 before"
 
 
 def test_field_line_says_what_was_corrected_and_swept_and_counts_tumour_cells_only():
@@ -143,6 +145,7 @@ def test_islands_are_counted_as_the_reader_meets_them():
     assert island_text(map_view(0, 0), 0) == ""
     assert island_text(map_view(7, 2, 5, lost="jump"), 7) == "Island 3 of 3: tracking lost (jump)"
     assert island_text(map_view(7, 2, 5, 7, lost="jump"), 2) == "Island 1 of 3: not the present one"
+    assert island_text(map_view(4, 4), 4, {0}) == "Island 2 of 2", "the case has fields from before the map began anew"
 
 
 def test_control_lines():
