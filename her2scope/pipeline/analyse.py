@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 
 import numpy as np
 
@@ -27,10 +28,11 @@ DRIFT = "drift"
 
 
 class FieldAnalyser:
-    """One method with its settings and calibration; `analyse` has no state and may be called from any one thread."""
+    """One method with its settings and calibration; `analyse` has no state and may be called from any thread."""
 
     def __init__(self, segmenter: Segmenter, settings: ScoringSettings, calibration: Calibration) -> None:
         self.segmenter, self.settings, self.calibration = segmenter, settings, calibration
+        self._segmenting = Lock()  # a segmenter is one thread's at a time
         self.guideline = guideline(settings.guideline)
 
     @property
@@ -48,7 +50,7 @@ class FieldAnalyser:
             quality = check_quality(frame.rgb, frame.um_per_px, own_white, self.settings.quality, speed_um_per_s)
         if not quality.usable:
             return self._unusable(frame, quality, stains, cuts, timings_ms)
-        with _timed(timings_ms, "cells"):
+        with self._segmenting, _timed(timings_ms, "cells"):
             found = self.segmenter.segment(frame, stains, cuts)
         with _timed(timings_ms, "staining"):
             curve = characteristic_curve(frame.rgb, stains, cuts.stained_od10)

@@ -1,4 +1,4 @@
-"""Two threads around one case: the camera's, which never waits, and the analyser's, which owns the case."""
+"""Three threads around one case: the camera's, which never waits, the analyser's, and the one that owns the case."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from her2scope.pipeline.live import (
     Mode,
     Severity,
 )
+from her2scope.pipeline.live_analysis import LiveAnalysis
 from her2scope.pipeline.mailbox import Latest
 from her2scope.pipeline.session import CaseSession
 from her2scope.pipeline.slide_map import SlideMap
@@ -48,7 +49,7 @@ STILL_UM, SEEN_S = 0.5, 0.7
 class LiveEngine:
     """Runs a camera and a case side by side, and tells a listener; the `LiveCommands` of the window.
 
-    Lock order: none; the two threads share only the mailbox, the command queue and the newest frame.
+    Lock order: none; the threads share only mailboxes, the command queue and the newest frame.
     """
 
     def __init__(
@@ -63,7 +64,9 @@ class LiveEngine:
         self._source, self._open_case, self._listener = source, open_case, listener
         self._write_report, self._clock = write_report, clock
         self._case = first_case
-        self._frames: Latest[TrackedFrame] = Latest()
+        self._wake = Event()
+        """There is something to do for the case's thread."""
+        self._analysis = LiveAnalysis(self._wake.set)
         self._commands: queue.Queue[Callable[[CaseSession], None]] = queue.Queue(MAX_WAITING_COMMANDS)
         self._newest_lock = Lock()
         self._newest: TrackedFrame | None = None
@@ -90,20 +93,22 @@ class LiveEngine:
         self._fault_due_s = 0.0
         self._ended = Event()
         self._threads = (
-            # daemon: a driver that blocks in open must not keep the program alive; the case is the analyser's
+            # daemon: a driver that blocks in open must not keep the program alive; the case is not the camera's
             Thread(target=self._run_camera, name="her2scope camera", daemon=True),
-            Thread(target=self._run_analyser, name="her2scope analyser"),
+            Thread(target=self._run_analysis, name="her2scope analyser"),
+            Thread(target=self._run_case, name="her2scope case"),
         )
 
     def start(self) -> None:
-        """Start both threads."""
+        """Start all threads."""
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """Stop and wait for both threads; the case is closed, not finished, and can be resumed."""
+        """Stop and wait for all threads; the case is closed, not finished, and can be resumed."""
         self._stop.set()
         self._reconnect.set()
+        self._wake.set()
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(STOP_TIMEOUT_S)
@@ -175,6 +180,7 @@ class LiveEngine:
     def preview_rule(self, change: RuleChange) -> None:
         """Show the case as it would be with moved cuts; only the newest preview is made."""
         self._previews.put(change)
+        self._wake.set()
 
     def enter_case_data(self, data: CaseData) -> None:
         """Accession, block, slide, specimen, antibody run; refused where another open case has this slide."""
@@ -230,6 +236,7 @@ class LiveEngine:
             return
         try:
             self._commands.put_nowait(run)
+            self._wake.set()
         except queue.Full:
             self._say(Severity.WARNING, "still busy with earlier commands; this one was not taken. Try again.")
 
@@ -290,7 +297,7 @@ class LiveEngine:
             self._camera_ticks.append(last_frame_s)
             self._camera_phase(CameraPhase.LIVE, f"{self._source.name} live")
             self._listener.on_frame(tracked)
-            self._frames.put(tracked)
+            self._analysis.frames.put(tracked)
             self._tell_figures(last_frame_s)
 
     def _tell_map(self) -> None:
@@ -321,23 +328,32 @@ class LiveEngine:
         self._listener.on_figures(
             LiveFigures(
                 _rate(self._camera_ticks, now_s), _rate(self._analysed_ticks, now_s), latency_ms,
-                self._frames.replaced, self._provider,
+                self._analysis.frames.replaced, self._provider,
             )
         )  # fmt: skip
 
     # ---- analyser thread ------------------------------------------------------------------------------------------
 
-    def _run_analyser(self) -> None:
+    def _run_analysis(self) -> None:
+        try:
+            self._analysis.run(self._stop)
+        except Exception as error:  # noqa: BLE001 - top of a thread: nothing above could tell the reader
+            self._say_fault(error)
+
+    # ---- the case's thread ----------------------------------------------------------------------------------------
+
+    def _run_case(self) -> None:
         try:
             self._case = self._case or self._open_case()
             self._tell_case(self._case)
             while not self._stop.is_set():
-                self._take_joins(self._case)
-                self._run_commands()
-                self._show_preview()
-                tracked = self._frames.take(timeout_s=0.05)
-                if tracked is not None:
-                    self._analyse(tracked)
+                self._wake.wait(timeout=0.05)
+                self._wake.clear()
+                with self._analysis.paused():
+                    self._take_joins(self._case)
+                    self._run_commands()
+                    self._show_preview()
+                self._take_analysis(self._case)
             self._run_commands()  # what the reader asked for before leaving is still done
         except Exception as error:  # noqa: BLE001 - top of a thread: nothing above could tell the reader
             self._say_fault(error)
@@ -366,6 +382,7 @@ class LiveEngine:
             self._listener.on_case(case.view_at_once)
         self._told_rule = case.rule
         self._n_controls = len(case.view.controls)
+        self._analysis.analyse_by(case.analyser, case.cuts)
         self._listener.on_case(case.view)
 
     def _take_joins(self, case: CaseSession) -> None:
@@ -401,25 +418,27 @@ class LiveEngine:
         LOG.error("analyser thread", exc_info=error)
         self._say(Severity.ERROR, f"something unexpected went wrong: {error!r}. What was accepted is saved.")
 
-    def _analyse(self, tracked: TrackedFrame) -> None:
-        if self._case is None:
+    def _take_analysis(self, case: CaseSession) -> None:
+        """Show the newest analysis, and count it where that is wanted; one of another case or scale is left."""
+        analysed = self._analysis.found.take(timeout_s=0.0)
+        if analysed is None or analysed.by is not case.analyser:
             return
-        try:
-            result = self._case.analyser.analyse(tracked.frame, self._case.cuts, tracked.speed_um_per_s)
-        except Exception as error:  # noqa: BLE001 - one bad frame must not end the case
-            now_s = self._clock.monotonic_s()
+        tracked, result = analysed.tracked, analysed.result
+        now_s = self._clock.monotonic_s()
+        if isinstance(result, Exception):
             if now_s >= self._fault_due_s:  # said now and then, not with every frame
                 self._fault_due_s = now_s + FAULT_EVERY_S
-                self._say_fault(error)
+                self._say_fault(result)
+            return
+        if result.cuts != case.cuts:
             return
         self._analysed = tracked, result
-        now_s = self._clock.monotonic_s()
         self._latencies_ms.append(1000 * (now_s - tracked.frame.captured_s))
         self._analysed_ticks.append(now_s)
         self._provider = result.program.provider
-        self._listener.on_result(LiveResult(tracked, self._case.in_force(result), self._mode))
+        self._listener.on_result(LiveResult(tracked, case.in_force(result), self._mode))
         if self._sweeps and self._mode is Mode.READING:
-            self._sweep(self._case, tracked, result)
+            self._sweep(case, tracked, result)
 
     def _sweep(self, case: CaseSession, tracked: TrackedFrame, result: FieldResult) -> None:
         """Accept a picture that shows enough new tissue of the outlined tumour."""
