@@ -347,6 +347,14 @@ class AcceptedField:
     """Accepted by sweeping: only cells within outlined invasive tumour count."""
 
     @property
+    def n_seen_before(self) -> int:
+        """Tumour cells that an earlier field shows; without standings, all that are not counted."""
+        if not self.standings:
+            return max(0, self.result.counts.n_tumour - self.counts.n_tumour)
+        cells = zip(self.result.cells, self.standings, strict=True)
+        return sum(it is CellStanding.SEEN_BEFORE and cell.kind is CellKind.TUMOUR for cell, it in cells)
+
+    @property
     def n_corrected(self) -> int:
         """Cells that the reader reclassified or excluded one by one."""
         return sum(item is not None for item in self.corrections)

@@ -265,7 +265,7 @@ def _field(item: AcceptedField) -> str:
     if not item.result.quality.usable:
         return f"unusable: {'; '.join(item.result.quality.reasons)}"
     said = f" ({'; '.join(item.result.remarks)})" if item.result.remarks else ""
-    seen = item.result.counts.n_tumour - item.counts.n_tumour
+    seen = item.n_seen_before
     again = f", {seen} of them seen in an earlier field" if seen else ""
     return f"{item.result.score or 'no score'}, {item.result.counts.n_tumour} tumour cells{again}{said}"
 

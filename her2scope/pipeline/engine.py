@@ -499,7 +499,7 @@ class LiveEngine:
         return place_after(place, self._map.view.joins) if tracked.trusted else None
 
     def _tell_accepted(self, accepted: AcceptedField) -> None:
-        n_seen = accepted.result.counts.n_tumour - accepted.counts.n_tumour
+        n_seen = accepted.n_seen_before
         again = f", {n_seen} seen before" if n_seen > 0 else ""
         self._say(Severity.INFO, f"field {accepted.number} added: {accepted.counts.n_tumour} tumour cells{again}")
 

@@ -23,6 +23,7 @@ CATEGORIES = {
 }
 NO_SCORE = "no score"
 NOT_ENTERED = "not entered"
+NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 INDETERMINATE = "indeterminate"
 
 METHODS = {
@@ -32,7 +33,7 @@ METHODS = {
 }
 METHOD_LIMITS = {
     "network": "The network tells tumour from other cells by their look. It does not tell invasive from in situ "
-    "carcinoma: leave in situ parts out of the fields.",
+    "carcinoma: leave in situ parts out of the fields, or outline them.",
     "closed-contours": "The closed-contours method cannot tell tumour from other cells: every cell found is counted as "
     "tumour. Leave stroma, inflammation, normal ducts and in situ carcinoma out of the fields.",
 }
@@ -58,7 +59,7 @@ ASSUMED_SCALE_NOTE = (
 
 def clean(text: str) -> str:
     """One line of printable characters: a control character in a name would break the XML that writers build."""
-    return "".join(sign if sign.isprintable() else " " for sign in text).strip()
+    return "".join(sign if sign.isprintable() or sign == NO_BREAK_SPACE else " " for sign in text).strip()
 
 
 def sentence(text: str) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from her2scope.domain.cells import CellClass, CellKind
+from her2scope.domain.cells import CellClass
 from her2scope.domain.control import ControlVerdict
 from her2scope.domain.control_material import ANCHOR_LEVEL, ControlMaterial, open_ends
-from her2scope.domain.corrections import CellStanding, RuleInForce
+from her2scope.domain.corrections import RuleInForce
 from her2scope.domain.guideline import Category, Finding, Score
 from her2scope.domain.score import ControlStanding, ControlStatus, TooFewCells
 from her2scope.overlays.palette import LABELS
@@ -128,21 +128,13 @@ def field_detail(field: AcceptedField, *, short: bool = False) -> str:
     text = count_text(field.counts.n_tumour, *cells)
     if not field.active:
         return f"removed, {text}"
-    before = _seen_before(field)
+    before = field.n_seen_before
     more = (
         (before, f"{before} before" if short else f"{before} counted before"),
         (field.n_corrected, f"{field.n_corrected} corrected"),
         (field.swept, "swept"),
     )
     return ", ".join([text, *(words for is_so, words in more if is_so)])
-
-
-def _seen_before(field: AcceptedField) -> int:
-    """Tumour cells that an earlier field shows; without standings, all that are not counted."""
-    if field.standings:
-        pairs = zip(field.result.cells, field.standings, strict=True)
-        return sum(it is CellStanding.SEEN_BEFORE and cell.kind is CellKind.TUMOUR for cell, it in pairs)
-    return max(0, field.result.counts.n_tumour - field.counts.n_tumour)
 
 
 def field_words(field: AcceptedField, *, hidden: bool = False, hot: bool = False, moved: bool = False) -> str:
