@@ -77,10 +77,15 @@ def _verdict(score: Score, probability: Mapping[Score, float], separable: bool) 
 
 
 def _chance(probability: float) -> str:
-    """Probability to two decimals, never rounded up."""
+    """Probability in words where it is all but sure."""
     if probability > 0.99:
         return "over 0.99"
-    return "under 0.01" if probability < 0.01 else f"{math.floor(100 * probability) / 100:.2f}"
+    return "under 0.01" if probability < 0.01 else rounded_down(probability)
+
+
+def rounded_down(probability: float) -> str:
+    """Probability to two decimals, never rounded up: 0.949 is not 0.95."""
+    return f"{math.floor(100 * probability + 1e-9) / 100:.2f}"
 
 
 def _share(counts: CellCounts, beliefs: CaseBeliefs, names: tuple[CellClass, ...]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from her2scope.domain.heterogeneity import HotSpot
 from her2scope.domain.score import MAX_FURTHER_FIELDS, MAX_LOW_END_UM_PER_PX
-from her2scope.domain.score_sentence import whole
+from her2scope.domain.score_sentence import rounded_down, whole
 from her2scope.records import CaseView
 from her2scope.reporting import words
 
@@ -25,7 +25,7 @@ def chance(probability: float) -> str:
     """Probability to two decimals, never rounded to certainty."""
     if probability < 0.01:
         return "< 0.01"
-    return "> 0.99" if probability > 0.99 else f"{probability:.2f}"
+    return "> 0.99" if probability > 0.99 else rounded_down(probability)
 
 
 def settle_text(view: CaseView) -> str:

@@ -10,6 +10,7 @@ from her2scope.domain.control_material import ANCHOR_LEVEL, ControlMaterial, ope
 from her2scope.domain.corrections import RuleInForce
 from her2scope.domain.guideline import Category, Finding, Score
 from her2scope.domain.score import ControlStanding, ControlStatus, TooFewCells
+from her2scope.domain.score_sentence import rounded_down
 from her2scope.overlays.palette import LABELS
 from her2scope.pipeline.live import LiveFigures
 from her2scope.records import AcceptedField, CaseView, ControlReading, FieldResult, MapView, ReaderScore
@@ -66,7 +67,7 @@ def probability_text(probability: float) -> str:
     """Probability with two decimals; neither sure nor impossible where it is only rounded so."""
     if probability > 0.99:
         return ">\N{NO-BREAK SPACE}0.99"
-    return "<\N{NO-BREAK SPACE}0.01" if probability < 0.01 else f"{probability:.2f}"
+    return "<\N{NO-BREAK SPACE}0.01" if probability < 0.01 else rounded_down(probability)
 
 
 def count_text(n: int, one: str, many: str) -> str:

@@ -23,7 +23,7 @@ PROBABILITY = {"0": 0.0004, "1+": 0.0196, "2+": 0.93, "3+": 0.05}
 
 def test_each_score_has_its_probability_and_none_is_certain() -> None:
     told = doubt.probability_text(view(score_probability=PROBABILITY))
-    assert told == "Probability of each score: 0: < 0.01 \u00b7 1+: 0.02 \u00b7 2+: 0.93 \u00b7 3+: 0.05"
+    assert told == "Probability of each score: 0: < 0.01 \u00b7 1+: 0.01 \u00b7 2+: 0.93 \u00b7 3+: 0.05"
     assert doubt.chance(0.9999) == "> 0.99"
     assert doubt.probability_text(view(score_probability=None)) == ""
 
