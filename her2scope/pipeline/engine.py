@@ -9,16 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from threading import Event, Lock, Thread
+from threading import Event, Thread
 
 from her2scope.domain.corrections import CaseData, Correction, RuleChange, RuleInForce
-from her2scope.domain.errors import CameraError, CameraTimeout, CaseRuleError, Her2ScopeError
+from her2scope.domain.errors import CaseRuleError, Her2ScopeError
 from her2scope.domain.guideline import Ish, Score
 from her2scope.domain.regions import RegionDraft
 from her2scope.pipeline.hand import place_after
 from her2scope.pipeline.live import (
-    CameraPhase,
-    CameraStatus,
     LiveFigures,
     LiveListener,
     LiveResult,
@@ -27,17 +25,15 @@ from her2scope.pipeline.live import (
     Severity,
 )
 from her2scope.pipeline.live_analysis import LiveAnalysis
+from her2scope.pipeline.live_camera import LiveCamera, rate
 from her2scope.pipeline.mailbox import Latest
 from her2scope.pipeline.session import CaseSession
 from her2scope.pipeline.slide_map import SlideMap
 from her2scope.pipeline.sweep import MIN_NEW_SHARE, check_can_sweep, new_share
-from her2scope.ports import CameraSource, Clock, HeldCamera, PartlyReadable
-from her2scope.records import AcceptedField, CaseView, FieldResult, MapPlace, MapView, ReaderScore, TrackedFrame
+from her2scope.ports import CameraSource, Clock, HeldCamera
+from her2scope.records import AcceptedField, CaseView, FieldResult, MapPlace, ReaderScore, TrackedFrame
 
 LOG = logging.getLogger(__name__)
-FRAME_TIMEOUT_S = 0.5
-STALLED_AFTER_S = 1.0
-"""A picture older than this is not live, and the status says so."""
 STOP_TIMEOUT_S = 5.0
 MAX_WAITING_COMMANDS = 32
 FIGURES_EVERY_S = 1.0
@@ -68,33 +64,28 @@ class LiveEngine:
         """There is something to do for the case's thread."""
         self._analysis = LiveAnalysis(self._wake.set)
         self._commands: queue.Queue[Callable[[CaseSession], None]] = queue.Queue(MAX_WAITING_COMMANDS)
-        self._newest_lock = Lock()
-        self._newest: TrackedFrame | None = None
         self._analysed: tuple[TrackedFrame, FieldResult] | None = None
         """The newest analysis, as measured: before what the reader moved."""
         self._previews: Latest[RuleChange] = Latest()
         self._sweeps = False
         self._mode = Mode.READING
         self._map = SlideMap(first_case.next_island if first_case is not None else 0)
-        self._told_map: MapView | None = None
         self._n_joins = 0
         """Of the map's, those that the case knows."""
         self._told_rule: RuleInForce | None = None
         self._n_controls = 0
         """Of the case, as the listener was told it last: a control may give its fields other lists of cells."""
-        self._is_new_slide = Event()
-        self._stop, self._reconnect = Event(), Event()
-        self._camera_ticks: deque[float] = deque(maxlen=120)
+        self._camera = LiveCamera(source, self._map, listener, clock, self._analysis.frames.put, self._tell_figures)
+        self._stop = Event()
         self._analysed_ticks: deque[float] = deque(maxlen=120)
         self._latencies_ms: deque[float] = deque(maxlen=30)
         self._provider = "-"
         self._figures_due_s = 0.0
-        self._phase: CameraPhase | None = None
         self._fault_due_s = 0.0
         self._ended = Event()
         self._threads = (
             # daemon: a driver that blocks in open must not keep the program alive; the case is not the camera's
-            Thread(target=self._run_camera, name="her2scope camera", daemon=True),
+            Thread(target=self._camera.run, args=(self._stop,), name="her2scope camera", daemon=True),
             Thread(target=self._run_analysis, name="her2scope analyser"),
             Thread(target=self._run_case, name="her2scope case"),
         )
@@ -107,7 +98,7 @@ class LiveEngine:
     def stop(self) -> None:
         """Stop and wait for all threads; the case is closed, not finished, and can be resumed."""
         self._stop.set()
-        self._reconnect.set()
+        self._camera.reconnect()
         self._wake.set()
         for thread in self._threads:
             if thread.ident is not None:
@@ -127,7 +118,7 @@ class LiveEngine:
         """Read the newest frame as a control field of a known score; unnamed, a lot's run is called by its day."""
         named = run or (self._clock.now_utc()[: len("2026-01-15")] if lot else "")
         try:
-            tracked = self._live_frame()
+            tracked = self._camera.newest()
         except CaseRuleError as error:
             self._say(Severity.WARNING, str(error))
         else:
@@ -140,7 +131,7 @@ class LiveEngine:
     def accept_field(self) -> None:
         """Add the newest frame to the case; refused with a message where it cannot be scored."""
         try:
-            newest = self._live_frame()  # the picture that the reader saw, not the newest when its turn comes
+            newest = self._camera.newest()  # the picture that the reader saw, not the newest when its turn comes
         except CaseRuleError as error:
             self._say(Severity.WARNING, str(error))
         else:
@@ -219,7 +210,7 @@ class LiveEngine:
 
     def reconnect(self) -> None:
         """Open a lost camera again."""
-        self._reconnect.set()
+        self._camera.reconnect()
 
     def _drop_preview(self) -> None:
         """What is asked for now is newer than any cuts that were only tried."""
@@ -242,84 +233,6 @@ class LiveEngine:
 
     # ---- camera thread --------------------------------------------------------------------------------------------
 
-    def _run_camera(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self._watch_camera()
-            except CameraError as error:
-                self._lose_camera(str(error))
-            except Exception as error:  # noqa: BLE001 - top of a thread: nothing above could tell the reader
-                LOG.exception("camera thread")
-                self._lose_camera(f"{self._source.name} failed: {error}. Press Reconnect (F5).")
-            with self._newest_lock:
-                self._newest = None  # what was seen before the source closed is not live
-            self._close_source()
-            self._reconnect.clear()
-
-    def _lose_camera(self, text: str) -> None:
-        """Say that the camera is lost, and wait until the reader wants it back."""
-        self._camera_phase(CameraPhase.LOST, text)
-        self._say(Severity.ERROR, text)
-        self._close_source()
-        self._reconnect.wait()
-
-    def _close_source(self) -> None:
-        """Release the camera; a driver that fails at that must not end the camera thread."""
-        try:
-            self._source.close()
-        except Exception:  # noqa: BLE001 - part of the top of a thread
-            LOG.exception("closing %s", self._source.name)
-
-    def _watch_camera(self) -> None:
-        """Read frames until told to stop or to reconnect; CameraError where the source fails for good."""
-        self._map.forget()
-        self._camera_phase(CameraPhase.STARTING, f"opening {self._source.name}")
-        self._source.open()
-        told: set[str] = set()
-        last_frame_s = self._clock.monotonic_s()
-        while not self._stop.is_set() and not self._reconnect.is_set():
-            try:
-                frame = self._source.read(FRAME_TIMEOUT_S)
-            except CameraTimeout:
-                waited_s = self._clock.monotonic_s() - last_frame_s
-                if waited_s > STALLED_AFTER_S:
-                    self._camera_phase(CameraPhase.STALLED, f"no frame for {waited_s:.0f} s: this picture is not live")
-                continue
-            self._tell_problems(told)
-            last_frame_s = self._clock.monotonic_s()
-            if self._is_new_slide.is_set():
-                self._is_new_slide.clear()
-                self._map.forget()
-            tracked = self._map.place(frame)
-            self._tell_map()
-            with self._newest_lock:
-                self._newest = tracked
-            self._camera_ticks.append(last_frame_s)
-            self._camera_phase(CameraPhase.LIVE, f"{self._source.name} live")
-            self._listener.on_frame(tracked)
-            self._analysis.frames.put(tracked)
-            self._tell_figures(last_frame_s)
-
-    def _tell_map(self) -> None:
-        view = self._map.view
-        if view is not self._told_map:
-            self._told_map = view
-            self._listener.on_map(view)
-
-    def _tell_problems(self, told: set[str]) -> None:
-        """Say what the source had to leave out since it was opened, each thing once."""
-        problems = self._source.problems if isinstance(self._source, PartlyReadable) else ()
-        for problem in problems:
-            if problem not in told:
-                told.add(problem)
-                self._say(Severity.WARNING, f"left out: {problem}")
-
-    def _camera_phase(self, phase: CameraPhase, text: str) -> None:
-        """Tell a change of state; a stall is told again as it grows."""
-        if phase is not self._phase or phase is CameraPhase.STALLED:
-            self._listener.on_camera(CameraStatus(phase, text))
-        self._phase = phase
-
     def _tell_figures(self, now_s: float) -> None:
         if now_s < self._figures_due_s:
             return
@@ -327,7 +240,7 @@ class LiveEngine:
         latency_ms = median(self._latencies_ms) if self._latencies_ms else 0.0
         self._listener.on_figures(
             LiveFigures(
-                _rate(self._camera_ticks, now_s), _rate(self._analysed_ticks, now_s), latency_ms,
+                self._camera.frames_per_s(now_s), rate(self._analysed_ticks, now_s), latency_ms,
                 self._analysis.frames.replaced, self._provider,
             )
         )  # fmt: skip
@@ -463,14 +376,6 @@ class LiveEngine:
         self._sweeps = False
         self._listener.on_sweep(False)
 
-    def _live_frame(self) -> TrackedFrame:
-        """The newest frame, as long as it is live; CaseRuleError else."""
-        with self._newest_lock:
-            newest = self._newest
-        if newest is None or self._phase is not CameraPhase.LIVE:
-            raise CaseRuleError("there is no live picture to take. Wait for the camera, or press Reconnect (F5).")
-        return newest
-
     def _seen(self, newest: TrackedFrame) -> tuple[TrackedFrame, FieldResult | None]:
         """What the reader looks at: while nothing moves, the analysed frame whose overlay is shown, with its analysis.
 
@@ -552,7 +457,7 @@ class LiveEngine:
         self._case = fresh
         self._analysed = None  # made with the other case's settings
         self._stop_sweeping()
-        self._is_new_slide.set()
+        self._camera.expect_new_slide()
         self._say(Severity.INFO, f"case {fresh.case_id} started; read its control first")
 
     def _say(self, severity: Severity, text: str) -> None:
@@ -570,9 +475,3 @@ def is_same_view(newest: TrackedFrame, analysed: TrackedFrame) -> bool:
         and max(abs(newest.x_um - analysed.x_um), abs(newest.y_um - analysed.y_um)) < STILL_UM
         and 0.0 <= first.captured_s - second.captured_s < SEEN_S
     )
-
-
-def _rate(ticks: Sequence[float], now_s: float) -> float:
-    """Events per second over the last two seconds."""
-    recent = [tick for tick in list(ticks) if tick > now_s - 2.0]
-    return (len(recent) - 1) / (now_s - recent[0]) if len(recent) > 1 and now_s > recent[0] else 0.0

@@ -6,21 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from her2scope.domain.cells import CellCounts, StainCuts
+from her2scope.domain.cells import StainCuts
 from her2scope.domain.control_history import ControlEntry
 from her2scope.domain.corrections import CaseData, Correction, RuleChange, RuleInForce
 from her2scope.domain.errors import CaseRuleError
 from her2scope.domain.events import Event, EventKind
 from her2scope.domain.guideline import SCORES, Ish, Score
 from her2scope.domain.regions import Region, RegionDraft
-from her2scope.domain.score import CaseScore, ControlStanding, ControlStatus, score_case
+from her2scope.domain.score import ControlStatus
 from her2scope.imaging.registration import Relief
 from her2scope.pipeline.accumulate import join_of, kept_cells, overlaps_with
 from her2scope.pipeline.analyse import FieldAnalyser
+from her2scope.pipeline.case_scoring import CaseScoring
 from her2scope.pipeline.case_state import CaseState, Image
 from her2scope.pipeline.control import (
     compared,
-    cuts_in_force,
     judge,
     measure_control,
     measured_together,
@@ -29,7 +29,7 @@ from her2scope.pipeline.control import (
 )
 from her2scope.pipeline.field_data import field_images, field_to_data, overlap_to_data
 from her2scope.pipeline.hand import case_data, join_in_force, place_after
-from her2scope.pipeline.remeasure import measured_again, with_pixels, with_rule
+from her2scope.pipeline.remeasure import measured_again
 from her2scope.pipeline.wording import change_words
 from her2scope.ports import CaseFile, Clock, ControlHistory
 from her2scope.records import (
@@ -68,6 +68,7 @@ class CaseSession:
         self._history, self._other_case_of = history, other_case_of
         self._view: tuple[int, CaseView] | None = None
         self._state = CaseState(file.case_id, file.image)
+        self._scoring = CaseScoring(self._state, analyser)
         stored = file.events()
         for event in stored:
             self._state.take(event)
@@ -90,17 +91,12 @@ class CaseSession:
     @property
     def cuts(self) -> StainCuts:
         """Cuts that fields are measured with: the control's where one was read, else the settings'."""
-        return self._cuts_of(self._state.controls)[0]
+        return self._scoring.cuts
 
     @property
     def rule(self) -> RuleInForce:
-        """Cuts and cell rule in force, with what the reader moved.
-
-        A control that was read after the change may have set cuts between which the moved ones do not lie.
-        """
-        change = self._state.hand.change
-        stored = self._stored_rule
-        return replace(stored, cuts=change.cuts_over(stored.cuts), cell=change.rule(stored.cell), change=change)
+        """Cuts and cell rule in force, with what the reader moved."""
+        return self._scoring.rule
 
     @property
     def next_island(self) -> int:
@@ -113,7 +109,7 @@ class CaseSession:
 
     def in_force(self, result: FieldResult) -> FieldResult:
         """A field's analysis by the cuts in force: the same where the reader moved none."""
-        return self._by_rule(result, self.rule)
+        return self._scoring.in_force(result, self.rule)
 
     def close(self) -> None:
         """Let go of the case; it can be opened again."""
@@ -263,7 +259,7 @@ class CaseSession:
     def change_rule(self, change: RuleChange) -> None:
         """Move cuts or the completeness needed for the whole case; an empty change: back to the stored settings."""
         self._must_be_open()
-        self._rule_of(change)  # refuses what cannot be
+        self._scoring.rule_by(change)  # refuses what cannot be
         before = self._state.hand.change
         if change != before:
             self._record(EventKind.RULE_CHANGED, {**asdict(change), "before": asdict(before)})
@@ -271,7 +267,7 @@ class CaseSession:
     def preview(self, change: RuleChange) -> CaseView:
         """The case as it would be with moved cuts; nothing is recorded."""
         self._must_be_open()
-        return self._made_view(replace(self._rule_of(change), is_preview=True))
+        return self._scoring.view(replace(self._scoring.rule_by(change), is_preview=True))
 
     def enter_case_data(self, data: CaseData) -> None:
         """Name the case; CaseRuleError where another open case has this slide."""
@@ -379,56 +375,14 @@ class CaseSession:
     def view(self) -> CaseView:
         """The case as it stands: a pure function of its events and their measures."""
         if self._view is None or self._view[0] != len(self._state.events):
-            self._view = len(self._state.events), self._made_view(self.rule)
+            self._view = len(self._state.events), self._scoring.view(self.rule)
         return self._view[1]
 
     @property
     def view_at_once(self) -> CaseView:
         """The case as it stands but for what the pixels of its fields say by moved cuts, which takes longer."""
         rule = self.rule
-        return replace(self._made_view(replace(rule, is_preview=True)), rule=rule) if rule.deviates else self.view
-
-    def _made_view(self, rule: RuleInForce) -> CaseView:
-        state, hand, analyser = self._state, self._state.hand, self._analyser
-        fields = self._fields_by(rule)
-        usable = [item for item in fields if item.active and item.result.quality.usable]
-        scales = [item.result.frame.um_per_px for item in usable]
-        held, score = self._scored(fields, rule)
-        stored = self._stored_rule
-        program = usable[-1].result.program if usable else analyser.program()
-        ahead = state.timeline
-        return CaseView(
-            case_id=self.case_id, opened_utc=state.opened_utc, finished_utc=state.finished_utc, who=state.who,
-            guideline=analyser.guideline.name, guideline_source=analyser.guideline.source,
-            program=program, um_per_px=max(scales, default=None), cuts=rule.cuts,
-            cuts_from_control=self._cuts_of(state.controls)[1],
-            controls=tuple(state.controls), standing=held, override_reason=state.override_reason, fields=fields,
-            score=score, ish=hand.ish, reader_score=hand.reader_score, settings=as_mapping(analyser.settings),
-            calibration=as_mapping(analyser.calibration), events=tuple(state.events),
-            rule=rule, regions=hand.regions_in_force(), data=hand.data,
-            undo_text=change_words(ahead.undoable), redo_text=change_words(ahead.redoable),
-            stored_score=self._scored(self._fields_by(stored), stored)[1] if rule.deviates else None,
-        )  # fmt: skip
-
-    def _fields_by(self, rule: RuleInForce) -> tuple[AcceptedField, ...]:
-        """All fields, classed by a rule."""
-        return self._state.accepted(rule, lambda result: self._by_rule(result, rule), self._analyser.find)
-
-    def _scored(self, fields: Sequence[AcceptedField], rule: RuleInForce) -> tuple[ControlStanding, CaseScore]:
-        """What the control says of these fields, and the case's score."""
-        state, analyser, settings = self._state, self._analyser, self._analyser.settings
-        active = [item for item in fields if item.active]
-        from_control = self._cuts_of(state.controls)[1]
-        most_drift = settings.quality.max_white_drift
-        held = standing(state.controls, state.override_reason, active, from_control, most_drift)
-        scales = [item.result.frame.um_per_px for item in active if item.result.quality.usable]
-        score = score_case(
-            [item.counts for item in active], analyser.guideline, analyser.segmenter.false_rates,
-            max(scales, default=0.0), held, state.hand.ish, settings.min_case_cells,
-            numbers=[item.number for item in active],
-            normal_ducts=CellCounts.total(item.duct_counts for item in active), deviates=rule.deviates,
-        )  # fmt: skip
-        return held, score
+        return replace(self._scoring.view(replace(rule, is_preview=True)), rule=rule) if rule.deviates else self.view
 
     # ---- events ---------------------------------------------------------------------------------------------------
 
@@ -482,28 +436,9 @@ class CaseSession:
 
     def _measured_again(self, controls: Sequence[ControlReading]) -> dict[int, FieldResult]:
         """The fields as analysed with the cuts that `controls` give, where those differ from the fields' own."""
-        cuts, _ = self._cuts_of(controls)
+        cuts, _ = self._scoring.cuts_by(controls)
         stale = {number: item for number, item in self._state.fields.items() if item.result.cuts != cuts}
         return {number: measured_again(item.result, self._analyser, cuts) for number, item in stale.items()}
-
-    def _cuts_of(self, controls: Sequence[ControlReading]) -> tuple[StainCuts, bool]:
-        analyser = self._analyser
-        return cuts_in_force(analyser.default_cuts, controls, analyser.settings.control)
-
-    @property
-    def _stored_rule(self) -> RuleInForce:
-        return self._rule_of(RuleChange())
-
-    def _rule_of(self, change: RuleChange) -> RuleInForce:
-        base, cell = self.cuts, self._analyser.segmenter.rule
-        return RuleInForce(change.cuts(base), change.rule(cell), base, cell, change)
-
-    def _by_rule(self, result: FieldResult, rule: RuleInForce) -> FieldResult:
-        if not rule.deviates:
-            return result
-        moved = with_rule(result, self._analyser, rule.cuts, rule.cell)
-        # a slider is followed by the figures; what the pixels say comes when it is let go
-        return moved if rule.is_preview else with_pixels(moved, result, self._analyser)
 
     def _is_active(self, number: int) -> bool:
         self._state.field(number)
