@@ -164,7 +164,8 @@ class CaseState:
     def _on_field_accepted(self, event: Event, results: Results) -> None:
         data = event.data
         number = data["field"]
-        found = self._result_of(data["result"], results, number)
+        # an event that is shown while it is written has no result yet
+        found = results[number] if number in results else self._result_of(data["result"], results, number)
         overlaps = tuple(Overlap(**item) for item in data["overlaps"])
         told = data.get("place")  # absent, as `swept`, in cases of earlier versions
         place = self.place_for(number, overlaps, MapPlace(**told) if told else None)

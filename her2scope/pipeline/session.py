@@ -197,11 +197,10 @@ class CaseSession:
         data = {
             "field": number,
             "overlaps": [overlap_to_data(overlap) for overlap in overlaps],
-            "result": field_to_data(result),
             "place": asdict(self._state.place_for(number, overlaps, place)),
             "swept": swept,
         }
-        self._record(EventKind.FIELD_ACCEPTED, data, {number: result}, show)
+        self._record_field(data, result, show)
         return next(item for item in self.view.fields if item.number == number)
 
     def remove(self, number: int) -> None:
@@ -391,30 +390,43 @@ class CaseSession:
         kind: EventKind,
         data: Mapping[str, Any],
         results: Mapping[int, FieldResult] | None = None,
-        show: Callable[[CaseView], None] | None = None,
     ) -> None:
         """Write an event, then let it count: what fails to be written has not happened.
 
-        `results` are the analyses that the event names, by field number (0: the control's). `show` is told the case
-        as it will be, of an accepted field: a disk takes longer than a score may.
+        `results` are the analyses that the event names, by field number (0: the control's).
         """
         results = results or {}
-        event = Event(len(self._state.events) + 1, kind, self._clock.now_utc(), self._who, data)
+        event = self._next_event(kind, data)
         images: list[Image] = []
         for result in results.values():
             images += field_images(result)
-        if show is not None:
-            self._state.take(event, results)
-            try:
-                show(self.view)
-                self._file.append(event, images)
-            except BaseException:
-                self._state.forget_last()
-                self._view = None
-                raise
-            return
         self._file.append(event, images)
         self._state.take(event, results)
+
+    def _record_field(
+        self, data: Mapping[str, Any], result: FieldResult, show: Callable[[CaseView], None] | None
+    ) -> None:
+        """Let an accepted field count and be shown while it is written, which takes longer than a score may.
+
+        What fails to be written has not happened here either: the field goes again.
+        """
+        told = self._next_event(EventKind.FIELD_ACCEPTED, data)
+        self._state.take(told, {data["field"]: result})
+        try:
+            if show is not None:
+                show(self.view)
+            whole = replace(told, data={**data, "result": field_to_data(result)})
+            self._file.append(whole, field_images(result))
+        except BaseException:
+            self._state.forget_last()
+            self._view = None
+            raise
+        self._state.events[-1] = whole
+        if self._view is not None:
+            self._view = self._view[0], replace(self._view[1], events=tuple(self._state.events))
+
+    def _next_event(self, kind: EventKind, data: Mapping[str, Any]) -> Event:
+        return Event(len(self._state.events) + 1, kind, self._clock.now_utc(), self._who, data)
 
     def _turn(self, kind: EventKind, event: Event | None, nothing: str) -> str:
         self._must_be_open()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from her2scope.cameras.images import ImageFolderSource
@@ -15,6 +16,7 @@ from her2scope.domain.corrections import CaseData, Correction, RuleChange
 from her2scope.domain.errors import CameraLost, CameraTimeout, DiskFullError
 from her2scope.domain.regions import RegionDraft, RegionKind
 from her2scope.imaging.files import write_png
+from her2scope.imaging.opencv import cv2
 from her2scope.pipeline.clock import SystemClock
 from her2scope.pipeline.engine import LiveEngine, is_same_view
 from her2scope.pipeline.live import CameraPhase, Mode, Severity
@@ -404,7 +406,7 @@ def test_where_a_field_lies_is_what_the_map_says(live):
         ({"y_um": -3.0}, False),
         ({"island": 1}, False),
         ({"trusted": False}, False),
-        ({"late_s": 0.9}, False),
+        ({"late_s": 3.1}, False),
         ({"late_s": -0.1}, False),
         ({"exposure_ms": 9.0}, False),
     ],
@@ -418,6 +420,15 @@ def test_a_frame_is_the_same_view_only_while_nothing_changed(frames, change, sam
     )
     place = {name: value for name, value in change.items() if name in ("x_um", "y_um", "island", "trusted")}
     assert is_same_view(TrackedFrame(later, **place), analysed) is same
+
+
+@pytest.mark.parametrize(("sigma_px", "noise", "same"), [(0.0, 8.0, True), (6.0, 0.0, False)])
+def test_a_picture_that_went_out_of_focus_is_another_view(frames, sigma_px, noise, same):
+    frame = frames["2+"]
+    rgb = cv2.GaussianBlur(frame.rgb, (0, 0), sigma_px) if sigma_px else frame.rgb
+    noisy = rgb + np.random.default_rng(1).normal(0.0, noise, rgb.shape)
+    later = replace(frame, rgb=noisy.clip(0, 255).astype(np.uint8), captured_s=frame.captured_s + 0.3)
+    assert is_same_view(TrackedFrame(later), TrackedFrame(frame)) is same
 
 
 def test_what_is_accepted_while_nothing_moves_is_the_analysed_frame(live):
