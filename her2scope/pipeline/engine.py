@@ -298,7 +298,9 @@ class LiveEngine:
             self._tell_case(self._case)
 
     def _tell_case(self, case: CaseSession) -> None:
-        if case.rule != self._told_rule:  # every field's picture is looked at anew: the score goes ahead of that
+        if (
+            case.rule.deviates and case.rule != self._told_rule
+        ):  # every field's picture is looked at anew: the score goes ahead of that
             self._listener.on_case(case.view_at_once)
         self._told_rule = case.rule
         self._n_controls = len(case.view.controls)
@@ -335,7 +337,7 @@ class LiveEngine:
         if isinstance(error, Her2ScopeError):
             self._say(Severity.ERROR, str(error))
             return
-        LOG.error("analyser thread", exc_info=error)
+        LOG.error("live engine", exc_info=error)
         self._say(Severity.ERROR, f"something unexpected went wrong: {error!r}. What was accepted is saved.")
 
     def _take_analysis(self, case: CaseSession) -> None:

@@ -101,9 +101,8 @@ class CaseSession:
     @property
     def next_island(self) -> int:
         """Least number of an island of the map that this case never knew: an undo may bring back what lay there."""
-        drawn = [event for event in self._state.events if event.kind is EventKind.REGION_DRAWN]
         known = [item.place.island for item in self._state.fields.values()]
-        known += [event.data["island"] for event in drawn]
+        known += [event.data["island"] for event in self._drawn]
         known += [island for join in self.joins for island in (join.island, join.into)]
         return max((*known, -1)) + 1
 
@@ -243,8 +242,7 @@ class CaseSession:
         self._must_be_open()
         if draft.field is not None:
             self._state.field(draft.field)
-        drawn = [event for event in self._state.events if event.kind is EventKind.REGION_DRAWN]
-        number = len(drawn) + 1
+        number = len(self._drawn) + 1
         self._record(EventKind.REGION_DRAWN, {"region": number, **_plain(asdict(draft))})
         return self._state.hand.regions[number]
 
@@ -456,10 +454,15 @@ class CaseSession:
         self._state.field(number)
         return number in self._state.hand.active
 
+    @property
+    def _drawn(self) -> list[Event]:
+        """Every region that was ever drawn, those undone too: an undo may bring them back."""
+        return [event for event in self._state.events if event.kind is EventKind.REGION_DRAWN]
+
     def _knows_island(self, island: int) -> bool:
         """Whether a field or a region lies there, after all joins; one whose making was undone may come back."""
-        drawn = [event.data["island"] for event in self._state.events if event.kind is EventKind.REGION_DRAWN]
-        places = [*(item.place for item in self._state.fields.values()), *(MapPlace(one, 0.0, 0.0) for one in drawn)]
+        places = [item.place for item in self._state.fields.values()]
+        places += [MapPlace(event.data["island"], 0.0, 0.0) for event in self._drawn]
         return any(self._state.hand.place_in_force(place).island == island for place in places)
 
     def _same_cells(self, number: int, cells: Sequence[int]) -> dict[int, list[int]]:
