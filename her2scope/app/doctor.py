@@ -111,7 +111,9 @@ def _network() -> str:
         return "no trained network in this installation"
     network = load_network()
     checked = f"sha256 {network.sha256[:12]}... is the card's"
-    return f"{network.card.name}: {network.file}, {checked}, runs on {network.provider}"
+    asked = f"; asking took {network.self_test_ms:.0f} ms" if network.self_test_ms else ""
+    note = f" ({network.note})" if network.note else ""
+    return f"{network.card.name}: {network.file}, {checked}, runs on {network.provider}{note}{asked}"
 
 
 def _method() -> str:

@@ -20,7 +20,7 @@ from her2scope.evaluation.false_cells import FalseCells, measure_false_cells
 from her2scope.pipeline.analyse import FieldAnalyser
 from her2scope.segmentation.maps import NETWORK_UM_PER_PX
 from her2scope.segmentation.methods import NETWORK
-from her2scope.segmentation.model_card import CARD, FULL, OUTLINES, QUANTISED, card_in
+from her2scope.segmentation.model_card import CARD, FULL, HALVED, OUTLINES, QUANTISED, card_in
 from her2scope.segmentation.onnx_network import OnnxNetwork
 from her2scope.settings import Calibration, ScoringSettings
 
@@ -77,7 +77,7 @@ def _export_network(run_dir: Path, out_dir: Path, told: Callable[[str], None]) -
 
     told("exporting, and comparing with torch")
     exported = export(run_dir)
-    files = {FULL: exported.full, QUANTISED: exported.quantised}
+    files = {FULL: exported.full, HALVED: exported.halved, QUANTISED: exported.quantised}
     card = _card(exported.facts, files)
     write_all({**{out_dir / name: content for name, content in files.items()}, out_dir / CARD: _as_yaml(card)})
     return card, f"agreement with torch: {exported.facts['agreement_with_torch']}"

@@ -14,6 +14,7 @@ from her2scope.app.calibrate import newest_calibration
 from her2scope.app.calibration_steps import FrameCalibration
 from her2scope.app.compose import (
     DEFAULT_METHOD,
+    METHODS,
     case_store,
     new_case_id,
     open_case_of,
@@ -32,12 +33,12 @@ from her2scope.app.doctor import has_display
 from her2scope.app.tour import DemoTour
 from her2scope.cameras.registry import SourceOptions, open_source
 from her2scope.domain.control_history import ControlEntry
-from her2scope.domain.errors import BadInputError, CaseNotFoundError, SettingsError
+from her2scope.domain.errors import BadInputError, CaseNotFoundError, NotAvailableError, SettingsError
 from her2scope.phantom.microscope import PhantomMicroscope
 from her2scope.pipeline.clock import SystemClock
 from her2scope.pipeline.engine import LiveEngine
 from her2scope.pipeline.live import Message, Severity
-from her2scope.pipeline.session import CaseSession
+from her2scope.pipeline.session import CaseSession, next_island
 from her2scope.ports import CameraSource, CaseFile, CaseStore, ControlHistory
 from her2scope.records import CaseView
 from her2scope.settings import (
@@ -53,7 +54,6 @@ from her2scope.settings import (
 from her2scope.ui.bridge import LiveBridge
 from her2scope.ui.calibration_steps import CalibrationSetup
 from her2scope.ui.dialogs import ExceptionCatcher, ask_resume
-from her2scope.ui.main_window import MainWindow
 from her2scope.ui.theme import apply_theme
 
 LOG = logging.getLogger(__name__)
@@ -99,36 +99,38 @@ def run_live(request: LiveRequest, today: date | None = None) -> int:
     preferences, repairs = load_preferences(_preferences_path())
     history = control_history() if request.demo is None else None  # a demonstration is no run of the laboratory
     who = preferences.reader or user_name()
-    cases = _Cases(request.method or DEFAULT_METHOD, settings, calibration, who, history)
-    session = cases.first(request)
-    kept = session.analyser.calibration
-    if kept != calibration:
-        told = (*told, Message(Severity.INFO, f"this case goes on as it was opened, with {_named(kept)}"))
-    engine = LiveEngine(source, cases.new, bridge, _report_writer(request, session.case_id), SystemClock(), session)
-    window = MainWindow(
-        engine,
-        bridge,
-        source,
-        preferences,
-        save_preferences=lambda chosen: save_yaml(chosen, _preferences_path()),
-        max_speed_um_per_s=settings.quality.max_speed_um_per_s,
-        calibration=setup,
-        material=read_controls(request.controls).named(request.material),
-        read_history=_read_history,
+    cases = _Cases(request.method or DEFAULT_METHOD, settings, calibration, who, history, bridge.on_message)
+    case_id, island = cases.choose(request)
+    engine = LiveEngine(
+        source, cases.next, bridge, _report_writer(request, case_id), SystemClock(), first_island=island
     )
     for message in (*told, *(Message(Severity.WARNING, text) for text in (*notes, *repairs))):
         bridge.on_message(message)
-    tour = DemoTour(engine, bridge, source, request.demo.fields) if request.demo is not None else None
     catcher.install()
     try:
+        engine.start()  # the camera opens and the network is loaded while the window is being built
+        from her2scope.ui.main_window import MainWindow  # here, not above: a fifth of a second is gained
+
+        window = MainWindow(
+            engine,
+            bridge,
+            source,
+            preferences,
+            save_preferences=lambda chosen: save_yaml(chosen, _preferences_path()),
+            max_speed_um_per_s=settings.quality.max_speed_um_per_s,
+            calibration=setup,
+            material=read_controls(request.controls).named(request.material),
+            read_history=_read_history,
+        )
+        tour = DemoTour(engine, bridge, source, request.demo.fields) if request.demo is not None else None
         window.show()
-        engine.start()
         if tour is not None:
             tour.start(window)
         app.exec()
     finally:
         bridge.close()
         engine.stop()
+        cases.close()
         catcher.uninstall()
     return 0
 
@@ -171,7 +173,7 @@ def _read_history() -> tuple[tuple[ControlEntry, ...], tuple[str, ...]]:
 
 
 class _Cases:
-    """Which case the window starts with, and the next ones."""
+    """Which case the window starts with, and the next ones. Chosen by the window's thread, opened by the case's."""
 
     def __init__(
         self,
@@ -180,24 +182,51 @@ class _Cases:
         calibration: Calibration,
         who: str,
         history: ControlHistory | None,
+        say: Callable[[Message], None],
     ) -> None:
+        if method not in METHODS:
+            raise NotAvailableError("method", method, sorted(METHODS))
         self._how = method, settings, calibration, who, history
+        self._calibration, self._say = calibration, say
         self._store: CaseStore = case_store()
+        self._chosen: CaseFile | None = None
 
-    def first(self, request: LiveRequest) -> CaseSession:
-        """The case that was asked for, an unfinished one that the reader resumes, or a new one."""
+    def choose(self, request: LiveRequest) -> tuple[str, int]:
+        """The case that was asked for, an unfinished one that the reader resumes, or a new one: `next` opens it.
+
+        Gives its id, and the first island of the map that it does not know.
+        """
+        self._chosen = self._first(request)
+        try:
+            return self._chosen.case_id, next_island(self._chosen.events())
+        except BaseException:
+            self.close()
+            raise
+
+    def next(self) -> CaseSession:
+        """The chosen case, and from then on new ones, with the method loaded."""
+        file, self._chosen = self._chosen, None
+        session = self._session(file or self._store.create(new_case_id()))
+        kept = session.analyser.calibration
+        if kept != self._calibration:
+            text = f"this case goes on as it was opened, with {_named(kept)}"
+            self._say(Message(Severity.INFO, text))
+        return session
+
+    def close(self) -> None:
+        """Let go of a chosen case that nobody came to open."""
+        if self._chosen is not None:
+            self._chosen.close()
+
+    def _first(self, request: LiveRequest) -> CaseFile:
         if request.case_id is not None:
-            return self._session(self._open_or_create(request.case_id))
+            return self._open_or_create(request.case_id)
         if request.demo is None:
             unfinished = [item for item in self._store.cases() if not item.finished and not item.locked]
             left = next((item for item in unfinished if item.n_fields > 0 and item.problem is None), None)
             if left is not None and ask_resume(left):
-                return self._session(self._store.open(left.case_id))
-        return self.new()
-
-    def new(self) -> CaseSession:
-        """A new case."""
-        return self._session(self._store.create(new_case_id()))
+                return self._store.open(left.case_id)
+        return self._store.create(new_case_id())
 
     def _open_or_create(self, case_id: str) -> CaseFile:
         try:

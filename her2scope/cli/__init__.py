@@ -28,6 +28,7 @@ from her2scope.cli.arguments import (
     scale,
     size,
 )
+from her2scope.cli.bench import add_bench
 from her2scope.cli.calibration import add_calibration
 from her2scope.cli.control import LEVELS, add_control
 from her2scope.cli.evaluation import add_evaluation
@@ -200,6 +201,7 @@ def _parser() -> argparse.ArgumentParser:
     add_phantom(commands)
     add_training(commands)
     add_evaluation(commands)
+    add_bench(commands)
     doctor = commands.add_parser("doctor", help="check what this computer has: one page to send when asking for help")
     doctor.add_argument("--json", type=Path, metavar="FILE", help="write the same as JSON")
     doctor.set_defaults(run=_doctor)

@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from her2scope.imaging.opencv import cv2
+from her2scope.imaging.workspace import Workspace
 from her2scope.records import Plane
 
 Floats = NDArray[np.float32]
+Bools = NDArray[np.bool_]
 
 N_DIRECTIONS = 48
 """Directions of an outline: 7.5 degrees, 0.8 um on a cell of 12 um."""
@@ -45,8 +47,10 @@ NEIGHBOUR_UM = 24.0
 """Nuclei farther apart than this do not limit each other: twice the reach of a large cell."""
 TWIN_PX = 0.5
 """Nuclei nearer than this are the same one found twice: neither bounds the other."""
-CELLS_AT_ONCE = 512
-"""Few enough that the 2 MB of their costs stay in the processor's cache; OpenCV maps at most 32766 at once."""
+CELLS_AT_ONCE = 1024
+"""Enough that Python's share is small, few enough that what is kept for them is (28 MB)."""
+STRIP_PX = 64
+"""Height of the strips in which cells are sorted: those that are worked on one after the other lie side by side."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +79,16 @@ class CellOutlines:
 
     def places_xy_px(self) -> Floats:
         """`(N, A, 2)` places of the outlines (x, y)."""
-        return self.xy_px[:, None, :] + self.radius_px[:, :, None] * directions(self.radius_px.shape[1])
+        towards = directions(self.radius_px.shape[1])
+        places = np.empty((*self.radius_px.shape, 2), np.float32)
+        for axis in (0, 1):  # numpy is slow where the last axis has two
+            np.multiply(self.radius_px, towards[:, axis], out=places[..., axis])
+            places[..., axis] += self.xy_px[:, axis, None]
+        return places
+
+    def chosen(self, which: Bools | NDArray[np.intp] | slice) -> CellOutlines:
+        """Some of them: those for which `(N,)` is true, or rows in their order."""
+        return CellOutlines(self.xy_px[which], self.nucleus_px[which], self.radius_px[which])
 
     def within(self, size_hw: tuple[int, int]) -> NDArray[np.bool_]:
         """`(N,)` whether each outline lies in a picture of this size, from the outer edge of its first pixel on."""
@@ -89,7 +102,13 @@ class CellOutlines:
         return CellOutlines((self.xy_px + 0.5) * size - 0.5, self.nucleus_px * size, self.radius_px * size)
 
 
-def find_outlines(membrane: Plane, um_per_px: float, seeds: OutlineSeeds) -> CellOutlines:
+def find_outlines(
+    membrane: Plane,
+    um_per_px: float,
+    seeds: OutlineSeeds,
+    followed: Bools | None = None,
+    workspace: Workspace | None = None,
+) -> CellOutlines:
     """Follow each cell's own membrane around its nucleus.
 
     For each direction, the outline's departure from the guess is chosen so that the sum over the closed path of
@@ -104,6 +123,10 @@ def find_outlines(membrane: Plane, um_per_px: float, seeds: OutlineSeeds) -> Cel
     seeds : OutlineSeeds
         Cells in pixels of that plane. All nuclei of the picture belong here, those of no interest too: each bounds its
         neighbours.
+    followed : (N,) bool
+        Which cells' membranes are followed, without it all; the outline of another is its guess.
+    workspace : Workspace
+        Kept from frame to frame by who has many.
 
     Returns
     -------
@@ -111,32 +134,48 @@ def find_outlines(membrane: Plane, um_per_px: float, seeds: OutlineSeeds) -> Cel
         In pixels of that plane; `N_DIRECTIONS` each.
     """
     half_px = half_ways(seeds, NEIGHBOUR_UM / um_per_px)
-    guess_px = prior_reach(seeds, half_px, um_per_px)
-    radius_px = np.empty_like(guess_px)
-    for start in range(0, len(radius_px), CELLS_AT_ONCE):
-        rows = slice(start, start + CELLS_AT_ONCE)
-        radius_px[rows] = _followed(
-            membrane, um_per_px, seeds.xy_px[rows], seeds.nucleus_px[rows], guess_px[rows], half_px[rows]
-        )
+    radius_px = prior_reach(seeds, half_px, um_per_px)
+    workspace = workspace or Workspace()
+    rows = by_place(seeds.xy_px)
+    if followed is not None:
+        rows = rows[followed[rows]]
+    for start in range(0, len(rows), CELLS_AT_ONCE):
+        some = rows[start : start + CELLS_AT_ONCE]
+        band = _Band(seeds.xy_px[some], seeds.nucleus_px[some], radius_px[some], half_px[some])
+        radius_px[some] = _followed(membrane, um_per_px, band, workspace)
     return CellOutlines(seeds.xy_px, seeds.nucleus_px, radius_px)
 
 
-def _followed(
-    membrane: Plane, um_per_px: float, xy_px: Floats, nucleus_px: Floats, guess_px: Floats, half_px: Floats
-) -> Floats:
+def by_place(xy_px: Floats) -> NDArray[np.intp]:
+    """Rows of points `(N, 2)` strip by strip, from left to right: neighbours share the processor's cache."""
+    return np.lexsort((xy_px[:, 0], xy_px[:, 1] // STRIP_PX))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Band:
+    """Where N outlines are looked for: middles, radii of nuclei, and per direction the guess and half way."""
+
+    xy_px: Floats
+    nucleus_px: Floats
+    guess_px: Floats
+    half_px: Floats
+
+
+def _followed(membrane: Plane, um_per_px: float, band: _Band, workspace: Workspace) -> Floats:
     """Distances `(N, A)` of the best paths within the band around the guess."""
     # All is (A, R, N): what is worked on at once lies side by side in memory.
-    guess_px = np.ascontiguousarray(guess_px.T)
-    foreign_px = np.maximum(half_px.T, guess_px)
+    guess_px = np.ascontiguousarray(band.guess_px.T)
     offsets_px = np.arange(-BAND_UM, BAND_UM + STEP_UM / 2, STEP_UM, dtype=np.float32) / np.float32(um_per_px)
-    radius_px = guess_px[:, None, :] + offsets_px[None, :, None]
-    np.maximum(radius_px, LEAST_OF_NUCLEUS * nucleus_px, out=radius_px)
-    cost = np.maximum(radius_px - foreign_px[:, None], nucleus_px - radius_px)
-    np.maximum(cost, 0, out=cost)
+    radius_px = workspace.floats("radius", len(guess_px), len(offsets_px), guess_px.shape[1])
+    np.add(guess_px[:, None], offsets_px[:, None], out=radius_px)
+    np.maximum(radius_px, LEAST_OF_NUCLEUS * band.nucleus_px, out=radius_px)
+    cost = workspace.floats("cost", *radius_px.shape)
+    own_ground_px = np.clip(radius_px, band.nucleus_px, np.maximum(band.half_px.T, guess_px)[:, None], out=cost)
+    np.abs(np.subtract(radius_px, own_ground_px, out=cost), out=cost)
     cost *= np.float32(BEYOND_COST * um_per_px)
-    cost += (DEPARTURE_COST * (offsets_px * np.float32(um_per_px)) ** 2)[None, :, None]
-    cost -= _sampled(membrane, xy_px, radius_px)
-    chosen = cheapest_rings(cost, BEND_COST, MOST_STEPS)
+    cost += (DEPARTURE_COST * (offsets_px * np.float32(um_per_px)) ** 2)[:, None]
+    cost -= _sampled(membrane, band.xy_px, radius_px, workspace)
+    chosen = cheapest_rings(cost, BEND_COST, MOST_STEPS, workspace)
     return np.take_along_axis(radius_px, chosen[:, None, :], axis=1)[:, 0].T
 
 
@@ -188,28 +227,38 @@ def half_ways(seeds: OutlineSeeds, within_px: float) -> Floats:
 
 def _pairs(xy_px: Floats, within_px: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Neighbours of each point within a distance: rows of the points, each one's together, and of their neighbours."""
-    order = np.argsort(xy_px[:, 0], kind="stable")
-    x, y = xy_px[order].T
-    first, last = np.searchsorted(x, x - within_px), np.searchsorted(x, x + within_px, side="right")
-    many = last - first
-    own = np.repeat(np.arange(len(x)), many)
-    other = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many) + first[own]
+    x, y = xy_px.T
+    # One row of strips a bit higher than the distance: each point's neighbours lie in three short pieces of it.
+    reach_px = 1.01 * within_px
+    strip = np.floor(y / reach_px).astype(np.int64)
+    length_px = float(np.ptp(x)) + 3 * reach_px if len(x) else 0.0
+    place = strip * length_px + x
+    order = np.argsort(place)
+    middle = place[:, None] + length_px * np.arange(-1, 2)
+    first, last = (np.searchsorted(place[order], middle + way * reach_px) for way in (-1, 1))
+    many = (last - first).ravel()
+    own = np.repeat(np.arange(len(x)), (last - first).sum(axis=1))
+    other = order[np.arange(many.sum()) - np.repeat(np.cumsum(many) - many - first.ravel(), many)]
     square = (x[other] - x[own]) ** 2 + (y[other] - y[own]) ** 2
     near = (square <= within_px**2) & (square > TWIN_PX**2)
-    return order[own[near]], order[other[near]]
+    return own[near], other[near]
 
 
-def _sampled(plane: Plane, xy_px: Floats, radius_px: Floats) -> Floats:
+def _sampled(plane: Plane, xy_px: Floats, radius_px: Floats, workspace: Workspace) -> Floats:
     """Values `(A, R, N)` of a plane at distances `(A, R, N)` from N middles, bilinear, 0 outside the picture."""
-    towards = directions(radius_px.shape[0])
-    x, y = (radius_px * towards[:, axis, None, None] + xy_px[:, axis] for axis in (0, 1))
-    values = np.empty_like(radius_px)
-    for k in range(len(towards)):
-        values[k] = cv2.remap(plane, x[k], y[k], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+    towards = directions(len(radius_px))
+    flat = len(towards) * radius_px.shape[1], radius_px.shape[2]
+    x, y, values = (workspace.floats(name, *radius_px.shape) for name in ("x", "y", "values"))
+    for axis, places in enumerate((x, y)):
+        np.multiply(radius_px, towards[:, axis, None, None], out=places)
+        places += xy_px[:, axis]
+    cv2.remap(plane, x.reshape(flat), y.reshape(flat), cv2.INTER_LINEAR, values.reshape(flat), cv2.BORDER_CONSTANT, 0)
     return values
 
 
-def cheapest_rings(cost: Floats, bend_cost: float, most_steps: int) -> NDArray[np.intp]:
+def cheapest_rings(
+    cost: Floats, bend_cost: float, most_steps: int, workspace: Workspace | None = None
+) -> NDArray[np.intp]:
     """State of each direction on the cheapest closed path, for N rings at once.
 
     Parameters
@@ -220,6 +269,8 @@ def cheapest_rings(cost: Floats, bend_cost: float, most_steps: int) -> NDArray[n
         Per state of difference between neighbouring directions.
     most_steps : int
         Largest such difference.
+    workspace : Workspace
+        Kept from call to call by who has many.
 
     Returns
     -------
@@ -230,32 +281,40 @@ def cheapest_rings(cost: Floats, bend_cost: float, most_steps: int) -> NDArray[n
     n_directions, n_states, n = cost.shape
     lead = n_directions // 4
     lap = np.arange(-lead, n_directions + lead) % n_directions
-    total = np.full((len(lap), n_states + 2 * most_steps, n), np.inf, dtype=np.float32)  # the rims are never entered
+    workspace = workspace or Workspace()
+    total = workspace.floats("total", len(lap), n_states + 2 * most_steps, n)
     inner = slice(most_steps, most_steps + n_states)
+    total[:, :most_steps] = total[:, inner.stop :] = np.inf  # the rims are never entered
     total[0, inner] = cost[lap[0]]
-    shifts = range(-most_steps, most_steps + 1)
+    bent = workspace.floats("bent", n_states, n)
     for place in range(1, len(lap)):
         before, now = total[place - 1], total[place, inner]
-        now[:] = before[inner]
-        for shift in shifts:
-            if shift:
-                moved = before[most_steps + shift : most_steps + shift + n_states]
-                np.minimum(now, moved + np.float32(bend_cost * abs(shift)), out=now)
-        now += cost[lap[place]]
+        cheapest = before[inner]
+        for steps in range(1, most_steps + 1):
+            lower, upper = (slice(start, start + n_states) for start in (most_steps - steps, most_steps + steps))
+            np.minimum(before[lower], before[upper], out=bent)
+            np.add(bent, np.float32(bend_cost * steps), out=bent)
+            cheapest = np.minimum(cheapest, bent, out=now)
+        np.add(cheapest, cost[lap[place]], out=now)
     return _traced_back(total, lead, n_directions, bend_cost, most_steps)
 
 
 def _traced_back(total: Floats, lead: int, n_directions: int, bend_cost: float, most_steps: int) -> NDArray[np.intp]:
     """States of the middle lap on the paths that end cheapest."""
-    rows = np.arange(total.shape[2])
+    n = total.shape[2]
     shifts = np.arange(-most_steps, most_steps + 1)
     bends = (bend_cost * np.abs(shifts)).astype(np.float32)[:, None]
-    state = total[-1].argmin(axis=0)
-    chosen = np.zeros((n_directions, len(rows)), dtype=np.intp)
+    shifts *= n
+    at = total[-1].argmin(axis=0) * n + np.arange(n)  # in the flattened states of one direction
+    around = np.empty((len(shifts), n), np.intp)
+    ways = np.empty((len(shifts), n), np.float32)
+    chosen = np.empty((n_directions, n), np.intp)
     for place in range(len(total) - 1, lead - 1, -1):
         if place < lead + n_directions:
-            chosen[place - lead] = state - most_steps
+            chosen[place - lead] = at
         if place > lead:
-            around = state + shifts[:, None]
-            state = around[(total[place - 1, around, rows] + bends).argmin(axis=0), rows]
-    return chosen
+            np.add(at, shifts[:, None], out=around)
+            total[place - 1].reshape(-1).take(around, out=ways, mode="clip")  # "raise" would copy
+            np.add(ways, bends, out=ways)
+            at += shifts[ways.argmin(axis=0)]
+    return chosen // max(n, 1) - most_steps

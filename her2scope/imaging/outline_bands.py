@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from her2scope.imaging.cell_outlines import CellOutlines
-from her2scope.imaging.profiles import N_PLACES, Floats, even_places, normals, sampled
+from her2scope.imaging.outline_places import Floats, OutlinePlaces
+from her2scope.imaging.workspace import Workspace
 from her2scope.records import Plane
 
 BAND_UM = 3.2
@@ -26,25 +26,28 @@ CHANNELS = (
     "nucleus_um",
 )
 """Rows of a band, from the inside of the cell outwards; the last three are the same at every place."""
+CELLS_AT_ONCE = 128
+"""Whose bands (1.8 MB) and places are worked on at once: more would leave the processor's cache."""
 OD10_UNIT, OD10_LIMITS = 0.25, (-0.25, 1.5)
 """od10 is given in units of a usual faint wall."""
 
 
 def read_bands(
-    outlines: CellOutlines,
+    places: OutlinePlaces,
     dab_od10: Plane,
     haematoxylin_od10: Plane,
     um_per_px: float,
     membrane: Plane,
     nucleus: Plane,
     membrane_um_per_px: float,
+    workspace: Workspace | None = None,
 ) -> Floats:
-    """Bands `(N, len(CHANNELS), N_PLACES)` of N cells.
+    """Bands `(N, len(CHANNELS), P)` of N cells.
 
     Parameters
     ----------
-    outlines : CellOutlines
-        In pixels of the frame.
+    places : OutlinePlaces
+        P along each outline, in pixels of the frame.
     dab_od10, haematoxylin_od10 : (H, W) float32
         The frame's stains.
     um_per_px : float
@@ -55,23 +58,51 @@ def read_bands(
         Probability (0..1) of a nucleus.
     membrane_um_per_px : float
         Of the plane `membrane`; that of `nucleus` is twice as coarse.
+    workspace : Workspace
+        Where the bands lie until it is used again; without it they are the caller's own.
     """
-    xy_px, spacing_px = even_places(outlines.places_xy_px(), N_PLACES)
-    outward = normals(xy_px)
-    bands = np.empty((len(xy_px), len(CHANNELS), N_PLACES), np.float32)
-    row = 0
-    for plane in (dab_od10, haematoxylin_od10):
-        for step_um in np.linspace(-BAND_UM, BAND_UM, N_STAIN):
-            od10 = sampled(plane, xy_px + np.float32(step_um / um_per_px) * outward)
-            bands[:, row] = np.clip(od10, *OD10_LIMITS) / OD10_UNIT
-            row += 1
-    for plane, coarse_um in ((membrane, membrane_um_per_px), (nucleus, 2 * membrane_um_per_px)):
-        factor = np.float32(um_per_px / coarse_um)
-        middle_px = (xy_px + np.float32(0.5)) * factor - np.float32(0.5)
-        for step_um in np.linspace(-BAND_UM, BAND_UM, N_MAP):
-            bands[:, row] = sampled(plane, middle_px + np.float32(step_um / coarse_um) * outward)
-            row += 1
-    bands[:, row] = um_per_px / 0.25
-    bands[:, row + 1] = spacing_px[:, None] * np.float32(um_per_px)
-    bands[:, row + 2] = outlines.nucleus_px[:, None] * np.float32(um_per_px / 4.0)
+    workspace = workspace or Workspace()
+    bands = workspace.floats("bands", len(places), len(CHANNELS), places.x_px.shape[1])
+    for rows, some in places.parts(CELLS_AT_ONCE):
+        _unroll_stains(some, (dab_od10, haematoxylin_od10), um_per_px, bands[rows], workspace)
+        maps = (membrane, membrane_um_per_px), (nucleus, 2 * membrane_um_per_px)
+        _unroll_maps(some, maps, um_per_px, bands[rows], workspace)
+    bands[:, -3] = um_per_px / 0.25
+    bands[:, -2] = places.spacing_px[:, None] * np.float32(um_per_px)
+    bands[:, -1] = places.outlines.nucleus_px[:, None] * np.float32(um_per_px / 4.0)
     return bands
+
+
+def _unroll_stains(
+    places: OutlinePlaces, planes: tuple[Plane, Plane], um_per_px: float, bands: Floats, workspace: Workspace
+) -> None:
+    """Write the stains' rows of bands."""
+    across = places.across(_steps_px(N_STAIN, um_per_px), workspace)
+    for k, plane in enumerate(planes):
+        across.sampled(plane, _channels(bands, k * N_STAIN, N_STAIN))
+    od10 = _channels(bands, 0, 2 * N_STAIN)
+    np.clip(od10, *OD10_LIMITS, out=od10)
+    od10 /= np.float32(OD10_UNIT)
+
+
+def _unroll_maps(
+    places: OutlinePlaces,
+    planes: tuple[tuple[Plane, float], ...],
+    um_per_px: float,
+    bands: Floats,
+    workspace: Workspace,
+) -> None:
+    """Write the rows of planes that have scales (um per px) of their own."""
+    for k, (plane, plane_um) in enumerate(planes):
+        across = places.scaled(um_per_px / plane_um).across(_steps_px(N_MAP, plane_um), workspace)
+        across.sampled(plane, _channels(bands, 2 * N_STAIN + k * N_MAP, N_MAP))
+
+
+def _steps_px(n: int, um_per_px: float) -> Floats:
+    return (np.linspace(-BAND_UM, BAND_UM, n) / um_per_px).astype(np.float32)
+
+
+def _channels(bands: Floats, first: int, n: int) -> Floats:
+    """Some channels of bands, `(N, n * P)`, in place."""
+    n_places = bands.shape[2]
+    return bands.reshape(len(bands), -1)[:, first * n_places : (first + n) * n_places]

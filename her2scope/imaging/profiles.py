@@ -14,17 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from her2scope.domain.cells import CellRule, MembraneMeasure, StainCuts
-from her2scope.imaging.cell_outlines import CellOutlines
 from her2scope.imaging.opencv import cv2
-from her2scope.imaging.outlines import MAX_REMAP_ROWS
+from her2scope.imaging.outline_places import N_PLACES as N_PLACES
+from her2scope.imaging.outline_places import OutlinePlaces
+from her2scope.imaging.workspace import Workspace
 from her2scope.records import FAINT, INTENSE, CellProfiles, Mask, Plane
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
-N_PLACES = 64
-"""Places along an outline, evenly by length: 0.6 um apart on a cell of 12 um, 1.2 um on one of 24 um. As many for each
-cell, so that their share is the share of its outline."""
 HALF_UM = 0.8
 """Half the reach across an outline in which a wall's maximum is taken (design section 1)."""
 N_ACROSS = 9
@@ -37,6 +35,8 @@ thickest wall (2.1 um wide, 3.6 um where it is cut aslant), whose own profile ne
 AVERAGED_PLACES = 5
 """Places (3 um) over which wall and surroundings are averaged before they are compared: the outline keeps to the line,
 so noise goes down and the line stays."""
+CELLS_AT_ONCE = 128
+"""Whose samples (0.5 MB) stay in the processor's cache while they are worked on."""
 UNIFORM_SHARE = CellRule().intense_share
 """Of an outline, that an intense membrane is at least as strong as its cut on."""
 BRIDGED_UM = 1.0
@@ -78,8 +78,6 @@ DEFAULT_PLACE_RULE = PlaceRule()
 class Profiles:
     """What lies across the outlines of N cells at P places each."""
 
-    xy_px: Floats
-    """`(N, P, 2)` places (x, y) in pixels of the frame."""
     spacing_um: Floats
     """`(N,)` between neighbouring places of each cell."""
     od10: Floats
@@ -122,108 +120,108 @@ class Membranes:
 
 
 def read_profiles(
-    outlines: CellOutlines, dab_od10: Plane, um_per_px: float, membrane: Plane, membrane_um_per_px: float
+    places: OutlinePlaces,
+    dab_od10: Plane,
+    um_per_px: float,
+    membrane: Floats,
+    workspace: Workspace | None = None,
 ) -> Profiles:
-    """Sample DAB and membrane across each outline, along its local normal.
+    """Sample DAB across each outline, along its local normal.
 
     Parameters
     ----------
-    outlines : CellOutlines
-        Of N cells, in pixels of `dab_od10` (see `CellOutlines.scaled`).
+    places : OutlinePlaces
+        Of N cells at P places each, in pixels of `dab_od10`.
     dab_od10 : (H, W) float32
         The frame's DAB.
     um_per_px : float
         Of the frame.
-    membrane : (h, w) float32
-        Probability (0..1) that a stained membrane passes; it begins at the frame's top left corner.
-    membrane_um_per_px : float
-        Of that plane.
+    membrane : (N, P) float32
+        Probability (0..1) of a membrane at each place: `seen_across`, or a reader's answer.
+    workspace : Workspace
+        Kept from frame to frame by who has many.
 
     Returns
     -------
     Profiles
-        Of `N_PLACES` places and `N_ACROSS` steps. Outside the picture the nearest pixel goes on.
+        Of `N_ACROSS` steps. Outside the picture the nearest pixel goes on.
     """
-    xy_px, spacing_px = even_places(outlines.places_xy_px(), N_PLACES)
-    outward = normals(xy_px)
+    workspace = workspace or Workspace()
+    n, n_places = places.x_px.shape
+    od10 = np.empty((n, N_ACROSS, n_places), np.float32)
+    contrast = np.empty((n, n_places), np.float32)
     across_px = np.linspace(-HALF_UM, HALF_UM, N_ACROSS, dtype=np.float32) / np.float32(um_per_px)
-    od10 = np.stack([sampled(dab_od10, xy_px + step * outward) for step in across_px])
-    inside, outside = _beside(outlines, dab_od10, xy_px, outward, um_per_px)
-    wall = averaged_along(od10).max(axis=0)
-    probability = _highest_across(membrane, xy_px, outward, um_per_px, membrane_um_per_px)
-    contrast = wall - (inside + outside) / 2
-    return Profiles(xy_px, spacing_px * np.float32(um_per_px), np.moveaxis(od10, 0, 2), probability, contrast)
+    beside_px = np.array(BESIDE_UM, np.float32) / np.float32(um_per_px)
+    for rows, some in places.parts(CELLS_AT_ONCE):
+        outward = _values_at(some, np.concatenate([across_px, beside_px]), dab_od10, workspace)
+        od10[rows] = outward[:, :N_ACROSS]
+        averaged = averaged_along(outward)
+        wall, outside = averaged[:, :N_ACROSS].max(axis=1), averaged[:, N_ACROSS:].min(axis=1)
+        inside = averaged_along(_values_at(some, _inward_px(some, beside_px), dab_od10, workspace)).min(axis=1)
+        contrast[rows] = wall - (inside + outside) / 2
+    spacing_um = places.spacing_px * np.float32(um_per_px)
+    return Profiles(spacing_um, od10.transpose(0, 2, 1), membrane, contrast)
 
 
-def even_places(outline_px: Floats, n: int) -> tuple[Floats, Floats]:
-    """`(N, n, 2)` places spread evenly by length over closed outlines `(N, A, 2)`, and `(N,)` their distance."""
-    closed = np.concatenate([outline_px, outline_px[:, :1]], axis=1)
-    pieces = np.diff(closed, axis=1)
-    length = np.cumsum(np.hypot(pieces[..., 0], pieces[..., 1]), axis=1, dtype=np.float64)
-    whole = np.maximum(length[:, -1:], 1e-6)
-    # One table for all outlines, which np.interp reads in one go: each takes up 1, and then 1 is left free.
-    row = 2.0 * np.arange(len(closed))[:, None]
-    table = (row + np.concatenate([np.zeros_like(whole), length / whole], axis=1)).ravel()
-    wanted = (row + np.arange(n) / n).ravel()
-    axes = [np.interp(wanted, table, closed[..., axis].ravel()) if len(closed) else wanted for axis in (0, 1)]
-    return np.stack(axes, axis=1).reshape(-1, n, 2).astype(np.float32), (whole[:, 0] / n).astype(np.float32)
-
-
-def normals(xy_px: Floats) -> Floats:
-    """Outward unit normals `(N, P, 2)` of outlines that go round from x towards y, from places two apart each way."""
-    along = np.roll(xy_px, -2, axis=1) - np.roll(xy_px, 2, axis=1)
-    along /= np.maximum(np.hypot(along[..., 0], along[..., 1]), np.float32(1e-6))[..., None]
-    return np.stack([along[..., 1], -along[..., 0]], axis=2)
-
-
-def sampled(plane: Plane, xy_px: Floats) -> Floats:
-    """Values `(N, P)` of a plane at places `(N, P, 2)`, bilinear; outside the picture that of its nearest pixel."""
-    x, y = np.ascontiguousarray(xy_px[..., 0]), np.ascontiguousarray(xy_px[..., 1])
-    values = np.empty(x.shape, np.float32)
-    for start in range(0, len(x), MAX_REMAP_ROWS):
-        rows = slice(start, start + MAX_REMAP_ROWS)
-        values[rows] = cv2.remap(plane, x[rows], y[rows], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return values
-
-
-def _highest_across(
-    membrane: Plane, xy_px: Floats, outward: Floats, um_per_px: float, membrane_um_per_px: float
+def seen_across(
+    places: OutlinePlaces,
+    membrane: Plane,
+    um_per_px: float,
+    membrane_um_per_px: float,
+    workspace: Workspace | None = None,
 ) -> Floats:
-    """Highest value `(N, P)` across outlines of a plane of another scale that begins at the same corner."""
-    factor = np.float32(um_per_px / membrane_um_per_px)
-    middle_px = (xy_px + np.float32(0.5)) * factor - np.float32(0.5)
+    """The map of membranes' highest probability `(N, P)` across each outline.
+
+    Parameters
+    ----------
+    places : OutlinePlaces
+        Of N cells at P places each, in pixels of the frame.
+    membrane : (h, w) float32
+        Probability (0..1) that a stained membrane passes; it begins at the frame's top left corner.
+    um_per_px, membrane_um_per_px : float
+        Of the frame, and of that plane.
+    workspace : Workspace
+        Kept from frame to frame by who has many.
+    """
+    workspace = workspace or Workspace()
     across_px = np.linspace(-HALF_UM, HALF_UM, N_ACROSS_NETWORK, dtype=np.float32) / np.float32(membrane_um_per_px)
-    highest = sampled(membrane, middle_px)
-    for step in across_px[across_px != 0]:
-        np.maximum(highest, sampled(membrane, middle_px + step * outward), out=highest)
+    highest = np.empty_like(places.x_px)
+    for rows, some in places.scaled(um_per_px / membrane_um_per_px).parts(CELLS_AT_ONCE):
+        highest[rows] = _values_at(some, across_px, membrane, workspace).max(axis=1)
     return highest
 
 
-def _beside(
-    outlines: CellOutlines, dab_od10: Plane, xy_px: Floats, outward: Floats, um_per_px: float
-) -> tuple[Floats, Floats]:
-    """DAB `(N, P)` of the palest ground beside the wall, inside and outside.
+def _values_at(places: OutlinePlaces, steps_px: Floats, plane: Plane, workspace: Workspace) -> Floats:
+    """Values `(N, S, P)` of a plane at steps out of each cell; overwritten by the next call."""
+    across = places.across(steps_px, workspace)
+    values = workspace.floats("values across", *across.x_px.shape)
+    across.sampled(plane, values)
+    return values.reshape(len(places), -1, places.x_px.shape[1])
 
-    Inside, it is not looked for in the nucleus, where there is less or other DAB than in the cytoplasm.
+
+def _inward_px(places: OutlinePlaces, depths_px: Floats) -> Floats:
+    """Steps `(N, S, P)` to ground beside the wall on the inside.
+
+    None is in the nucleus, where there is less or other DAB than in the cytoplasm.
     """
-    depths_px = np.array(BESIDE_UM, np.float32) / np.float32(um_per_px)
-    away = xy_px - outlines.xy_px[:, None]
-    room_px = np.maximum(np.hypot(away[..., 0], away[..., 1]) - outlines.nucleus_px[:, None], depths_px[0])
-    inside = [sampled(dab_od10, xy_px - np.minimum(depth, room_px)[..., None] * outward) for depth in depths_px]
-    outside = [sampled(dab_od10, xy_px + depth * outward) for depth in depths_px]
-    palest_inside, palest_outside = (averaged_along(np.stack(side)).min(axis=0) for side in (inside, outside))
-    return palest_inside, palest_outside
+    middle_px = places.outlines.xy_px
+    from_middle_px = np.hypot(places.x_px - middle_px[:, :1], places.y_px - middle_px[:, 1:])
+    room_px = np.maximum(from_middle_px - places.outlines.nucleus_px[:, None], depths_px[0])
+    return -np.minimum(depths_px[:, None], room_px[:, None])
 
 
 def averaged_along(values: Floats) -> Floats:
     """Running mean over `AVERAGED_PLACES` around closed outlines `(..., P)`."""
     half, n = AVERAGED_PLACES // 2, values.shape[-1]
     around = np.concatenate([values[..., -half:], values, values[..., :half]], axis=-1)
-    total = around[..., :n].copy()
+    # All outlines in one run, for numpy is slow on short rows: what runs over the ends of each is dropped.
+    flat = around.reshape(-1)
+    total = flat.copy()
+    sums = total[: max(0, len(flat) - 2 * half)]
     for shift in range(1, AVERAGED_PLACES):
-        total += around[..., shift : shift + n]
-    total /= np.float32(AVERAGED_PLACES)
-    return total
+        sums += flat[shift : shift + len(sums)]
+    sums /= np.float32(AVERAGED_PLACES)
+    return total.reshape(around.shape)[..., :n]
 
 
 def measure_membranes(profiles: CellProfiles, cuts: StainCuts, rule: PlaceRule = DEFAULT_PLACE_RULE) -> Membranes:
@@ -299,6 +297,7 @@ def membrane_mask(
     um_per_px: float,
     cuts: StainCuts,
     least_membrane: float = DEFAULT_PLACE_RULE.membrane,
+    workspace: Workspace | None = None,
 ) -> Mask:
     """Membrane mask `(H, W)` at the frame's size: 0 none, `FAINT`, `INTENSE`.
 
@@ -316,18 +315,25 @@ def membrane_mask(
         Membrane paler than `stained_od10` is noise, from `intense_od10` on it is intense.
     least_membrane : float
         Least probability of a membrane.
+    workspace : Workspace
+        Kept from frame to frame by who has many.
     """
     factor = um_per_px / membrane_um_per_px
     shift = 0.5 * factor - 0.5
     onto = np.array([[factor, 0, shift], [0, factor, shift]], np.float64)
-    height, width = dab_od10.shape
+    probability = (workspace or Workspace()).floats("probability", *dab_od10.shape)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    probability = cv2.warpAffine(membrane, onto, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    cv2.warpAffine(membrane, onto, dab_od10.shape[::-1], probability, flags, cv2.BORDER_REPLICATE)
     return redrawn_mask(probability >= least_membrane, dab_od10, cuts)
 
 
 def redrawn_mask(seen: Mask | Bools, dab_od10: Plane, cuts: StainCuts) -> Mask:
     """The mask by these cuts where a membrane is seen `(H, W)`, or was by a stained cut that was not higher."""
-    stained = (seen > 0) & (dab_od10 >= cuts.stained_od10)
-    strength = np.where(dab_od10 >= cuts.intense_od10, np.uint8(INTENSE), np.uint8(FAINT))
-    return np.where(stained, strength, np.uint8(0))
+    # FAINT has no bit that INTENSE lacks: all in bytes, of which a processor does 32 at once
+    mask = np.greater_equal(dab_od10, cuts.intense_od10).view(np.uint8)
+    mask *= np.uint8(INTENSE)
+    mask |= np.uint8(FAINT)
+    stained = np.greater_equal(dab_od10, cuts.stained_od10)
+    stained &= seen > 0
+    mask *= stained.view(np.uint8)
+    return mask

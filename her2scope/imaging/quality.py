@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from her2scope.domain.score import MAX_SCORED_UM_PER_PX
 from her2scope.imaging.opencv import cv2
+from her2scope.imaging.planes import grey_percentile, percentile, row_blocks
 from her2scope.imaging.stains import WHITE_PERCENTILE, reduced
 from her2scope.records import Mask, Plane, QualityReport, RgbImage
 from her2scope.settings import QualitySettings, Vector
@@ -31,6 +32,8 @@ of which a further blur of 1 um (sigma) takes one (the finer to at most 0.216; a
 and 0.64, which a blur of 1.25 um brings to 0.195 and 0.54)."""
 STRUCTURE_PERCENTILE = 98.0
 """Detail is that of the strongest 2 %: walls and rims of nuclei fill little more of a field."""
+CLEAR_PERCENTILE = 1.0
+"""Of od10: the clearest part of the picture."""
 MOST_RANKED_PX = 60_000
 """Percentiles of larger pictures are taken from evenly spaced rows and columns."""
 CELL_UM_PER_PX = 1.0
@@ -82,11 +85,9 @@ def check_quality(
         height, width = rgb.shape[:2]
         why = f"the picture is too small ({width} x {height} px, at least {settings.min_side_px} each way)"
         return QualityReport(False, ("too_small",), (why,), 0.0, 0.0, 0.0)
-    detail = _detail(rgb, um_per_px)
-    highest, lowest = _channel_extremes(rgb)
-    inside = _widened(detail.tissue, lowest)
-    dark_px = lowest <= CLIPPED_LOW
-    clipped, dark = (_share_of(chosen, inside) for chosen in ((highest >= CLIPPED_HIGH) | dark_px, dark_px))
+    green, highest, lowest = _green_and_extremes(rgb)
+    detail = _detail(green, um_per_px)
+    clipped, dark = _clipped_shares(highest, lowest, detail.tissue)
     stain = _stain(highest, lowest, um_per_px, white)
     refused = _refusals(detail, stain, um_per_px, white, clipped, settings, speed_um_per_s)
     said = dict(refused)
@@ -99,24 +100,30 @@ def check_quality(
 
 def clipped_share(rgb: RgbImage, tissue: Mask) -> float:
     """Share of the tissue's pixels with a channel at an end of the camera's range."""
-    highest, lowest = _channel_extremes(rgb)
-    return _share_of((highest >= CLIPPED_HIGH) | (lowest <= CLIPPED_LOW), _widened(tissue, lowest))
+    _, highest, lowest = _green_and_extremes(rgb)
+    clipped, _ = _clipped_shares(highest, lowest, tissue)
+    return clipped
 
 
-def _widened(tissue: Mask, picture: Mask) -> Mask:
-    """The tissue at the size of a picture's channel."""
-    return cv2.resize(tissue, picture.shape[::-1], interpolation=cv2.INTER_NEAREST)
+def _clipped_shares(highest: Mask, lowest: Mask, tissue: Mask) -> tuple[float, float]:
+    """Shares (0..1) of the tissue's pixels with a channel at either end of the camera's range, and at its dark end."""
+    inside = cv2.resize(tissue, lowest.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    n_tissue, n_clipped, n_dark = max(1, cv2.countNonZero(inside)), 0, 0
+    for rows in row_blocks(inside):
+        here, dark = inside[rows] > 0, lowest[rows] <= CLIPPED_LOW
+        n_dark += int(np.count_nonzero(dark & here))
+        n_clipped += int(np.count_nonzero((dark | (highest[rows] >= CLIPPED_HIGH)) & here))
+    return n_clipped / n_tissue, n_dark / n_tissue
 
 
-def _share_of(chosen: NDArray[np.bool_], inside: Mask) -> float:
-    """Share (0..1) of the tissue's pixels that are chosen."""
-    n_tissue = cv2.countNonZero(inside)
-    return cv2.countNonZero(cv2.bitwise_and(chosen.astype(np.uint8), inside)) / n_tissue if n_tissue else 0.0
-
-
-def _channel_extremes(rgb: RgbImage) -> tuple[Mask, Mask]:
-    red, green, blue = cv2.split(rgb)
-    return cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue)
+def _green_and_extremes(rgb: RgbImage) -> tuple[Mask, Mask, Mask]:
+    """The green channel, and the values of each pixel's brightest and of its darkest channel, each `(H, W)` uint8."""
+    green, highest, lowest = np.empty((3, *rgb.shape[:2]), np.uint8)
+    for rows in row_blocks(rgb):
+        red, green[rows], blue = cv2.split(rgb[rows])
+        cv2.max(cv2.max(red, green[rows]), blue, dst=highest[rows])
+        cv2.min(cv2.min(red, green[rows]), blue, dst=lowest[rows])
+    return green, highest, lowest
 
 
 def _refusals(
@@ -196,27 +203,30 @@ def _greyness(stain: _Stain, contrast_od10: float, settings: QualitySettings) ->
 def _stain(highest: Mask, lowest: Mask, um_per_px: float, white: float) -> _Stain:
     """Strength of the stain from each pixel's darkest channel, averaged over a um, and the ground it stands on."""
     factor = max(1, int(CELL_UM_PER_PX / um_per_px))  # whole numbers are reduced several times faster
-    levels = np.percentile(_ranked(reduced(lowest, factor)), [STRONG_PERCENTILE, STRONGEST_PERCENTILE])
+    dark, bright = (_ranked(reduced(channel, factor)) for channel in (lowest, highest))
+    levels = (grey_percentile(dark, percent) for percent in (STRONG_PERCENTILE, STRONGEST_PERCENTILE))
     strong, strongest = (max(0.0, float(np.log10(white / max(level, 0.5)))) for level in levels)
-    bright = _ranked(reduced(highest, factor))
-    return _Stain(strong, strongest, max(white, float(np.percentile(bright, WHITE_PERCENTILE))))
+    return _Stain(strong, strongest, max(white, grey_percentile(bright, WHITE_PERCENTILE)))
 
 
-def _detail(rgb: RgbImage, um_per_px: float) -> _Detail:
+def _detail(green: Mask, um_per_px: float) -> _Detail:
     """Sharpness and contrast of the tissue, at a fixed scale, from the green channel (both stains absorb there)."""
-    od10 = _green_od10(rgb, um_per_px)
-    blurred = [cv2.GaussianBlur(od10, (0, 0), sigma_um / GATE_UM_PER_PX) for sigma_um in (0.25, 0.5, 1.0, 2.0)]
-    ranked = [_ranked(plane) for plane in blurred]
-    fine, middle, coarse = (np.abs(a - b) for a, b in zip(ranked, ranked[1:], strict=False))
-    clear_od10 = float(np.percentile(ranked[2], 1))
-    tissue = (blurred[2] > clear_od10 + TISSUE_OD10).astype(np.uint8)
+    od10 = _od10_at_gate(green, um_per_px)
+    smooth, passing = (np.empty_like(od10) for _ in range(2))  # of the others only the ranked pixels are looked at
+    quarter, half, one, two = (
+        _ranked(cv2.GaussianBlur(od10, (0, 0), sigma_um / GATE_UM_PER_PX, dst=plane)).copy()
+        for sigma_um, plane in ((0.25, passing), (0.5, passing), (1.0, smooth), (2.0, passing))
+    )
+    fine, middle, coarse = (np.abs(a - b) for a, b in ((quarter, half), (half, one), (one, two)))
+    clear_od10 = percentile(one, CLEAR_PERCENTILE)
+    tissue = (smooth > clear_od10 + TISSUE_OD10).view(np.uint8)
     inside = _ranked(tissue).astype(bool)
     tissue_share = float(inside.mean())
-    contrast = float(np.percentile(coarse, STRUCTURE_PERCENTILE))
-    solid_share, cellular_share = _cellular(blurred[2], um_per_px, clear_od10)
+    contrast = percentile(coarse, STRUCTURE_PERCENTILE)
+    solid_share, cellular_share = _cellular(smooth, um_per_px, clear_od10)
     if tissue_share == 0:
         return _Detail(0.0, contrast, 0.0, tissue, solid_share, cellular_share)
-    strength = [float(np.percentile(band[inside], STRUCTURE_PERCENTILE)) for band in (fine, middle, coarse)]
+    strength = [percentile(band[inside], STRUCTURE_PERCENTILE) for band in (fine, middle, coarse)]
     reference = max(strength[2], 1e-6)
     focus = min(strength[0] / reference / FINE_RATIO_AT_LIMIT, strength[1] / reference / MIDDLE_RATIO_AT_LIMIT)
     return _Detail(focus, contrast, tissue_share, tissue, solid_share, cellular_share)
@@ -225,10 +235,11 @@ def _detail(rgb: RgbImage, um_per_px: float) -> _Detail:
 def _cellular(od10: Plane, um_per_px: float, clear_od10: float) -> tuple[float, float]:
     """Shares of the picture that cells fill: alone, and with the narrow spaces between them."""
     small = _reduced_to(od10, max(um_per_px, GATE_UM_PER_PX), CELL_UM_PER_PX)
-    stained = (small > clear_od10 + FAINT_OD10).astype(np.uint8)
+    stained = (small > clear_od10 + FAINT_OD10).view(np.uint8)
     solid = cv2.morphologyEx(stained, cv2.MORPH_OPEN, _disc(CELL_WIDTH_UM))
     cellular = cv2.morphologyEx(solid, cv2.MORPH_CLOSE, _disc(VACUOLE_UM))
-    return float(solid.mean()), float(cellular.mean())
+    solid_px, cellular_px = cv2.countNonZero(solid), cv2.countNonZero(cellular)
+    return solid_px / stained.size, cellular_px / stained.size
 
 
 def _disc(width_um: int) -> Mask:
@@ -237,10 +248,10 @@ def _disc(width_um: int) -> Mask:
     return disc
 
 
-def _green_od10(rgb: RgbImage, um_per_px: float) -> Plane:
-    green = _reduced_to(np.ascontiguousarray(rgb[:, :, 1]), um_per_px, GATE_UM_PER_PX)
+def _od10_at_gate(channel: Mask, um_per_px: float) -> Plane:
+    """od10 of a channel against 255, at the gate's scale or at its own where that is coarser."""
     table = -np.log10(np.maximum(np.arange(256), 1) / 255.0).astype(np.float32)
-    found: NDArray[np.float32] = cv2.LUT(green, table)
+    found: NDArray[np.float32] = cv2.LUT(_reduced_to(channel, um_per_px, GATE_UM_PER_PX), table)
     return found
 
 
@@ -261,12 +272,12 @@ def _reduced_to(image: NDArray[P], um_per_px: float, coarse_um_per_px: float) ->
 def clear_white(rgb: RgbImage) -> Vector | None:
     """White of the picture's clear areas; None where it shows none: then a drift of lamp or camera cannot be seen."""
     small = reduced(rgb, CLEAR_REDUCTION)
-    brightest = np.percentile(small.reshape(-1, 3), WHITE_PERCENTILE, axis=0)
-    bright = (small >= CLEAR_OF_WHITE * brightest).all(axis=2).astype(np.uint8)
+    least = [CLEAR_OF_WHITE * grey_percentile(small, WHITE_PERCENTILE, channel) for channel in range(3)]
+    bright = cv2.inRange(small, np.ceil(least), (255, 255, 255))
     clear = cv2.erode(bright, np.ones((3, 3), np.uint8))  # bright specks of tissue are not clear areas
-    if clear.mean() < MIN_CLEAR_SHARE:
+    if cv2.countNonZero(clear) / clear.size < MIN_CLEAR_SHARE:
         return None
-    red, green, blue = np.median(small[clear > 0], axis=0).tolist()
+    red, green, blue = (grey_percentile(small, 50.0, channel, clear) for channel in range(3))
     return red, green, blue
 
 

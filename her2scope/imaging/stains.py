@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from her2scope.imaging.opencv import cv2
-from her2scope.records import RgbImage, StainImage
+from her2scope.imaging.planes import block_rows, grey_percentile, row_blocks
+from her2scope.records import Plane, RgbImage, StainImage
 from her2scope.settings import Calibration, FlatField, Vector
 
 WHITE_PERCENTILE = 99.0
@@ -16,12 +18,13 @@ WHITE_PERCENTILE = 99.0
 WHITE_REDUCTION = 4
 
 
-def unmix(rgb: RgbImage, um_per_px: float, calibration: Calibration) -> StainImage:
+def unmix(rgb: RgbImage, um_per_px: float, calibration: Calibration, own_white: Vector | None = None) -> StainImage:
     """Unmix a picture into DAB and haematoxylin.
 
     Parameters
     ----------
     rgb : (H, W, 3) uint8
+    own_white : what `estimate_white` says of the picture, where it is known already
 
     Returns
     -------
@@ -30,30 +33,55 @@ def unmix(rgb: RgbImage, um_per_px: float, calibration: Calibration) -> StainIma
         white reference the white is estimated from the picture (`white_estimated`); where it has a flat field, od10 is
         taken against the white at each pixel.
     """
-    white = calibration.white_rgb or estimate_white(rgb)
-    od = channel_od10(rgb, calibration, white)
-    both = cv2.transform(od, _unmixing(calibration.haematoxylin_vector, calibration.dab_vector))
-    np.maximum(both, 0, out=both)
-    haematoxylin, dab = cv2.split(both)
+    white = calibration.white_rgb or own_white or estimate_white(rgb)
+    weights = _unmixing(calibration.haematoxylin_vector, calibration.dab_vector).tolist()
+    haematoxylin, dab = (np.empty(rgb.shape[:2], np.float32) for _ in weights)
+    for rows, (red, green, blue) in _channels_od10(rgb, calibration, white):
+        for plane, (of_red, of_green, of_blue) in zip((haematoxylin[rows], dab[rows]), weights, strict=True):
+            np.multiply(red, of_red, out=plane)
+            cv2.scaleAdd(green, of_green, plane, dst=plane)
+            cv2.scaleAdd(blue, of_blue, plane, dst=plane)
+            cv2.threshold(plane, 0, 0, cv2.THRESH_TOZERO, dst=plane)
     return StainImage(dab, haematoxylin, um_per_px, white, calibration.white_rgb is None)
 
 
 def channel_od10(rgb: RgbImage, calibration: Calibration, white: Vector | None = None) -> NDArray[np.float32]:
     """od10 of each channel, `(H, W, 3)` float32, not below 0; against `white`, else the calibration's or its own."""
     white = white or calibration.white_rgb or estimate_white(rgb)
-    flat_field, response = calibration.flat_field, calibration.response
-    if flat_field is None:
-        return cv2.LUT(rgb, od10_table(white, response))
-    # against the brightest white first: the table ends at 0, where brighter places would be lost
-    brightest = np.array(white) * np.array(flat_field).max(axis=(0, 1))
-    od = cv2.LUT(rgb, od10_table(tuple(brightest.tolist()), response))
-    cv2.subtract(od, shading_od10(white, response, flat_field, rgb.shape[:2]), dst=od)
-    return np.maximum(od, 0, out=od)
+    od = np.empty(rgb.shape, np.float32)
+    for rows, planes in _channels_od10(rgb, calibration, white):
+        cv2.merge(planes, dst=od[rows])
+    return od
+
+
+def _channels_od10(
+    rgb: RgbImage, calibration: Calibration, white: Vector
+) -> Iterator[tuple[slice, tuple[Plane, Plane, Plane]]]:
+    """Rows of the picture, block by block, and od10 of their three channels: each block overwrites the one before."""
+    shading = None
+    if calibration.flat_field is not None:
+        shading = shading_od10(white, calibration.response, calibration.flat_field, rgb.shape[:2])
+        # against the brightest white first: the table ends at 0, where brighter places would be lost
+        brightest = np.array(white) * np.array(calibration.flat_field).max(axis=(0, 1))
+        white = tuple(brightest.tolist())
+    tables = np.ascontiguousarray(od10_table(white, calibration.response)[0].T)
+    buffers = np.empty((3, block_rows(rgb), rgb.shape[1]), np.float32)
+    for rows in row_blocks(rgb):
+        values = cv2.split(rgb[rows])
+        red, green, blue = (
+            cv2.LUT(channel, table, dst=buffer[: len(channel)])
+            for channel, table, buffer in zip(values, tables, buffers, strict=True)
+        )
+        if shading is not None:
+            for od, shade in zip((red, green, blue), shading[:, rows], strict=True):
+                cv2.subtract(od, shade, dst=od)
+                cv2.threshold(od, 0, 0, cv2.THRESH_TOZERO, dst=od)
+        yield rows, (red, green, blue)
 
 
 @lru_cache(maxsize=2)
 def shading_od10(white: Vector, response: str, flat_field: FlatField, size_hw: tuple[int, int]) -> NDArray[np.float32]:
-    """od10 of each place's white against the brightest white, `(H, W, 3)` float32, read-only; not below 0.
+    """od10 of each place's white against the brightest white, `(3, H, W)` float32, read-only; not below 0.
 
     The flat field is in camera values: light follows from them by the response that is declared now.
     """
@@ -61,7 +89,7 @@ def shading_od10(white: Vector, response: str, flat_field: FlatField, size_hw: t
     values = share * (np.array(white, np.float32) / 255.0)
     light = linear_light(values.astype(np.float64), response)
     brightest = linear_light(np.array(flat_field).max(axis=(0, 1)) * np.array(white) / 255.0, response)
-    od10 = np.maximum(-np.log10(light / brightest), 0.0).astype(np.float32)
+    od10 = np.ascontiguousarray(np.moveaxis(np.maximum(-np.log10(light / brightest), 0.0), 2, 0), np.float32)
     od10.setflags(write=False)
     return od10
 
@@ -81,9 +109,9 @@ def hat_weights(n_pixels: int, n_places: int) -> NDArray[np.float32]:
 
 def estimate_white(rgb: RgbImage) -> Vector:
     """White of a picture without a reference: a high percentile of each channel. Fragile where no glass is visible."""
-    small = reduced(rgb, WHITE_REDUCTION).reshape(-1, 3)
-    red, green, blue = np.maximum(np.percentile(small, WHITE_PERCENTILE, axis=0), 1.0)
-    return float(red), float(green), float(blue)
+    small = reduced(rgb, WHITE_REDUCTION)
+    red, green, blue = (max(1.0, grey_percentile(small, WHITE_PERCENTILE, channel)) for channel in range(3))
+    return red, green, blue
 
 
 def reduced(image: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:

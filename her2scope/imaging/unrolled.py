@@ -9,18 +9,8 @@ from numpy.typing import NDArray
 
 from her2scope.domain.cells import StainCuts
 from her2scope.imaging.opencv import cv2
-from her2scope.imaging.profiles import (
-    DEFAULT_PLACE_RULE,
-    HALF_UM,
-    N_PLACES,
-    Bools,
-    Floats,
-    PlaceRule,
-    even_places,
-    normals,
-    sampled,
-    stained_places,
-)
+from her2scope.imaging.outline_places import N_PLACES, even_places, normals, sampled
+from her2scope.imaging.profiles import DEFAULT_PLACE_RULE, HALF_UM, Bools, Floats, PlaceRule, stained_places
 from her2scope.records import Cell, CellProfiles, RgbImage, StainImage
 
 SHOWN_HALF_UM = 1.6

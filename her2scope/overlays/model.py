@@ -96,7 +96,16 @@ def marks_of(
     """How each cell of a field is drawn; without flags or corrections (None or empty) as the method read it."""
     flags = counted or [True] * len(cells)
     words = corrections or [None] * len(cells)
-    return [mark_of(*item) for item in zip(cells, [palette] * len(cells), flags, words, strict=True)]
+    # A field of a thousand cells has a dozen marks: each is made once.
+    made: dict[tuple[CellKind, CellClass | None, bool, Correction | None], CellMark] = {}
+    marks = []
+    for cell, flag, word in zip(cells, flags, words, strict=True):
+        key = (cell.kind, cell.cell_class, cell.edge or not flag, word)
+        mark = made.get(key)
+        if mark is None:
+            mark = made[key] = mark_of(cell, palette, flag, word)
+        marks.append(mark)
+    return marks
 
 
 def marks_in_case(field: AcceptedField, palette: Palette) -> list[CellMark]:

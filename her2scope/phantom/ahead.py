@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
+from itertools import islice
 
 from her2scope.phantom.slide import PhantomSlide, Tile
 
 LINGER_S = 0.002
-"""Rest after each tile: lets threads that wait for the interpreter go first."""
+"""Rest after each drawing: lets threads that wait for the interpreter go first."""
+AT_ONCE = 12
+"""Tiles to choose from for one drawing: few enough that what is wanted first comes first (half a second)."""
 
 
 class DrawAhead:
-    """A thread that draws the tiles of a plan, one after the other, and begins anew when the aim changes.
+    """A thread that draws the tiles of a plan, some at a time, and begins anew when the aim changes.
 
     Parameters
     ----------
@@ -21,7 +24,7 @@ class DrawAhead:
     plan : tiles worth drawing now, the first one first; asked in the thread, after each `aim`
     """
 
-    def __init__(self, slide: PhantomSlide, plan: Callable[[], Sequence[Tile]]) -> None:
+    def __init__(self, slide: PhantomSlide, plan: Callable[[], Iterable[Tile]]) -> None:
         self._slide, self._plan = slide, plan
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -40,7 +43,7 @@ class DrawAhead:
             self._thread.start()
 
     def stop(self) -> None:
-        """End the thread; takes as long as the tile it is at. Safe to call twice."""
+        """End the thread; takes as long as the tiles it is at. Safe to call twice."""
         with self._changed:
             self._stopped = True
             thread, self._thread = self._thread, None
@@ -73,11 +76,13 @@ class DrawAhead:
 
     def _all_drawn(self, aim: int) -> bool:
         """Draw the plan; False where the aim changed or the end came before."""
-        for tile in self._slide.missing(self._plan()):
-            if self._stopped or aim != self._aims:
-                return False
-            self._slide.draw_one([tile])
-            time.sleep(LINGER_S)
+        plan = iter(self._plan())
+        while tiles := list(islice(plan, AT_ONCE)):
+            while missing := self._slide.missing(tiles):
+                if self._stopped or aim != self._aims:
+                    return False
+                self._slide.draw_some(missing)
+                time.sleep(LINGER_S)
         return True
 
     def _rest(self, aim: int) -> None:

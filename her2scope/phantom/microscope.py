@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -182,14 +183,24 @@ class PhantomMicroscope:
             missing = self._slide.missing(view.tiles())
             if not missing or not glide.is_over(now_s):
                 return _Shot(now_s, objective, view, not missing)
-            self._slide.draw_one(missing)
+            self._slide.draw_some(missing)
             if self._closed.is_set():
                 raise CameraError(f"{self.name} was closed while a frame was awaited.")
             if time.monotonic() >= deadline_s and len(missing) > 1:
                 raise CameraTimeout(f"{self.name} is still drawing this place. Wait longer.")
 
-    def _worth_drawing(self) -> list[Tile]:
-        """Tiles to draw ahead: where the stage stops, around it, the named places, and here by the other objectives."""
+    def _worth_drawing(self) -> Iterator[Tile]:
+        """Tiles to draw ahead: where the stage stops, around it, the named places, and here by the other objectives.
+
+        No more than are kept: the last ones would push out the first.
+        """
+        seen: set[Tile] = set()
+        for tile in self._wished_tiles():
+            if tile not in seen and len(seen) < TILES_KEPT:
+                seen.add(tile)
+                yield tile
+
+    def _wished_tiles(self) -> Iterator[Tile]:
         with self._lock:
             objective, glide = self._objective, self._glide
         um_per_px = OBJECTIVES[objective]
@@ -199,14 +210,13 @@ class PhantomMicroscope:
             for start, end, side in zip(glide.start_um, glide.end_um, self._size_wh, strict=True)
         ]
         towards_px = (lead_px[0], lead_px[1])
-        tiles = here.tiles() + here.widened(LEAD).tiles(towards_px)
+        yield from here.tiles()
+        yield from here.widened(LEAD).tiles(towards_px)
         for place_um in self._slide.places.values():
-            tiles += self._view_at(place_um, um_per_px).tiles()
-        tiles += here.widened(1.0).tiles(towards_px)
+            yield from self._view_at(place_um, um_per_px).tiles()
+        yield from here.widened(1.0).tiles(towards_px)
         for other in OBJECTIVES.values():
-            tiles += self._view_at(glide.end_um, other).tiles()
-        # No more than are kept: the last ones would push out the first.
-        return list(dict.fromkeys(tiles))[:TILES_KEPT]
+            yield from self._view_at(glide.end_um, other).tiles()
 
     def _view_at(self, centre_um: tuple[float, float], um_per_px: float) -> View:
         x_px, y_px = (round(c / um_per_px - side / 2) for c, side in zip(centre_um, self._size_wh, strict=True))

@@ -44,10 +44,11 @@ class FieldAnalyser:
         """Analyse a frame with the case's cuts; a frame that fails the quality gate has no cells and no score."""
         timings_ms: dict[str, float] = {}
         with _timed(timings_ms, "stains"):
-            stains = unmix(frame.rgb, frame.um_per_px, self.calibration)
+            own_white = estimate_white(frame.rgb)
+            stains = unmix(frame.rgb, frame.um_per_px, self.calibration, own_white)
         with _timed(timings_ms, "quality"):
-            own_white = min(estimate_white(frame.rgb))  # a calibrated white would hide a dark picture
-            quality = check_quality(frame.rgb, frame.um_per_px, own_white, self.settings.quality, speed_um_per_s)
+            darkest = min(own_white)  # a calibrated white would hide a dark picture
+            quality = check_quality(frame.rgb, frame.um_per_px, darkest, self.settings.quality, speed_um_per_s)
         if not quality.usable:
             return self._unusable(frame, quality, stains, cuts, timings_ms)
         with self._segmenting, _timed(timings_ms, "cells"):

@@ -53,6 +53,12 @@ class LiveEngine:
     """Runs a camera and a case side by side, and tells a listener; the `LiveCommands` of the window.
 
     Lock order: none; the threads share only mailboxes, the command queue and the newest frame.
+
+    Parameters
+    ----------
+    open_case : opens the next case, and the first one where `first_case` is None; called by the case's thread, so that
+        the picture is live while a network is loaded
+    first_island : least number of an island that the first case does not know yet (`session.next_island`)
     """
 
     def __init__(
@@ -63,6 +69,7 @@ class LiveEngine:
         write_report: Callable[[CaseView], Sequence[Path]],
         clock: Clock,
         first_case: CaseSession | None = None,
+        first_island: int = 0,
     ) -> None:
         self._source, self._open_case, self._listener = source, open_case, listener
         self._write_report, self._clock = write_report, clock
@@ -76,17 +83,18 @@ class LiveEngine:
         self._previews: Latest[RuleChange] = Latest()
         self._sweeps = False
         self._mode = Mode.READING
-        self._map = SlideMap(first_case.next_island if first_case is not None else 0)
+        self._map = SlideMap(first_case.next_island if first_case is not None else first_island)
         self._n_joins = 0
         """Of the map's, those that the case knows."""
         self._told_rule: RuleInForce | None = None
         self._n_controls = 0
         """Of the case, as the listener was told it last: a control may give its fields other lists of cells."""
-        self._camera = LiveCamera(source, self._map, listener, clock, self._analysis.frames.put, self._tell_figures)
+        self._camera = LiveCamera(source, self._map, listener, clock, self._take_frame, self._tell_figures)
         self._stop = Event()
         self._analysed_ticks: deque[float] = deque(maxlen=120)
         self._latencies_ms: deque[float] = deque(maxlen=30)
-        self._provider = "-"
+        self._took_ms: deque[float] = deque(maxlen=30)
+        self._provider, self._provider_note = "-", ""
         self._figures_due_s = 0.0
         self._fault_due_s = 0.0
         self._ended = Event()
@@ -105,6 +113,7 @@ class LiveEngine:
     def stop(self) -> None:
         """Stop and wait for all threads; the case is closed, not finished, and can be resumed."""
         self._stop.set()
+        self._analysis.end()
         self._camera.reconnect()
         self._wake.set()
         for thread in self._threads:
@@ -142,8 +151,8 @@ class LiveEngine:
         except CaseRuleError as error:
             self._say(Severity.WARNING, str(error))
         else:
-            seen = self._seen(newest)
-            self._ask(lambda case: self._do_accept(case, *seen))
+            analysed = self._analysed
+            self._ask(lambda case: self._do_accept(case, *_seen(newest, analysed)))
 
     def remove_field(self, number: int) -> None:
         """Take a field out of the case."""
@@ -240,23 +249,32 @@ class LiveEngine:
 
     # ---- camera thread --------------------------------------------------------------------------------------------
 
+    def _take_frame(self, tracked: TrackedFrame) -> None:
+        self._analysis.frames.put(tracked)
+        if len(self._map.view.joins) != self._n_joins:
+            self._wake.set()
+
     def _tell_figures(self, now_s: float) -> None:
         if now_s < self._figures_due_s:
             return
         self._figures_due_s = now_s + FIGURES_EVERY_S
-        latency_ms = median(self._latencies_ms) if self._latencies_ms else 0.0
         self._listener.on_figures(
             LiveFigures(
-                self._camera.frames_per_s(now_s), rate(self._analysed_ticks, now_s), latency_ms,
-                self._analysis.frames.replaced, self._provider,
+                camera_fps=self._camera.frames_per_s(now_s),
+                analysed_fps=rate(self._analysed_ticks, now_s),
+                latency_ms=_median(self._latencies_ms),
+                replaced_frames=self._analysis.frames.replaced,
+                provider=self._provider,
+                analysis_ms=_median(self._took_ms),
+                provider_note=self._provider_note,
             )
-        )  # fmt: skip
+        )
 
     # ---- analyser thread ------------------------------------------------------------------------------------------
 
     def _run_analysis(self) -> None:
         try:
-            self._analysis.run(self._stop)
+            self._analysis.run()
         except Exception as error:  # noqa: BLE001 - top of a thread: nothing above could tell the reader
             self._say_fault(error)
 
@@ -264,10 +282,10 @@ class LiveEngine:
 
     def _run_case(self) -> None:
         try:
-            self._case = self._case or self._open_case()
+            self._case = self._case or self._first_case()
             self._tell_case(self._case)
             while not self._stop.is_set():
-                self._wake.wait(timeout=0.05)
+                self._wake.wait()
                 self._wake.clear()
                 with self._analysis.paused():
                     self._take_joins(self._case)
@@ -281,6 +299,13 @@ class LiveEngine:
             self._ended.set()
             if self._case is not None:
                 self._case.close()
+            elif not self._commands.empty():
+                self._say(Severity.ERROR, "no case could be opened: nothing of what was asked for meanwhile was taken.")
+
+    def _first_case(self) -> CaseSession:
+        """Open a case and load its method, beside the live picture; nothing is accepted before it is there."""
+        self._say(Severity.INFO, "opening the case and loading its method: analysis begins when both are there")
+        return self._open_case()
 
     def _run_commands(self) -> None:
         """Do what was asked, each command by itself: one that fails is said, and the next is done."""
@@ -356,8 +381,10 @@ class LiveEngine:
             return
         self._analysed = tracked, result
         self._latencies_ms.append(1000 * (now_s - tracked.frame.captured_s))
+        self._took_ms.append(analysed.took_ms)
         self._analysed_ticks.append(now_s)
         self._provider = result.program.provider
+        self._provider_note = getattr(case.analyser.segmenter, "provider_note", "")
         self._listener.on_result(LiveResult(tracked, case.in_force(result), self._mode))
         if self._sweeps and self._mode is Mode.READING:
             self._sweep(case, tracked, result)
@@ -385,16 +412,6 @@ class LiveEngine:
         self._sweeps = False
         self._listener.on_sweep(False)
 
-    def _seen(self, newest: TrackedFrame) -> tuple[TrackedFrame, FieldResult | None]:
-        """What the reader looks at: while nothing moves, the analysed frame whose overlay is shown, with its analysis.
-
-        So the score follows at once, and what was seen is what is kept.
-        """
-        analysed = self._analysed
-        if analysed is not None and analysed[1].quality.usable and is_same_view(newest, analysed[0]):
-            return analysed
-        return newest, None
-
     def _result_for(self, tracked: TrackedFrame, case: CaseSession, ready: FieldResult | None) -> FieldResult:
         """The analysis of this frame, the running one where it is that of the same pixels and cuts."""
         last = self._analysed
@@ -405,7 +422,12 @@ class LiveEngine:
 
     def _do_accept(self, case: CaseSession, tracked: TrackedFrame, ready: FieldResult | None) -> None:
         result, place = self._result_for(tracked, case, ready), self._place_of(tracked)
-        self._tell_accepted(case.accept(tracked.frame, result, place=place, show=self._listener.on_case))
+        self._tell_accepted(case.accept(tracked.frame, result, place=place, show=self._show_accepted))
+
+    def _show_accepted(self, view: CaseView) -> None:
+        """Tell a field that is still being packed for the disk; the next picture is analysed meanwhile."""
+        self._listener.on_case(view)
+        self._analysis.go_on()
 
     def _place_of(self, tracked: TrackedFrame) -> MapPlace | None:
         """Where a frame lies, after all joins since it was taken; None where the map only guesses."""
@@ -471,6 +493,22 @@ class LiveEngine:
 
     def _say(self, severity: Severity, text: str) -> None:
         self._listener.on_message(Message(severity, text))
+
+
+def _median(values: Sequence[float]) -> float:
+    return median(values) if values else 0.0
+
+
+def _seen(
+    newest: TrackedFrame, analysed: tuple[TrackedFrame, FieldResult] | None
+) -> tuple[TrackedFrame, FieldResult | None]:
+    """What the reader looks at: while nothing moves, the analysed frame whose overlay is shown, with its analysis.
+
+    So the score follows at once, and what was seen is what is kept.
+    """
+    if analysed is not None and analysed[1].quality.usable and is_same_view(newest, analysed[0]):
+        return analysed
+    return newest, None
 
 
 def is_same_view(newest: TrackedFrame, analysed: TrackedFrame) -> bool:

@@ -113,8 +113,17 @@ def _cell_to_data(cell: Cell) -> list[Any]:
         cell.x_px, cell.y_px, cell.nucleus_radius_um, cell.kind.value, cell.edge,
         measure.completeness, measure.intensity_od10, measure.intense_share,
         cell.cell_class.value if cell.cell_class else None,
-        cell.outline_xy_px.round(2).tolist(), measure.uniform_od10,
+        _as_decimals(cell.outline_xy_px), measure.uniform_od10,
     ]  # fmt: skip
+
+
+def _as_decimals(xy_px: NDArray[np.float32]) -> list[Any]:
+    """Places to 0.01 px, each as the shortest text that gives the same 32-bit number back.
+
+    As they are, 123.46 is written 123.45999908447266: an event would be twice as long.
+    """
+    rows: list[Any] = xy_px.round(2).astype(np.float64).round(2).tolist()
+    return rows
 
 
 def _cell_from_data(row: list[Any]) -> Cell:

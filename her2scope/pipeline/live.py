@@ -57,6 +57,10 @@ class LiveFigures:
     replaced_frames: int
     """Frames that came while the analyser was busy and were replaced by a newer one."""
     provider: str
+    analysis_ms: float = 0.0
+    """One analysis by itself, median of the last seconds; 0 before the first."""
+    provider_note: str = ""
+    """Why it is not the better provider; empty where there is nothing to say."""
 
 
 class Severity(StrEnum):

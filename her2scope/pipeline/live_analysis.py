@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,8 +13,6 @@ from her2scope.pipeline.analyse import FieldAnalyser
 from her2scope.pipeline.mailbox import Latest
 from her2scope.records import FieldResult, TrackedFrame
 
-WAIT_S = 0.05
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Analysed:
@@ -23,13 +22,14 @@ class Analysed:
     by: FieldAnalyser
     result: FieldResult | Exception
     """The error where it failed: one bad frame must not end the thread."""
+    took_ms: float
 
 
 class LiveAnalysis:
     """Analyses the newest frame by what the case says; the newest analysis waits for the case's thread.
 
     The reader's commands do not wait for it: it begins no frame while one is carried out (`paused`), and the case's
-    thread takes what was found when it comes to it.
+    thread takes what was found when it comes to it. Nothing is polled: each wait ends with what it waits for.
 
     Parameters
     ----------
@@ -41,36 +41,61 @@ class LiveAnalysis:
         self.found: Latest[Analysed] = Latest()
         self._found_one = found_one
         self._how: tuple[FieldAnalyser, StainCuts] | None = None
+        self._is_paused = self._has_ended = False
         self._may_begin = Event()
-        self._may_begin.set()
+
+    # ---- the case's thread ----------------------------------------------------------------------------------------
 
     def analyse_by(self, analyser: FieldAnalyser, cuts: StainCuts) -> None:
         """From the next frame on, use this analyser and these cuts."""
         self._how = analyser, cuts
+        self._let_begin()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Begin no analysis meanwhile; one that runs goes on."""
+        self._is_paused = True
         self._may_begin.clear()
         try:
             yield
         finally:
+            self.go_on()
+
+    def go_on(self) -> None:
+        """End a pause before its time: what is left to do does not need the processor for itself."""
+        self._is_paused = False
+        self._let_begin()
+
+    def _let_begin(self) -> None:
+        if self._has_ended or (self._how is not None and not self._is_paused):
             self._may_begin.set()
 
-    def run(self, stop: Event) -> None:
-        """Analyse until told to stop; the whole of a thread."""
-        while not stop.is_set():
-            if self._how is None or not self._may_begin.wait(WAIT_S):
-                stop.wait(WAIT_S if self._how is None else 0.0)
-                continue
-            tracked = self.frames.take(WAIT_S)
-            if tracked is not None:
+    # ---- any thread -----------------------------------------------------------------------------------------------
+
+    def end(self) -> None:
+        """Begin nothing any more, and end `run` once what it is at is done."""
+        self._has_ended = True
+        self._may_begin.set()
+        self.frames.close()
+
+    # ---- the analysing thread -------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Analyse until `end`; the whole of a thread."""
+        while not self._has_ended:
+            self.frames.wait()  # first: a frame that comes during a pause stays there, and a newer one replaces it
+            self._may_begin.wait()
+            tracked = self.frames.take(timeout_s=0.0)
+            if tracked is not None and self._how is not None and not self._has_ended:
                 self.found.put(self._analysed(tracked, *self._how))
                 self._found_one()
 
     @staticmethod
     def _analysed(tracked: TrackedFrame, analyser: FieldAnalyser, cuts: StainCuts) -> Analysed:
+        start_s = time.perf_counter()
+        result: FieldResult | Exception
         try:
-            return Analysed(tracked, analyser, analyser.analyse(tracked.frame, cuts, tracked.speed_um_per_s))
+            result = analyser.analyse(tracked.frame, cuts, tracked.speed_um_per_s)
         except Exception as error:  # noqa: BLE001 - told to the reader by the case's thread
-            return Analysed(tracked, analyser, error)
+            result = error
+        return Analysed(tracked, analyser, result, 1000 * (time.perf_counter() - start_s))

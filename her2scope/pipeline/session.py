@@ -100,11 +100,8 @@ class CaseSession:
 
     @property
     def next_island(self) -> int:
-        """Least number of an island of the map that this case never knew: an undo may bring back what lay there."""
-        known = [item.place.island for item in self._state.fields.values()]
-        known += [event.data["island"] for event in self._drawn]
-        known += [island for join in self.joins for island in (join.island, join.into)]
-        return max((*known, -1)) + 1
+        """Least number of an island of the map that this case never knew."""
+        return next_island(self._state.events)
 
     def in_force(self, result: FieldResult) -> FieldResult:
         """A field's analysis by the cuts in force: the same where the reader moved none."""
@@ -541,6 +538,16 @@ def stored_settings(file: CaseFile) -> tuple[str, ScoringSettings, Calibration] 
         from_mapping(ScoringSettings, data["settings"], where),
         from_mapping(Calibration, data["calibration"], where),
     )
+
+
+def next_island(events: Sequence[Event]) -> int:
+    """Least number of an island of the map that a case of these events never knew: an undo may bring back what it did.
+
+    Known without opening the case, which takes longer than a picture should.
+    """
+    places = [event.data.get("place") or event.data for event in events]
+    islands = [place[name] for place in places for name in ("island", "into") if name in place]
+    return max((*islands, -1)) + 1
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

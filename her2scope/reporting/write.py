@@ -8,11 +8,7 @@ from typing import Protocol
 
 from her2scope.overlays.palette import SAFE, Palette
 from her2scope.records import ReportContent
-from her2scope.reporting.csv_report import CsvReport
 from her2scope.reporting.files import write_aside
-from her2scope.reporting.html_report import HtmlReport
-from her2scope.reporting.json_report import JsonReport
-from her2scope.reporting.pdf_report import PdfReport
 
 
 class Renderer(Protocol):
@@ -33,6 +29,12 @@ STANDARD = ("pdf", "html", "json")
 
 def writers(palette: Palette = SAFE) -> Mapping[str, Renderer]:
     """Every kind of report by its name."""
+    # here: what makes pages takes a quarter of a second to load, and the window opens without a report
+    from her2scope.reporting.csv_report import CsvReport
+    from her2scope.reporting.html_report import HtmlReport
+    from her2scope.reporting.json_report import JsonReport
+    from her2scope.reporting.pdf_report import PdfReport
+
     return {"pdf": PdfReport(palette), "html": HtmlReport(palette), "json": JsonReport(), "csv": CsvReport()}
 
 

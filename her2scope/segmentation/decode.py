@@ -119,8 +119,8 @@ def _peaks(maps: NetworkMaps, score: Plane, is_nucleus: Mask, half_um: float, le
 def _voted(maps: NetworkMaps, at: NDArray[np.intp], half_um: float) -> Points:
     """Where the pixels around each place say that the middle is, weighted by how near one they take themselves."""
     weight = maps.nucleus * maps.centre + np.float32(1e-6)
-    rows, columns = np.indices(weight.shape, dtype=np.float32)
-    x, y = columns + maps.offset_um[0] / half_um, rows + maps.offset_um[1] / half_um
+    rows, columns = (np.arange(length, dtype=np.float32) for length in weight.shape)
+    x, y = columns + maps.offset_um[0] / half_um, rows[:, None] + maps.offset_um[1] / half_um
     sums = cv2.GaussianBlur(cv2.merge([weight, weight * x, weight * y]), (0, 0), VOTING_UM / half_um)
     at_peaks = sums[at[:, 1], at[:, 0]]
     return np.asarray(at_peaks[:, 1:] / at_peaks[:, :1], np.float32)
@@ -193,7 +193,7 @@ def _measured(
     if not len(peaks.at):
         return FoundNuclei(np.zeros((0, 2), np.float32), *(np.zeros(0, np.float32) for _ in range(3)))
     pixels = _owned(maps, peaks, is_nucleus, half_um)
-    nucleus, centre, tumour = (plane.reshape(-1)[pixels.at] for plane in (maps.nucleus, maps.centre, maps.tumour))
+    nucleus, centre, tumour = (plane.reshape(-1).take(pixels.at) for plane in (maps.nucleus, maps.centre, maps.tumour))
 
     def total(values: NDArray[np.float32] | None = None) -> NDArray[np.float64]:
         return np.asarray(np.bincount(pixels.owner, values, minlength=len(peaks.at)), np.float64)
@@ -215,25 +215,25 @@ def _owned(maps: NetworkMaps, peaks: _Peaks, is_nucleus: Mask, half_um: float) -
     height, width = is_nucleus.shape
     at = np.flatnonzero(is_nucleus)
     row, column = np.divmod(at.astype(np.int32), np.int32(width))
-    x = column.astype(np.float32) + maps.offset_um[0].reshape(-1)[at] / np.float32(half_um)
-    y = row.astype(np.float32) + maps.offset_um[1].reshape(-1)[at] / np.float32(half_um)
+    offset_x, offset_y = (plane.reshape(-1).take(at) / np.float32(half_um) for plane in maps.offset_um)
+    x, y = column.astype(np.float32) + offset_x, row.astype(np.float32) + offset_y
     # a middle may lie outside the picture, and so may what is pointed to: both are looked up at the border
-    nearest = _nearest_peak(peaks.voted, height, width)
-    owner = nearest[_clipped(y, height) * width + _clipped(x, width)]
-    away_x, away_y = x - peaks.voted[owner, 0], y - peaks.voted[owner, 1]
-    kept = away_x * away_x + away_y * away_y <= (LOST_UM / half_um) ** 2
-    return _Pixels(at[kept], owner[kept], x[kept], y[kept])
+    number, labels = _nearest_peaks(peaks.voted, height, width)
+    owner = number.take(labels.reshape(-1).take(_clipped(y, height) * width + _clipped(x, width)))
+    away_x, away_y = (xy - peaks.voted[:, axis].take(owner) for axis, xy in enumerate((x, y)))
+    kept = np.flatnonzero(away_x * away_x + away_y * away_y <= (LOST_UM / half_um) ** 2)
+    return _Pixels(at.take(kept), owner.take(kept), x.take(kept), y.take(kept))
 
 
-def _nearest_peak(middles: Points, height: int, width: int) -> NDArray[np.intp]:
-    """Number of the nearest middle at each pixel, `(H * W,)`."""
+def _nearest_peaks(middles: Points, height: int, width: int) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+    """Labels `(H, W)` of the pixels nearest to each middle, and the middle's number for each label."""
     others = np.ones((height, width), np.uint8)
     row, column = _clipped(middles[:, 1], height), _clipped(middles[:, 0], width)
     others[row, column] = 0
     _, labels = cv2.distanceTransformWithLabels(others, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
     number = np.zeros(int(labels.max()) + 1, np.intp)
     number[labels[row, column][::-1]] = np.arange(len(row))[::-1]  # of two in one pixel, the higher peak's
-    return number[labels.reshape(-1)]
+    return number, labels
 
 
 def _clipped(values: NDArray[np.float32], length: int) -> NDArray[np.intp]:

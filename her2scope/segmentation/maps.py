@@ -26,8 +26,6 @@ class NetworkMaps:
 
     membrane: Plane
     """`(H, W)` 0..1: a stained membrane passes here. Haze and granules of the cytoplasm are none."""
-    intense: Plane
-    """`(H, W)` 0..1: that membrane is intense. Drawn for the reader; the class is decided by od10."""
     nucleus: Plane
     """`(H/2, W/2)` 0..1: a nucleus that an eye can find."""
     centre: Plane

@@ -20,8 +20,8 @@ from her2scope.domain.false_cells import FalseRates
 from her2scope.resources import resource_dir
 
 CARD = "card.yaml"
-FULL, QUANTISED = "model.onnx", "model.int8.onnx"
-"""Files of a network: 32-bit numbers, for a graphics card, and 8-bit ones, for a processor."""
+FULL, HALVED, QUANTISED = "model.onnx", "model.fp16.onnx", "model.int8.onnx"
+"""Files of a network: 32-bit and, where there are, 16-bit numbers for a graphics card, 8-bit ones for a processor."""
 OUTLINES = "outlines.onnx"
 """File of the reader of outlines that was trained with that network."""
 SURROUNDINGS_PX = 256

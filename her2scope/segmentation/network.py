@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 
 from her2scope.domain.cells import CellKind, CellRule, MembraneMeasure, StainCuts, classify
 from her2scope.domain.false_cells import FalseRates
-from her2scope.imaging.cell_outlines import CellOutlines, OutlineSeeds, directions, find_outlines
+from her2scope.imaging.cell_outlines import CellOutlines, OutlineSeeds, by_place, directions, find_outlines
 from her2scope.imaging.kept_profiles import kept
-from her2scope.imaging.outline_bands import read_bands
-from her2scope.imaging.profiles import PlaceRule, measure_membranes, membrane_mask, read_profiles
+from her2scope.imaging.outline_bands import CELLS_AT_ONCE, read_bands
+from her2scope.imaging.outline_places import OutlinePlaces
+from her2scope.imaging.profiles import PlaceRule, measure_membranes, membrane_mask, read_profiles, seen_across
+from her2scope.imaging.workspace import Workspace
 from her2scope.records import Cell, CellProfiles, Frame, RgbImage, Segmentation, StainImage, StainSummary
 from her2scope.segmentation.decode import FoundNuclei, decode
 from her2scope.segmentation.maps import N_REACHES, QUARTER, NetworkMaps
@@ -45,7 +47,9 @@ Floats = NDArray[np.float32]
 class Network(Protocol):
     """What gives maps of a picture (`onnx_network.OnnxNetwork`)."""
 
-    provider: str
+    @property
+    def provider(self) -> str:
+        """What it runs on."""
 
     def predict(self, rgb: RgbImage, um_per_px: float, white_rgb: tuple[float, float, float]) -> NetworkMaps:
         """Maps of a picture; pixel `x` of them is `(x + 0.5) * k - 0.5` of it, `k` the ratio of their um per px."""
@@ -67,17 +71,18 @@ class FoundCells:
     is_tumour: NDArray[np.bool_]
     """`(N,)` of the nuclei."""
     outlines: CellOutlines
-    """Of all N, in pixels of the frame."""
+    """Of all N, in pixels of the frame; only tumour cells' follow their membranes."""
 
     def tumour(self) -> CellOutlines:
         """Outlines of the tumour cells alone."""
-        return _rows(self.outlines, self.is_tumour)
+        return self.outlines.chosen(self.is_tumour)
 
 
 class NetworkSegmenter:
     """The network method behind the `Segmenter` port.
 
-    Without a reader of outlines a place is judged by the first network's map of membranes.
+    Without a reader of outlines a place is judged by the first network's map of membranes. One thread at a time may
+    find and segment: what is worked out on the way lies in memory that is kept.
     """
 
     method = NETWORK
@@ -98,11 +103,17 @@ class NetworkSegmenter:
         self.reader = reader
         self.model_name, self.model_sha256 = model_name, model_sha256
         self._places = place_rule(settings)
+        self._workspace = Workspace()
 
     @property
     def rule(self) -> CellRule:
         """How much of an outline must be stained for each class."""
         return self.settings.rule
+
+    @property
+    def provider_note(self) -> str:
+        """Why the network does not run on something better; empty where there is nothing to say."""
+        return str(getattr(self.network, "note", ""))
 
     def default_cuts(self, cuts: StainCuts) -> StainCuts:
         """The cuts of the settings with a lower noise floor: a line has been seen, and stands out, before it is cut."""
@@ -112,7 +123,9 @@ class NetworkSegmenter:
         """Find, measure and classify the cells of one usable frame."""
         found = self.find(frame, stains)
         maps, least = found.maps, self.settings.min_membrane_probability
-        mask = membrane_mask(maps.membrane, maps.um_per_px, stains.dab_od10, frame.um_per_px, cuts, least)
+        mask = membrane_mask(
+            maps.membrane, maps.um_per_px, stains.dab_od10, frame.um_per_px, cuts, least, self._workspace
+        )
         profiles = self._profiles(found, frame, stains)
         cells = tuple(self._cells(found, self.measure_again(profiles, cuts), frame, cuts))
         return Segmentation(cells, mask, self.network.provider, profiles)
@@ -128,7 +141,8 @@ class NetworkSegmenter:
         nuclei = nuclei.chosen(~_are_empty(nuclei, stains, maps.um_per_px))
         is_tumour = nuclei.tumour >= self.settings.min_tumour_probability
         # those of no interest are sought too: each nucleus bounds its neighbours
-        outlines = find_outlines(maps.membrane, maps.um_per_px, _seeds(nuclei, is_tumour, maps))
+        seeds = _seeds(nuclei, is_tumour, maps)
+        outlines = find_outlines(maps.membrane, maps.um_per_px, seeds, is_tumour, self._workspace)
         return FoundCells(maps, nuclei, is_tumour, outlines.scaled(maps.um_per_px / frame.um_per_px))
 
     def control_cut(self, cells: Segmentation, cuts: StainCuts) -> float | None:
@@ -154,11 +168,21 @@ class NetworkSegmenter:
 
     def _profiles(self, found: FoundCells, frame: Frame, stains: StainImage) -> CellProfiles:
         """What lies along the outlines of the tumour cells, rounded as it is kept."""
-        tumour, maps = found.tumour(), found.maps
-        profiles = read_profiles(tumour, stains.dab_od10, frame.um_per_px, maps.membrane, maps.um_per_px)
-        if self.reader is not None:
-            profiles = replace(profiles, membrane=self.reader.read(bands_of(found, stains)))
-        return kept(profiles)
+        tumour = found.tumour()
+        order = by_place(tumour.xy_px)
+        places = OutlinePlaces.along(tumour.chosen(order))
+        membrane = self._membrane_along(places, found.maps, stains)
+        profiles = kept(read_profiles(places, stains.dab_od10, frame.um_per_px, membrane, self._workspace))
+        return _of_cells(profiles, np.argsort(order))
+
+    def _membrane_along(self, places: OutlinePlaces, maps: NetworkMaps, stains: StainImage) -> Floats:
+        """Probability `(N, P)` of a membrane at each place."""
+        if self.reader is None:
+            return seen_across(places, maps.membrane, stains.um_per_px, maps.um_per_px, self._workspace)
+        probability = np.empty_like(places.x_px)
+        for rows, some in places.parts(CELLS_AT_ONCE):  # bands of all would be 11 MB and more
+            probability[rows] = self.reader.read(_bands(some, maps, stains, self._workspace))
+        return probability
 
     def _cells(
         self, found: FoundCells, measures: Sequence[MembraneMeasure], frame: Frame, cuts: StainCuts
@@ -166,7 +190,7 @@ class NetworkSegmenter:
         """Every nucleus as a cell: the tumour cells first, then the others."""
         radius_um, is_tumour = found.nuclei.radius_um, found.is_tumour
         yield from self._tumour_cells(found.tumour(), radius_um[is_tumour], measures, frame, cuts)
-        yield from _other_cells(_rows(found.outlines, ~is_tumour), radius_um[~is_tumour], frame)
+        yield from _other_cells(found.outlines.chosen(~is_tumour), radius_um[~is_tumour], frame)
 
     def _tumour_cells(
         self,
@@ -188,9 +212,19 @@ class NetworkSegmenter:
 
 def bands_of(found: FoundCells, stains: StainImage) -> Floats:
     """Unrolled outlines of the tumour cells, as a reader of outlines takes them."""
-    maps, scale = found.maps, stains.um_per_px
+    return _bands(OutlinePlaces.along(found.tumour()), found.maps, stains, Workspace())
+
+
+def _bands(places: OutlinePlaces, maps: NetworkMaps, stains: StainImage, workspace: Workspace) -> Floats:
+    """Bands of some cells, as long as the workspace is not used for others."""
     planes = stains.dab_od10, stains.haematoxylin_od10
-    return read_bands(found.tumour(), *planes, scale, maps.membrane, maps.nucleus, maps.um_per_px)
+    return read_bands(places, *planes, stains.um_per_px, maps.membrane, maps.nucleus, maps.um_per_px, workspace)
+
+
+def _of_cells(profiles: CellProfiles, rows: NDArray[np.intp]) -> CellProfiles:
+    """The profiles in another order."""
+    columns = profiles.wall_od10, profiles.membrane, profiles.contrast_od10, profiles.spacing_um
+    return CellProfiles(*(column[rows] for column in columns))
 
 
 def place_rule(settings: NetworkSettings) -> PlaceRule:
@@ -247,10 +281,6 @@ def _are_empty(nuclei: FoundNuclei, stains: StainImage, network_um_per_px: float
     return np.asarray(np.median(od10, axis=1) < EMPTY_OD10)
 
 
-def _rows(outlines: CellOutlines, which: NDArray[np.bool_]) -> CellOutlines:
-    return CellOutlines(outlines.xy_px[which], outlines.nucleus_px[which], outlines.radius_px[which])
-
-
 def _inside(xy_px: Floats, frame: Frame) -> list[list[float]]:
     """Middles as lists of x and y, on a pixel: the network's last pixel may reach past the picture's."""
     height, width = frame.size_hw
@@ -261,6 +291,8 @@ def _leaving(places_px: Floats, frame: Frame) -> list[bool]:
     """Which outlines `(N, A, 2)` leave the picture."""
     height, width = frame.size_hw
     rim_px = max(0.5, EDGE_UM / frame.um_per_px) - 0.5
-    low, high = places_px.min(axis=1), places_px.max(axis=1)
-    leaves = (low < rim_px) | (high > np.array([width - 1, height - 1]) - rim_px)
-    return [bool(x or y) for x, y in leaves.tolist()]
+    leaves = np.zeros(len(places_px), bool)
+    for axis, last in enumerate((width - 1, height - 1)):  # numpy is slow where the last axis has two
+        at = places_px[..., axis]
+        leaves |= (at.min(axis=1) < rim_px) | (at.max(axis=1) > last - rim_px)
+    return leaves.tolist()

@@ -8,11 +8,11 @@ from her2scope.domain.errors import SettingsError
 from her2scope.imaging.outline_bands import CHANNELS
 from her2scope.imaging.profiles import N_PLACES, Floats
 from her2scope.segmentation.model_card import OUTLINES, ModelCard
-from her2scope.segmentation.onnx_network import CPU, Session, open_session
+from her2scope.segmentation.sessions import CPU, Session, first_line, open_session
 
 BANDS, MEMBRANE = "bands", "membrane"
-AT_ONCE = 512
-"""Cells a run: 7 MB of bands, and some times that within."""
+AT_ONCE = 128
+"""Cells a run: 2 MB of bands, and as much in each layer. Four times as many take no less time."""
 
 
 class OnnxOutlineReader:
@@ -33,7 +33,7 @@ class OnnxOutlineReader:
             self.read(np.zeros((1, len(CHANNELS), N_PLACES), np.float32))
         except Exception as error:  # ONNX Runtime's errors share no base
             raise SettingsError(
-                f"{card.folder / OUTLINES}: ONNX Runtime cannot run this model ({str(error).splitlines()[0]}). "
+                f"{card.folder / OUTLINES}: ONNX Runtime cannot run this model ({first_line(error)}). "
                 "Run 'her2scope doctor', and install her2scope again."
             ) from error
 

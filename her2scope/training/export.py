@@ -1,4 +1,4 @@
-"""From a checkpoint to the two files that ship, each compared with torch on samples it has not learnt from."""
+"""From a checkpoint to the files that ship, each compared with torch on samples it has not learnt from."""
 
 from __future__ import annotations
 
@@ -20,9 +20,12 @@ from torch import nn
 from her2scope.domain.errors import BadInputError
 from her2scope.phantom.noise import mixed_seed
 from her2scope.phantom.shards.store import ShardSet
-from her2scope.segmentation.onnx_network import CPU, INPUT, OUTPUTS, open_session
+from her2scope.segmentation.forms import INPUT, OUTPUTS
+from her2scope.segmentation.sessions import CPU, open_session
 from her2scope.training.batches import plain_batch
+from her2scope.training.half_numbers import halved
 from her2scope.training.net import CellNet, Shipped
+from her2scope.training.processor_graph import for_processor, largest_difference
 from her2scope.training.targets import make_record
 from her2scope.training.train import read_checkpoint
 
@@ -35,8 +38,12 @@ ANSWERS = ("Sigmoid", "Tanh", "Mul", "Split", "Concat", "DepthToSpace", "Slice")
 torch by a fifth of what they do with 8 bits throughout."""
 MOST_DIFFERENCE = 1e-3
 """Between torch and the 32-bit file: more is no rounding."""
+MOST_HALVED_DIFFERENCE = 0.01
+"""Between torch and the 16-bit file: steps of 5e-4 near 1, added up over the layers; 0.0024 is usual."""
 MOST_MEAN_DIFFERENCE = 0.03
 """Mean over the pixels of a probability, between torch and the 8-bit file."""
+MOST_REWRITTEN_DIFFERENCE = 1e-5
+"""Between the quantiser's file and ours: sums of 32-bit numbers in another order, in um where they are lengths."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +52,9 @@ class Exported:
 
     full: bytes
     quantised: bytes
+    """Of 8-bit layers, in the order in which a processor runs them fastest (`processor_graph`)."""
+    halved: bytes
+    """Of 16-bit numbers, for a graphics card."""
     facts: Mapping[str, Any]
     """For the card: architecture, training, agreement."""
 
@@ -68,11 +78,14 @@ def export(run_dir: Path) -> Exported:
         _to_onnx(shipped, full)
         _quantise(full, quantised, records[:CALIBRATION_SAMPLES])
         contents = full.read_bytes(), quantised.read_bytes()
+    for_use, half = for_processor(contents[1]), halved(contents[0])
     agreement = {
         "full": _differences(shipped, contents[0], records[-CHECK_SAMPLES:]),
+        "fp16": _differences(shipped, half, records[-CHECK_SAMPLES:]),
         "int8": _differences(shipped, contents[1], records[-CHECK_SAMPLES:]),
     }
     _check(agreement)
+    _check_rewritten(contents[1], for_use, records[-CHECK_SAMPLES:])
     facts = {
         "architecture": {
             "widths": list(config["widths"]),
@@ -89,7 +102,7 @@ def export(run_dir: Path) -> Exported:
         },
         "agreement_with_torch": agreement,
     }
-    return Exported(*contents, facts)
+    return Exported(contents[0], for_use, half, facts)
 
 
 def _described(tiles: ShardSet) -> dict[str, Any]:
@@ -184,7 +197,15 @@ def _differences(shipped: nn.Module, content: bytes, records: NDArray[np.void]) 
 def _check(agreement: Mapping[str, Mapping[str, float]]) -> None:
     if agreement["full"]["largest"] > MOST_DIFFERENCE:
         raise BadInputError(f"the exported network differs from torch by {agreement['full']['largest']}: not written.")
+    if agreement["fp16"]["largest"] > MOST_HALVED_DIFFERENCE:
+        raise BadInputError(f"the 16-bit network differs from torch by {agreement['fp16']['largest']}: not written.")
     if agreement["int8"]["mean_probability"] > MOST_MEAN_DIFFERENCE:
         raise BadInputError(
             f"the 8-bit network differs from torch by {agreement['int8']['mean_probability']} on average: not written."
         )
+
+
+def _check_rewritten(quantised: bytes, rewritten: bytes, records: NDArray[np.void]) -> None:
+    off = max(largest_difference(quantised, rewritten, record["rgb"], record["white"].tolist()) for record in records)
+    if off > MOST_REWRITTEN_DIFFERENCE:
+        raise BadInputError(f"the network written for the processor differs from the 8-bit one by {off}: not written.")

@@ -13,7 +13,7 @@ from her2scope.overlays.palette import Palette
 from her2scope.pipeline.live import LiveCommands, Message, Mode
 from her2scope.pipeline.remeasure import movable
 from her2scope.pipeline.sweep import NO_OUTLINE, swept_regions
-from her2scope.records import CaseView, MapView, TrackedFrame
+from her2scope.records import AcceptedField, CaseView, FieldResult, MapView, TrackedFrame
 from her2scope.settings import Preferences
 from her2scope.ui.bridge import LiveBridge
 from her2scope.ui.case_data import CaseDataDialog
@@ -82,6 +82,8 @@ class CaseTools(QObject):
         self._sweeping = False
         self._fixed: dict[str, str] = {}
         self._fixed_of: tuple[str, tuple[int, ...]] = ("", ())
+        self._movable: dict[int, tuple[FieldResult, frozenset[str]]] = {}
+        """Of each field, by its number: looked at once, for it looks at every cell."""
         self.overview = Overview(palette, area)
         self.overview.hide()
         self.rules = RulePanel()
@@ -240,7 +242,14 @@ class CaseTools(QObject):
         """Find out what cannot be moved for this case's fields; looked at anew only when a field came or went."""
         of = (view.case_id, tuple(item.number for item in view.active_fields))
         if of != self._fixed_of:
-            self._fixed, self._fixed_of = _fixed_cuts(view), of
+            self._movable = {item.number: self._movable_of(item) for item in view.fields}
+            movable_cuts = {item.number: self._movable[item.number][1] for item in view.active_fields}
+            self._fixed, self._fixed_of = _fixed_cuts(view.program.method, movable_cuts), of
+
+    def _movable_of(self, field: AcceptedField) -> tuple[FieldResult, frozenset[str]]:
+        result = field.read or field.result
+        known = self._movable.get(field.number)
+        return known if known is not None and known[0] is result else (result, frozenset(movable(result)))
 
     def show_mode(self, mode: Mode) -> None:
         """Take what is looked at: a control is not swept."""
@@ -308,13 +317,13 @@ class CaseTools(QObject):
         self.overview.raise_()
 
 
-def _fixed_cuts(view: CaseView) -> dict[str, str]:
+def _fixed_cuts(method: str, movable_cuts: Mapping[int, frozenset[str]]) -> dict[str, str]:
     """Cuts that some active field does not let move, by their name in `RuleChange`, with the reason in words."""
     reasons = {}
     for cut, name in (("stained", "stained_od10"), ("moderate", "moderate_od10"), ("intense", "intense_od10"),
                       ("complete_share", "complete_share")):  # fmt: skip
-        fields = [item.number for item in view.active_fields if cut not in movable(item.read or item.result)]
+        fields = [number for number, cuts in movable_cuts.items() if cut not in cuts]
         if fields:
             which = f"field {fields[0]} has" if len(fields) == 1 else f"{len(fields)} fields have"
-            reasons[name] = f"Grey cuts cannot be moved: {which} no membrane profiles ({view.program.method})."
+            reasons[name] = f"Grey cuts cannot be moved: {which} no membrane profiles ({method})."
     return reasons

@@ -107,6 +107,7 @@ def cuts_text(control: StainCuts, in_force: StainCuts) -> str:
 class ControlView(LiveView):
     """A control's field: drawn as a live picture is, but at the scale that it is told."""
 
+    carries_overlays = False
     zoom_asked = pyqtSignal(float)
     """The reader turned the wheel over it: both pictures zoom by this factor."""
     fit_asked = pyqtSignal()
@@ -122,7 +123,7 @@ class ControlView(LiveView):
     def show_reading(self, reading: ControlReading | None) -> None:
         """Show the field of a reading with its overlays; None where there is none."""
         if reading is None:
-            self._shown = self._live = self._drawn = self._rendered = None
+            self._shown = self._live = self._drawn = self._overlay = None
             self._update_state()
         else:
             # An island of its own: no overlay is ever carried from one reading to another.

@@ -11,7 +11,6 @@ from her2scope.overlays.palette import Palette
 from her2scope.pipeline.live import LiveResult, Mode
 from her2scope.records import AcceptedField, MapPlace, TrackedFrame
 from her2scope.ui.live_view import LiveView
-from her2scope.ui.painters import OverlayPainter, painters_for
 from her2scope.ui.theme import THEME
 
 FRAME_PX = 4
@@ -21,6 +20,7 @@ MARGIN_PX = 12
 class FieldView(LiveView):
     """Drawn as a live picture is, with the reader's corrections; a drag pans and never moves the stage."""
 
+    carries_overlays = False
     walk_asked = pyqtSignal(int)
     """To the next (1) or the previous (-1) cell: Tab stays in the picture, F6 leaves it."""
 
@@ -42,6 +42,8 @@ class FieldView(LiveView):
     def show_field(self, field: AcceptedField) -> None:
         """Show a field, or the same field after it changed; zoom and place stay with it."""
         before, self.field = self.field, field
+        if before is field:
+            return
         # A field that the pictures do not place has an island of its own, where nothing else lies.
         place = field.place or MapPlace(-field.number, 0.0, 0.0)
         tracked = TrackedFrame(field.result.frame, place.x_um, place.y_um, place.island)
@@ -50,9 +52,8 @@ class FieldView(LiveView):
         else:
             self.show_frame(tracked)
             self.fit()
-        self._renew_painters()
         self.show_result(LiveResult(tracked, field.result, Mode.READING))
-        self.rest()
+        self._fade.stop()
         self._set_opacity(1.0 if self.state.visible else 0.0)
         self._show_words(field)
 
@@ -61,8 +62,8 @@ class FieldView(LiveView):
         """The field as it is drawn."""
         return self.live if self.field is not None else None
 
-    def _make_painters(self) -> tuple[OverlayPainter, ...]:
-        return painters_for(self._selection, self._palette, self.field)
+    def _field_of_case(self) -> AcceptedField | None:
+        return self.field
 
     def _show_words(self, field: AcceptedField) -> None:
         removed = "" if field.active else " (REMOVED, NOT COUNTED)"

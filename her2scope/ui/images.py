@@ -17,7 +17,7 @@ def to_qimage(rgb: NDArray[np.uint8]) -> QImage:
     """
     height, width, _ = rgb.shape
     image = QImage(width, height, QImage.Format.Format_RGB32)
-    cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2BGRA, dst=_pixels(image))
+    cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2BGRA, dst=pixels_of(image))
     return image
 
 
@@ -34,7 +34,7 @@ def thumbnail(rgb: NDArray[np.uint8], size: QSize) -> QImage:
     return scaled.copy(left, top, size.width(), size.height())
 
 
-def _pixels(image: QImage) -> NDArray[np.uint8]:
+def pixels_of(image: QImage) -> NDArray[np.uint8]:
     """Writable view of a 32 bit QImage's memory, valid while `image` lives."""
     memory = image.bits()
     if memory is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
-from PyQt6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent
+from PyQt6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QPixmap, QResizeEvent
 from PyQt6.QtWidgets import QWidget
 
 from her2scope.domain.cells import SHARE_ORDER, CellClass
@@ -89,6 +89,7 @@ class Legend(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self._palette = palette
         self._text = legend_text(None, "", ControlStanding())
+        self._drawn: QPixmap | None = None
         self.resize(self.sizeHint())
 
     @property
@@ -99,6 +100,10 @@ class Legend(QWidget):
     def set_palette(self, palette: Palette) -> None:
         """Choose the colours."""
         self._palette = palette
+        self._renew()
+
+    def _renew(self) -> None:
+        self._drawn = None
         self.update()
 
     def show_text(self, text: LegendText) -> None:
@@ -107,7 +112,7 @@ class Legend(QWidget):
             self._text = text
             self.setAccessibleDescription(f"{'. '.join([text.title, text.score, *text.notes])}")
             self.resize(self.sizeHint())
-            self.update()
+            self._renew()
 
     def sizeHint(self) -> QSize:
         bold, plain = QFontMetrics(font(BASE_PX, bold=True)), QFontMetrics(font(SMALL_PX))
@@ -124,8 +129,22 @@ class Legend(QWidget):
         flags = int(Qt.TextFlag.TextWordWrap)
         return max(ROW_PX, metrics.boundingRect(0, 0, width, 400, flags, self._text.score).height() + 4)
 
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self._renew()
+
     def paintEvent(self, event: QPaintEvent | None) -> None:
-        painter = QPainter(self)
+        # It lies on the picture, so it is painted with every frame, but it is drawn once for what it says.
+        ratio = self.devicePixelRatioF()
+        if self._drawn is None or self._drawn.devicePixelRatio() != ratio:
+            self._drawn = self._draw(ratio)
+        QPainter(self).drawPixmap(0, 0, self._drawn)
+
+    def _draw(self, ratio: float) -> QPixmap:
+        picture = QPixmap(self.size() * ratio)
+        picture.setDevicePixelRatio(ratio)
+        picture.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(picture)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(BACKDROP)
@@ -138,6 +157,8 @@ class Legend(QWidget):
             row.translate(0, ROW_PX)
             self._paint_share(painter, row, name, percent)
         self._paint_foot(painter, row.translated(0, ROW_PX + 4))
+        painter.end()
+        return picture
 
     def _paint_share(self, painter: QPainter, row: QRectF, name: CellClass, percent: str) -> None:
         painter.save()

@@ -31,6 +31,7 @@ class ModeChip(QLabel):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.setObjectName("mode_chip")
+        self._says = ("", "")
 
     def show_mode(self, mode: Mode, expected: str, *, finished: bool = False) -> None:
         """Name the mode."""
@@ -39,8 +40,11 @@ class ModeChip(QLabel):
             text = "FINISHED   Ctrl+N: next case"
         else:
             text = f"CONTROL {expected}   Space: read it" if control else "READING   Space: add field"
-        self.setText(text)
         colour = THEME.warning if control else THEME.good if finished else THEME.accent
+        if (text, colour) == self._says:
+            return  # Qt reads a style sheet anew however often it is given the same
+        self._says = text, colour
+        self.setText(text)
         self.setStyleSheet(
             f"#mode_chip {{ background: rgba(12, 13, 14, 205); color: {THEME.text}; padding: 5px 10px;"
             f" border-left: 4px solid {colour}; font-weight: bold; }}"

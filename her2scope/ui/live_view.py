@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 from PyQt6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt, QVariantAnimation, pyqtSignal
-from PyQt6.QtGui import (
-    QColor,
-    QImage,
-    QKeyEvent,
-    QMouseEvent,
-    QPainter,
-    QPaintEvent,
-    QResizeEvent,
-    QTransform,
-    QWheelEvent,
-)
+from PyQt6.QtGui import QCloseEvent, QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
 from PyQt6.QtWidgets import QApplication, QSizePolicy, QWidget
 
 from her2scope.domain.cells import CellKind
 from her2scope.overlays.model import OverlaySelection
 from her2scope.overlays.palette import Palette
 from her2scope.pipeline.live import LiveResult
-from her2scope.records import CaseView, FieldResult, TrackedFrame
+from her2scope.records import AcceptedField, CaseView, TrackedFrame
 from her2scope.ui.case_marks import CaseMarks
-from her2scope.ui.images import to_qimage
+from her2scope.ui.display_meter import DisplayMeter, Painted
+from her2scope.ui.frame_picture import FramePicture, on_whole_pixels, pixels_in
 from her2scope.ui.outline_tool import HINT, OutlineTool
+from her2scope.ui.overlay_drawer import DrawnOverlay, OverlayDrawer, OverlayOrder, draw_overlay
 from her2scope.ui.overlay_state import MAX_SPEED_UM_PER_S, OverlayState, overlay_state
-from her2scope.ui.painters import OverlayPainter, paint_selected, painters_for
+from her2scope.ui.painters import paint_selected
 from her2scope.ui.picture_marks import paint_hint, paint_notice, paint_scale_bar
 from her2scope.ui.theme import THEME
 from her2scope.ui.viewport import Viewport
@@ -36,26 +29,18 @@ from her2scope.ui.viewport import Viewport
 FADE_MS = 150
 WHEEL_STEP = 1.0015
 """Zoom per eighth of a degree: a usual notch (120) zooms by 1.2."""
-SMOOTH_BELOW_ZOOM = 3.0
-"""Above it single pixels are shown as they are."""
 MARGIN_SHARE = 0.2
 """Of the view, drawn around it in advance, so that an overlay can move with the tissue without being drawn anew."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Rendered:
-    """Overlays of one result, drawn at screen size."""
-
-    live: LiveResult
-    zoom: float
-    image_rect: QRectF
-    """What of the analysed frame it covers, in image pixels."""
-    picture: QImage
-
-
 class LiveView(QWidget):
-    """Shows frames as they come; draws overlays only on the tissue that they were computed from."""
+    """Shows frames as they come; draws overlays only on the tissue that they were computed from.
 
+    Overlays are drawn aside: until the newest one is drawn, the last one moves with its tissue.
+    """
+
+    carries_overlays = True
+    """An overlay is moved along to later frames; False where each picture stands for itself."""
     overlay_changed = pyqtSignal(object)
     """`OverlayState`, when what is said of the overlay changed."""
     stage_drag_um = pyqtSignal(float, float)
@@ -80,15 +65,18 @@ class LiveView(QWidget):
         """Written across a picture that is not live."""
         self.marks = CaseMarks()
         self.tool = OutlineTool()
+        self.meter = DisplayMeter()
         self.setMouseTracking(True)
         self._palette, self._selection = palette, selection
-        self._painters: tuple[OverlayPainter, ...] = ()
         self._shown: TrackedFrame | None = None
-        self._image = QImage()
+        self._picture = FramePicture()
         self._viewport = Viewport(QSizeF(1, 1), QSizeF(1, 1))
         self._live: LiveResult | None = None
         self._drawn: LiveResult | None = None
-        self._rendered: _Rendered | None = None
+        self._drawer = OverlayDrawer()
+        self._drawer.drawn.connect(self._take_overlay)
+        self._overlay: DrawnOverlay | None = None
+        self._overlay_is_new = False
         self._state = overlay_state(None, None)
         self._selected: tuple[LiveResult, tuple[int, ...]] | None = None
         self._sweeps = False
@@ -103,7 +91,6 @@ class LiveView(QWidget):
         self._fade = QVariantAnimation(self)
         self._fade.setDuration(FADE_MS)
         self._fade.valueChanged.connect(self._set_opacity)
-        self._renew_painters()
 
     # ---- what is shown ---------------------------------------------------------------------------------------------
 
@@ -123,6 +110,11 @@ class LiveView(QWidget):
         return self._shown
 
     @property
+    def is_frozen(self) -> bool:
+        """Whether the picture is held still."""
+        return self._is_frozen
+
+    @property
     def live(self) -> LiveResult | None:
         """The newest analysis."""
         return self._live
@@ -138,8 +130,8 @@ class LiveView(QWidget):
             self._held_frame = tracked
             return
         self._shown = tracked
-        self._image = to_qimage(tracked.frame.rgb)
-        size = QSizeF(self._image.size())
+        height, width = tracked.frame.size_hw
+        size = QSizeF(width, height)
         if size != self._viewport.image:
             self._set_viewport(Viewport.fitted(QSizeF(self.size()), size))
         self._update_state()
@@ -164,15 +156,7 @@ class LiveView(QWidget):
     def set_style(self, selection: OverlaySelection, palette: Palette) -> None:
         """Choose the layers and their colours."""
         self._selection, self._palette = selection, palette
-        self._renew_painters()
-
-    def _renew_painters(self) -> None:
-        self._painters = self._make_painters()
-        self._rendered = None
         self.update()
-
-    def _make_painters(self) -> tuple[OverlayPainter, ...]:
-        return painters_for(self._selection, self._palette, counted=self._counted)
 
     def show_case(self, view: CaseView) -> None:
         """Take the case, whose fields and regions are marked; cells that its regions leave out look so."""
@@ -203,13 +187,9 @@ class LiveView(QWidget):
             out and cell.kind is CellKind.TUMOUR and not cell.edge for cell, out in zip(cells, flags, strict=True)
         )
 
-    def _counted(self, result: FieldResult) -> tuple[bool, ...]:
-        live = self._drawn
-        return tuple(not out for out in self.left_out(live)) if live is not None and live.result is result else ()
-
     def _renew_left_out(self) -> None:
         self._left_out = None
-        self._renew_painters()
+        self.update()
 
     def show_selected(self, live: LiveResult | None, cells: Sequence[int] = ()) -> None:
         """Draw cells of an analysis strong, as long as their tissue is in the picture."""
@@ -234,8 +214,9 @@ class LiveView(QWidget):
         self._update_state()
 
     def rest(self) -> None:
-        """Stop fading: the window goes away."""
+        """Stop fading and drawing: the window goes away."""
         self._fade.stop()
+        self._drawer.rest()
 
     # ---- zoom and pan ----------------------------------------------------------------------------------------------
 
@@ -291,44 +272,52 @@ class LiveView(QWidget):
             self._opacity = value
             self.update()
 
-    def _overlay_offset(self) -> QPointF | None:
-        """How far the drawn result's tissue has moved on the shown frame, None where it is not there."""
-        if self._drawn is None or self._opacity <= 0:
+    def _offset_of(self, live: LiveResult) -> QPointF | None:
+        """How far an analysed frame's tissue has moved on the shown one, None where it is not there."""
+        if not self.carries_overlays and (self._shown is None or live.result.frame is not self._shown.frame):
             return None
-        drawn = overlay_state(self._shown, self._drawn, self.max_speed_um_per_s)
-        return QPointF(drawn.dx_px, drawn.dy_px) if drawn.same_place else None
+        place = overlay_state(self._shown, live, self.max_speed_um_per_s)
+        return QPointF(place.dx_px, place.dy_px) if place.same_place else None
 
-    def _render(self, live: LiveResult, offset: QPointF) -> _Rendered:
-        """Overlays of `live` for the present zoom, from the last drawing where it still covers the view."""
-        whole = QRectF(QPointF(0, 0), self._viewport.image)
-        view = QRectF(self._viewport.to_image(QPointF(0, 0)), self._viewport.view / self._viewport.zoom)
-        needed = view.translated(-offset).intersected(whole)
-        last, zoom = self._rendered, self._viewport.zoom
-        if last is not None and last.live is live and last.zoom == zoom and last.image_rect.contains(needed):
-            return last
+    def _order(self, live: LiveResult, offset: QPointF) -> OverlayOrder:
+        """The overlay of `live` as it should be now: at least what of it is in view."""
+        view = self._viewport.image_in_view().translated(-offset)
         margin_x, margin_y = MARGIN_SHARE * view.width(), MARGIN_SHARE * view.height()
-        covered = needed.adjusted(-margin_x, -margin_y, margin_x, margin_y).intersected(whole)
-        self._rendered = _Rendered(live, zoom, covered, self._draw_overlays(live, covered))
-        return self._rendered
-
-    def _draw_overlays(self, live: LiveResult, image_rect: QRectF) -> QImage:
-        zoom, ratio = self._viewport.zoom, self.devicePixelRatioF()
-        size = image_rect.size() * zoom * ratio
-        picture = QImage(
-            QSize(int(size.width()) + 2, int(size.height()) + 2), QImage.Format.Format_ARGB32_Premultiplied
+        size_hw, field = live.result.frame.size_hw, self._field_of_case()
+        order = OverlayOrder(
+            live,
+            self._selection,
+            self._palette,
+            field,
+            self.left_out(live) if field is None else (),
+            self._viewport.zoom,
+            self.devicePixelRatioF(),
+            pixels_in(view, size_hw),
         )
-        picture.setDevicePixelRatio(ratio)
-        picture.fill(0)
-        painter = QPainter(picture)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, zoom < SMOOTH_BELOW_ZOOM)
-        painter.setTransform(QTransform.fromScale(zoom, zoom).translate(-image_rect.x(), -image_rect.y()))
-        for layer in self._painters:
-            painter.save()
-            layer.paint(painter, live.result, zoom)
-            painter.restore()
-        painter.end()
-        return picture
+        if self._is_drawn(order):
+            return order
+        return replace(order, image_rect=pixels_in(view.adjusted(-margin_x, -margin_y, margin_x, margin_y), size_hw))
+
+    def _field_of_case(self) -> AcceptedField | None:
+        """The field whose result is shown, with the reader's corrections; a live picture is in no case yet."""
+        return None
+
+    def _is_drawn(self, order: OverlayOrder) -> bool:
+        last = self._overlay
+        return last is not None and last.order.looks_as(order) and last.order.image_rect.contains(order.image_rect)
+
+    def _take_overlay(self, drawn: DrawnOverlay) -> None:
+        # One that was never painted stays new when it is drawn again.
+        self._overlay_is_new |= self._overlay is None or self._overlay.live is not drawn.live
+        self._overlay = drawn
+        self.update()
+
+    def finish_overlay(self) -> None:
+        """Draw the overlay at once where it is still being drawn aside: for a picture of the window."""
+        if self._drawn is not None and (offset := self._offset_of(self._drawn)) is not None:
+            order = self._order(self._drawn, offset)
+            if not self._is_drawn(order):
+                self._take_overlay(draw_overlay(order))
 
     # ---- painting --------------------------------------------------------------------------------------------------
 
@@ -338,15 +327,23 @@ class LiveView(QWidget):
         if self._shown is None:
             paint_notice(painter, self.rect(), self.notice or "Waiting for the camera")
             return
+        overlay = self._paint_picture(painter, self._shown)
+        painter.end()
+        frame, is_new = self._shown.frame, overlay is not None and self._overlay_is_new
+        self._overlay_is_new = self._overlay_is_new and not is_new
+        overlay_s = None if overlay is None else overlay.tracked.frame.captured_s
+        self.meter.painted(Painted(frame.index, frame.captured_s, time.monotonic(), overlay_s, is_new))
+
+    def _paint_picture(self, painter: QPainter, shown: TrackedFrame) -> LiveResult | None:
+        """Paint the frame and all that lies on it; the analysis whose overlay is painted."""
+        image, place = self._picture.of(shown.frame.rgb, self._viewport, self.devicePixelRatioF())
+        painter.drawImage(place, image)
         rect = self._viewport.picture_rect()
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self._viewport.zoom < SMOOTH_BELOW_ZOOM)
-        painter.drawImage(rect, self._image)
-        if self._selection.anything:
-            self._paint_overlay(painter, rect)
-        self.marks.paint(painter, self._shown, self._viewport)
-        self._paint_selected(painter, self._shown, rect)
+        overlay = self._paint_overlay(painter, rect) if self._selection.anything else None
+        self.marks.paint(painter, shown, self._viewport)
+        self._paint_selected(painter, shown, rect)
         self.tool.paint(painter, self._viewport)
-        paint_scale_bar(painter, self.rect(), self._shown.frame.um_per_px / self._viewport.zoom)
+        paint_scale_bar(painter, self.rect(), shown.frame.um_per_px / self._viewport.zoom)
         if self.tool.is_on and not self.tool.is_closed:
             paint_hint(painter, self.rect(), f"Picture frozen. {HINT}" if self._is_frozen else HINT)
         if self.notice:
@@ -354,17 +351,32 @@ class LiveView(QWidget):
         if self.hasFocus():
             painter.setPen(QColor(THEME.accent))
             painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
+        return overlay
 
-    def _paint_overlay(self, painter: QPainter, picture_rect: QRectF) -> None:
-        offset = self._overlay_offset()
-        if offset is None or self._drawn is None:
-            return
-        rendered = self._render(self._drawn, offset)
+    def _paint_overlay(self, painter: QPainter, picture_rect: QRectF) -> LiveResult | None:
+        """Paint the newest drawing, and have a newer one made where it is not the newest any more."""
+        if self._drawn is None or self._opacity <= 0 or (offset := self._offset_of(self._drawn)) is None:
+            return None
+        order = self._order(self._drawn, offset)
+        if not self._is_drawn(order):
+            self._drawer.ask(order)
+        last = self._overlay
+        if last is None or (moved := self._offset_of(last.live)) is None:
+            return None
+        # An older one stays only where it might be shown by itself: its place is sure, and it is not too old.
+        if last.live is not self._drawn and not overlay_state(self._shown, last.live, self.max_speed_um_per_s).visible:
+            return None
+        rect, grown = last.order.image_rect, self._viewport.zoom / last.order.zoom
+        place = on_whole_pixels(self._viewport.to_screen(QPointF(rect.topLeft()) + moved), self.devicePixelRatioF())
         painter.save()
         painter.setClipRect(picture_rect)
         painter.setOpacity(self._opacity)
-        painter.drawImage(self._viewport.to_screen(rendered.image_rect.topLeft() + offset), rendered.picture)
+        # Between two zooms the last drawing is stretched for the moment that the next one takes.
+        painter.translate(place)
+        painter.scale(grown, grown)
+        painter.drawImage(QPointF(0, 0), last.picture)
         painter.restore()
+        return last.live
 
     def _paint_selected(self, painter: QPainter, shown: TrackedFrame, picture_rect: QRectF) -> None:
         if self._selected is None:
@@ -380,6 +392,10 @@ class LiveView(QWidget):
             painter.restore()
 
     # ---- mouse -----------------------------------------------------------------------------------------------------
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:
+        self.rest()
+        super().closeEvent(event)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         self._set_viewport(self._viewport.resized(QSizeF(self.size()), self._viewport.image))

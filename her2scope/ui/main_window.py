@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from PyQt6.QtCore import QEvent, QSize, Qt, pyqtSignal
+from PyQt6.QtCore import QEvent, QSize, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QAction, QCloseEvent, QGuiApplication, QKeyEvent, QResizeEvent
 from PyQt6.QtWidgets import (
     QApplication,
@@ -52,6 +53,7 @@ from her2scope.ui.history_loader import HistoryLoader, ReadHistory
 from her2scope.ui.legend import Legend, field_legend_text, legend_text
 from her2scope.ui.live_area import LiveArea
 from her2scope.ui.live_view import LiveView
+from her2scope.ui.live_words import COVERED, FROZEN
 from her2scope.ui.message_bar import MessageBar
 from her2scope.ui.navigator import Navigator
 from her2scope.ui.overlay_state import MAX_SPEED_UM_PER_S, same_tissue
@@ -68,6 +70,8 @@ LAYERS = ("membranes", "cells", "outlines", "filled")
 SWITCHED_OFF = "switched off (M, N, O, B)"
 OWN_SCORE_FIRST = "own score first (S)"
 NO_OUTLINE_ON_CONTROL = "A control is read whole: nothing is outlined on it. Go to reading mode first (F3)."
+METER_MS = 500
+"""Between two looks at how live the picture is: as often as figures can be read."""
 ROOMY_PX = 900
 """Height of a window that has room for the sliders, a cell and its plot beneath the case."""
 
@@ -152,6 +156,8 @@ class MainWindow(QMainWindow):
         self.case_panel = CasePanel(palette)
         self.curve = CurvePlot()
         self.status = StatusLine()
+        self._meter_clock = QTimer(self)
+        self._meter_clock.setInterval(METER_MS)
         self.tabs = QTabWidget()
 
     def _lay_out(self) -> None:
@@ -216,6 +222,8 @@ class MainWindow(QMainWindow):
         self._bridge.figures_changed.connect(self.status.show_figures)
         self._bridge.message_posted.connect(self.messages.post)
         self.tools.connect_bridge(self._bridge)
+        self._meter_clock.timeout.connect(self._show_how_live)
+        self._meter_clock.start()
 
     def _connect_panels(self) -> None:
         self.view.overlay_changed.connect(self._show_overlay_state)
@@ -326,6 +334,10 @@ class MainWindow(QMainWindow):
         self.messages.keep(view.finished_utc is not None)
         self._show_mode()
         self._show_figures_of_field()
+
+    def _show_how_live(self) -> None:
+        held = COVERED if self.review.field is not None else FROZEN if self.view.is_frozen else ""
+        self.status.show_display(self.view.meter.figures(time.monotonic()), held)
 
     def _on_camera(self, status: CameraStatus) -> None:
         self.status.show_camera(status)
@@ -625,8 +637,10 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent | None) -> None:
         # Nothing may still paint a frame after this; the engine is stopped by whoever started it.
         self._bridge.close()
+        self._meter_clock.stop()
         self.view.rest()
         self.review.view.rest()
+        self.compare.side.view.rest()
         self.messages.rest()
         if not self.isFullScreen() and not self.isMaximized():
             self._preferences = replace(self._preferences, window_wh=(self.width(), self.height()))

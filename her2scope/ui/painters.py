@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PyQt6.QtCore import QPointF, QRectF, Qt
+from PyQt6.QtCore import QPointF, QRect, QRectF, Qt
 from PyQt6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QPolygonF, qRgba
 
 from her2scope.imaging.opencv import cv2
@@ -21,6 +21,8 @@ from her2scope.overlays.model import CellMark, OverlaySelection, marks_in_case, 
 from her2scope.overlays.palette import HAND_COLOUR, Marker, Palette, Rgb, halo, marker_polygon
 from her2scope.overlays.picking import outline_of
 from her2scope.records import FAINT, INTENSE, AcceptedField, Cell, FieldResult
+from her2scope.ui.frame_picture import pixels_in, scaled
+from her2scope.ui.images import pixels_of
 
 CENTRE = 0.5
 """From pixel index to the middle of the pixel's square."""
@@ -158,13 +160,23 @@ class _Canvas:
         """Empty premultiplied BGRA. OpenCV blends an antialiased edge in all four channels alike, as this needs."""
         return np.zeros((self.height, self.width, 4), np.uint8)
 
-    def show(self, painter: QPainter, layer: NDArray[np.uint8]) -> None:
-        """Lay a layer over what was painted."""
-        image = QImage(layer.data, self.width, self.height, 4 * self.width, QImage.Format.Format_ARGB32_Premultiplied)
+    def covered(self, size_hw: tuple[int, int]) -> QRect:
+        """Whole pixels of an image that are painted on, of which the first lies at the painter's origin."""
+        seen = QRectF(-self.dx / self.scale, -self.dy / self.scale, self.width / self.scale, self.height / self.scale)
+        return pixels_in(seen, size_hw)
+
+    def corner_of(self, part: QRect) -> tuple[int, int]:
+        """Device pixel at which a part of the image begins."""
+        return round(part.left() * self.scale + self.dx), round(part.top() * self.scale + self.dy)
+
+    def show(self, painter: QPainter, layer: NDArray[np.uint8], corner: tuple[int, int] = (0, 0)) -> None:
+        """Lay a layer over what was painted, from a device pixel on."""
+        height, width, _ = layer.shape
+        image = QImage(layer.data, width, height, 4 * width, QImage.Format.Format_ARGB32_Premultiplied)
         image.setDevicePixelRatio(self.ratio)
         painter.save()
         painter.resetTransform()
-        painter.drawImage(QPointF(0, 0), image)
+        painter.drawImage(QPointF(corner[0] / self.ratio, corner[1] / self.ratio), image)
         painter.restore()
 
 
@@ -181,9 +193,15 @@ class MembranePainter:
     def paint(self, painter: QPainter, result: FieldResult, zoom: float) -> None:
         """Draw the tint; it is made once per result."""
         if result is not self._made_for:
-            self._tint = self._make(result)
-            self._made_for = result
-        painter.drawImage(QPointF(0, 0), self._tint)
+            self._tint, self._made_for = self._make(result), result
+        canvas, tint = _Canvas.of(painter), pixels_of(self._tint)
+        part = canvas.covered(tint.shape[:2])
+        if part.isEmpty():
+            return
+        smooth = bool(painter.renderHints() & QPainter.RenderHint.SmoothPixmapTransform)
+        rows, columns = slice(part.top(), part.bottom() + 1), slice(part.left(), part.right() + 1)
+        # Aside from Qt, so that other threads can go on meanwhile.
+        canvas.show(painter, scaled(tint[rows, columns], canvas.scale, smooth), canvas.corner_of(part))
 
     def _make(self, result: FieldResult) -> QImage:
         mask = np.ascontiguousarray(result.membrane)
@@ -243,7 +261,7 @@ class CentrePainter:
         """Stamp the markers, each kind drawn once; enlarged they grow a little with the cells."""
         radius_px = self._radius_px * min(2.0, max(1.0, zoom))
         canvas = _Canvas.of(painter)
-        stamps: dict[CellMark, QImage] = {}
+        stamps: dict[int, QImage] = {}
         half = _stamp_side(radius_px) / 2
         painter.save()
         painter.resetTransform()
@@ -252,9 +270,10 @@ class CentrePainter:
         corners = (np.round(canvas.place(cells.centres) - half * canvas.ratio) / canvas.ratio).tolist()
         for number in cells.seen(canvas, result.frame.um_per_px):
             mark = cells.marks[number]
-            stamp = stamps.get(mark)
+            # Cells that are marked alike share their mark; looking it up by what it says takes as long as drawing it.
+            stamp = stamps.get(id(mark))
             if stamp is None:
-                stamp = stamps[mark] = marker_stamp(mark, radius_px, canvas.ratio)
+                stamp = stamps[id(mark)] = marker_stamp(mark, radius_px, canvas.ratio)
             painter.drawImage(QPointF(*corners[number]), stamp)
         painter.restore()
 

@@ -21,8 +21,9 @@ from her2scope.overlays.palette import SAFE, Palette
 from her2scope.phantom.compare.sheets import Piece
 from her2scope.phantom.compare.truth_marks import TRUTH_LAYERS, truth_legend, truth_result
 from her2scope.records import FieldResult
+from her2scope.ui.frame_picture import SMOOTH_BELOW_ZOOM
 from her2scope.ui.images import to_qimage
-from her2scope.ui.live_view import SMOOTH_BELOW_ZOOM, WHEEL_STEP
+from her2scope.ui.live_view import WHEEL_STEP
 from her2scope.ui.painters import draw_marker, painters_for
 from her2scope.ui.picture_marks import BACKDROP, MARGIN_PX, paint_notice, paint_scale_bar
 from her2scope.ui.theme import BASE_PX, SMALL_PX, THEME, font

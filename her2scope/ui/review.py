@@ -117,7 +117,8 @@ class Review(QObject):
     def show_case(self, view: CaseView) -> None:
         """Take the case as it is now; the shown field stays, with what changed in it."""
         before, self._case = self._case, view
-        self._calibration = _calibration(view)
+        if before is None or before.calibration != view.calibration:
+            self._calibration = _calibration(view)
         if view.rule is not None and not view.rule.is_preview:
             self._live_rule = view.rule.cell
         self._live.show_case(view)

@@ -1,4 +1,4 @@
-"""The line at the bottom: camera, rates, delay, provider, replaced frames, and why the overlay is off."""
+"""The line at the bottom: camera, how live the picture is, provider, and why the overlay is off."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from her2scope.pipeline.live import CameraPhase, CameraStatus, LiveFigures
 from her2scope.records import MapView
+from her2scope.ui.display_meter import DisplayFigures
+from her2scope.ui.live_words import LiveWords, live_words
 from her2scope.ui.theme import set_role
-from her2scope.ui.words import calibration_text, figures_text
+from her2scope.ui.words import calibration_text
 
 DISCLAIMER = "Research use only"
+PROVIDER_TIP = "What runs the network"
 LOST_LETTERS = 24
 _PHASES = {
     CameraPhase.STARTING: ("\N{WHITE CIRCLE}", "warning"),
@@ -51,14 +54,8 @@ class StatusLine(QWidget):
         super().__init__(parent)
         self.setObjectName("status_line")
         self.camera = QLabel("\N{WHITE CIRCLE} camera starting")
-        self.rates = QLabel("0.0 frames/s, 0.0 analysed/s")
-        self.latency = QLabel("delay \N{EN DASH}")
-        self.replaced = QLabel("replaced 0")
-        self.replaced.setToolTip(
-            "Frames that a newer one replaced before they were analysed: the picture is never late"
-        )
+        self.rates, self.behind = QLabel(), QLabel()
         self.provider = QLabel("\N{EN DASH}")
-        self.provider.setToolTip("What runs the network")
         self.overlay = ElidedLabel("overlay off: no picture yet")
         self.tracking = QLabel()
         self.tracking.hide()
@@ -68,16 +65,18 @@ class StatusLine(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(10, 3, 10, 3)
         row.setSpacing(18)
-        for label in (self.camera, self.rates, self.latency, self.replaced, self.provider):
+        for label in (self.camera, self.rates, self.behind, self.provider):
             row.addWidget(label)
         row.addWidget(self.overlay, 1)
         row.addWidget(self.tracking)
         row.addWidget(self.calibration)
         row.addWidget(self.disclaimer)
-        for label in (self.rates, self.latency, self.replaced, self.provider):
-            set_role(label, "dim")
+        set_role(self.rates, "dim")
         for label in (self.tracking, self.calibration):
             set_role(label, "warning")
+        self._figures, self._display, self._held = LiveFigures(0.0, 0.0, 0.0, 0, ""), DisplayFigures(0.0, 0.0, 0.0), ""
+        self._words: LiveWords | None = None
+        self._say_live()
 
     def show_camera(self, status: CameraStatus) -> None:
         """Show the camera's state."""
@@ -96,10 +95,30 @@ class StatusLine(QWidget):
         self.calibration.setVisible(bool(text))
 
     def show_figures(self, figures: LiveFigures) -> None:
-        """Show the rates."""
-        texts = figures_text(figures)
-        for label, text in zip((self.rates, self.latency, self.replaced, self.provider), texts, strict=True):
-            label.setText(text)
+        """Show what the engine counted."""
+        self._figures = figures
+        self._say_live()
+
+    def show_display(self, display: DisplayFigures, held: str) -> None:
+        """Show what was painted; `held`: why the picture is not live though the camera is, empty: it is."""
+        self._display, self._held = display, held
+        self._say_live()
+
+    def _say_live(self) -> None:
+        words = live_words(self._figures, self._display, self._held)
+        before, self._words = self._words, words
+        if words == before:
+            return
+        self.rates.setText(words.rates)
+        self.behind.setText(words.behind)
+        self.provider.setText(words.provider)
+        for label in (self.rates, self.behind):
+            label.setToolTip(words.details)
+        self.provider.setToolTip("\n".join(filter(None, [PROVIDER_TIP, words.provider_note])))
+        if before is None or before.is_late != words.is_late:
+            set_role(self.behind, "warning" if words.is_late else "dim")
+        if before is None or bool(before.provider_note) != bool(words.provider_note):
+            set_role(self.provider, "warning" if words.provider_note else "dim")
 
     def show_tracking(self, view: MapView) -> None:
         """Say that tracking was lost and a new island of the map began; nothing while all is one island."""

@@ -46,6 +46,10 @@ class Viewport:
         """Where the image lies on screen."""
         return QRectF(self.to_screen(QPointF(0, 0)), self.image * self.zoom)
 
+    def image_in_view(self) -> QRectF:
+        """What of the image's plane the view shows, in image coordinates; it may reach beyond the image."""
+        return QRectF(self.to_image(QPointF(0, 0)), self.view / self.zoom)
+
     def resized(self, view: QSizeF, image: QSizeF) -> Viewport:
         """Keep looking at the same place in a view or an image of another size."""
         if self.is_fitted or image != self.image:

@@ -12,7 +12,6 @@ from her2scope.domain.guideline import Category, Finding, Score
 from her2scope.domain.score import ControlStanding, ControlStatus, TooFewCells
 from her2scope.domain.score_sentence import rounded_down
 from her2scope.overlays.palette import LABELS
-from her2scope.pipeline.live import LiveFigures
 from her2scope.records import AcceptedField, CaseView, ControlReading, FieldResult, MapView, ReaderScore
 from her2scope.settings import Calibration, missing_parts
 
@@ -268,15 +267,3 @@ def calibration_text(age_doubt: str | None, missing: Sequence[str]) -> str:
     if tuple(missing) == missing_parts(Calibration()):
         return "not calibrated"
     return "calibration incomplete" if missing else ""
-
-
-def figures_text(figures: LiveFigures) -> tuple[str, str, str, str]:
-    """Rates, delay, replaced frames and provider, each for its place in the status line."""
-    provider = figures.provider.removesuffix("ExecutionProvider").strip("- ") or "\N{EN DASH}"
-    latency = f"{figures.latency_ms:.0f} ms" if figures.latency_ms > 0 else "\N{EN DASH}"
-    return (
-        f"{figures.camera_fps:.1f} frames/s, {figures.analysed_fps:.1f} analysed/s",
-        f"delay {latency}",
-        f"replaced {figures.replaced_frames}",
-        provider,
-    )

@@ -13,7 +13,7 @@ from her2scope.app.compose import DEFAULT_METHOD, METHODS, has_network, make_ana
 from her2scope.domain.errors import NotAvailableError, SettingsError
 from her2scope.pipeline.session import stored_settings
 from her2scope.resources import resource_dir
-from her2scope.segmentation import model_card, onnx_network
+from her2scope.segmentation import model_card, provider_choice
 from her2scope.segmentation.methods import CLOSED_CONTOURS, NETWORK
 from her2scope.segmentation.model_card import QUANTISED
 from her2scope.settings import Calibration, NetworkSettings, ScoringSettings
@@ -26,7 +26,7 @@ def models(tmp_path, monkeypatch):
     folder = tmp_path / "models"
     shutil.copytree(resource_dir("models") / CLOSED_CONTOURS, folder / CLOSED_CONTOURS)
     monkeypatch.setattr(model_card, "resource_dir", lambda name: folder)
-    monkeypatch.setattr(onnx_network, "may_have_cuda", lambda: False)
+    monkeypatch.setattr(provider_choice, "may_have_cuda", lambda: False)
     return folder
 
 
@@ -93,3 +93,18 @@ def test_doctor_finds_an_altered_model(models, tmp_path):
     (models / NETWORK / QUANTISED).write_bytes(tiny_model("altered"))
     is_well, text = network_line(tmp_path)
     assert not is_well and "not the model that its card describes" in text
+
+
+def test_doctor_says_why_a_graphics_card_is_not_used_and_what_asking_it_took(models, tmp_path, monkeypatch):
+    def cannot(content, providers, threads):
+        if len(providers) > 1:
+            raise RuntimeError("libcublas is missing")
+        return really(content, providers, threads)
+
+    really = provider_choice.open_session
+    write_tiny_model(models / NETWORK)
+    monkeypatch.setattr(provider_choice, "may_have_cuda", lambda: True)
+    monkeypatch.setattr(provider_choice, "open_session", cannot)
+    is_well, text = network_line(tmp_path)
+    assert is_well
+    assert "CPUExecutionProvider (the graphics card is not used: libcublas is missing); asking took " in text

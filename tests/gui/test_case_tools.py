@@ -14,8 +14,10 @@ from her2scope.domain.corrections import CaseData, RuleChange
 from her2scope.domain.guideline import Ish
 from her2scope.domain.regions import RegionDraft, RegionKind
 from her2scope.pipeline.live import Mode
+from her2scope.pipeline.remeasure import movable
 from her2scope.records import ReaderScore
 from her2scope.settings import Preferences
+from her2scope.ui import case_tools
 from her2scope.ui.case_data import CaseDataDialog
 from her2scope.ui.case_tools import SWEEP_TEXT, SWEEP_WAITS
 from her2scope.ui.legend import MOVED_NOTE
@@ -316,3 +318,15 @@ def test_finishing_asks_for_what_is_missing_first(stand: Stand):
     (question,) = [item for item in window.findChildren(QDialog) if item.isVisible()]
     question.accept()
     assert stand.engine.calls[-1] == ("finish",)
+
+
+def test_what_can_be_moved_is_looked_up_once_per_field(stand: Stand, monkeypatch):
+    looked = []
+    monkeypatch.setattr(case_tools, "movable", lambda result: looked.append(result) or movable(result))
+    for _ in range(4):
+        stand.engine.accept_field()
+        QApplication.processEvents()
+    stand.engine.remove_field(2)
+    stand.engine.restore_field(2)
+    QApplication.processEvents()
+    assert len(looked) == 4

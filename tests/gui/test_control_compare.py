@@ -276,10 +276,12 @@ def test_the_control_carries_the_layers_that_the_live_picture_has(stand: Stand, 
     view = read(stand, control()).side.view
     qtbot.waitUntil(lambda: view.state.visible)
     QTest.qWait(200)  # the overlay fades in
+    view.finish_overlay()
     marked = view.grab().toImage()
     stand.press(Key.Key_H)
     plain = view.grab().toImage()
     stand.press(Key.Key_H)
+    view.finish_overlay()
     assert marked != plain and view.grab().toImage() == marked
 
 
@@ -289,6 +291,7 @@ def test_no_overlay_of_one_level_on_a_level_that_could_not_be_analysed(stand: St
     view = read(stand, control("3+", 1), failed).side.view
     QTest.qWait(200)
     stand.press(Key.Key_K, SHIFT)
+    view.finish_overlay()
     marked = view.grab().toImage()
     stand.press(Key.Key_H)
     assert view.grab().toImage() == marked

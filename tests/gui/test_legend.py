@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import factories
 import pytest
 from gui.fake_engine import live
@@ -88,3 +90,26 @@ def test_nothing_in_the_legend_is_cut(qtbot):
     legend.show_text(legend_text(live(factories.field_result((), quality=quality)), "", ControlStanding()))
     assert reasons in legend.text.score
     assert legend.height() > height + 15
+
+
+def test_the_legend_is_drawn_once_for_what_it_says(qtbot, monkeypatch):
+    legend = Legend(SAFE)
+    qtbot.addWidget(legend)
+    legend.show()
+    qtbot.waitExposed(legend)
+    legend.grab()
+    legend.set_palette(SAFE)
+    drawn = []
+    draw = legend._draw  # noqa: SLF001 - what is counted is how often it runs
+    monkeypatch.setattr(legend, "_draw", lambda ratio: drawn.append(1) or draw(ratio))
+    for _ in range(3):
+        legend.grab()
+    assert len(drawn) == 1
+    legend.show_text(legend.text)
+    legend.grab()
+    assert len(drawn) == 1
+    legend.show_text(dataclasses.replace(legend.text, score="Reference score 3+"))
+    legend.grab()
+    legend.set_palette(PAPER)
+    legend.grab()
+    assert len(drawn) == 3

@@ -12,11 +12,13 @@ import pytest
 from PyQt6.QtCore import QTimer
 from PyQt6.QtWidgets import QApplication
 
+from her2scope.app import compose
 from her2scope.app.calibrate import calibration_dir
 from her2scope.app.compose import case_store
 from her2scope.app.demo import DemoRequest
 from her2scope.app.window import LiveRequest, run_live
 from her2scope.cli import main
+from her2scope.domain.errors import SettingsError
 from her2scope.settings import Calibration, home_dir, save_yaml
 from her2scope.ui.main_window import MainWindow
 
@@ -76,6 +78,31 @@ def test_a_source_that_is_not_there_is_said_in_the_window(qapp, tmp_path, source
     assert run_live(LiveRequest(source=source.format(empty=tmp_path / "empty"), um_per_px=0.25)) == 0
     assert closer.seen, texts
     assert not any("Traceback" in text for text in texts)
+
+
+def test_a_network_that_cannot_be_loaded_is_said_in_the_window_and_no_case_is_scored(qapp, tmp_path, monkeypatch):
+    def fail(*_: object) -> None:
+        raise SettingsError("this installation has no trained network. Install her2scope again.")
+
+    monkeypatch.setattr(compose, "load_network", fail)
+    (tmp_path / "empty").mkdir()
+    texts: list[str] = []
+
+    def said(window: MainWindow) -> bool:
+        texts[:] = [message.text for message in window.messages.history]
+        return any("no trained network. Install" in text for text in texts)
+
+    closer = CloseWhen(said)
+    assert run_live(LiveRequest(source=f"images:{tmp_path / 'empty'}", um_per_px=0.25)) == 0
+    assert closer.seen, texts
+    assert [case.n_fields for case in case_store().cases()] == [0]
+
+
+def test_an_unknown_method_is_one_clear_line_and_opens_no_window(qapp, capsys):
+    assert main(["--method", "guess"]) == 2
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1 and "guess" in line and "network" in line
+    assert case_store().cases() == () and not any(window.isVisible() for window in windows())
 
 
 def test_the_newest_calibration_is_used_and_its_age_and_gaps_are_said(qapp, tmp_path):

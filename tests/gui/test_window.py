@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import threading
+import time
 
 import factories
 import pytest
@@ -24,7 +25,9 @@ from her2scope.settings import Calibration, Preferences
 from her2scope.ui import message_bar
 from her2scope.ui.calibration_steps import CalibrationSetup
 from her2scope.ui.dialogs import ExceptionCatcher, Question, finish_question, messages_dialog, resume_question
+from her2scope.ui.display_meter import WINDOW_S, DisplayFigures
 from her2scope.ui.levey_jennings import ControlHistoryDialog
+from her2scope.ui.live_words import COVERED
 from her2scope.ui.status_line import DISCLAIMER, ElidedLabel
 from her2scope.ui.theme import THEME, contrast_ratio
 from her2scope.ui.words import capitalised
@@ -43,6 +46,9 @@ MANY_REASONS = (
 )
 
 
+FELL_BACK = "CUDA gave empty results in the self-test at start; the CPU is used instead"
+
+
 def settle() -> None:
     for _ in range(5):
         QApplication.processEvents()
@@ -57,11 +63,49 @@ def test_picture_legend_and_status_follow_the_engine(stand: Stand):
     assert window.view.shown.frame.size_hw == (200, 300)
     assert window.legend.text.title.startswith("This field")
     assert window.status.camera.text().endswith("phantom microscope live")
-    assert window.status.rates.text() == "24.9 frames/s, 12.4 analysed/s"
-    assert window.status.latency.text() == "delay 83 ms"
-    assert window.status.replaced.text() == "replaced 217"
+    assert window.status.rates.text().endswith("shown/s \N{MIDDLE DOT} 12 analysed/s")
+    assert window.status.behind.text().endswith(" behind")
+    assert "217 pictures were replaced" in window.status.rates.toolTip()
     assert window.status.provider.text() == "CPU"
     assert window.status.overlay.text() == "overlay on"
+
+
+def test_why_another_provider_runs_is_said(stand: Stand):
+    status = stand.window.status
+    assert status.provider.property("role") == "dim"
+    stand.bridge.on_figures(LiveFigures(30.0, 8.0, 110.0, 0, "CPUExecutionProvider", 88.0, FELL_BACK))
+    settle()
+    assert status.provider.text().startswith("! CPU: CUDA gave empty") and FELL_BACK in status.provider.toolTip()
+    assert status.provider.property("role") == "warning"
+    stand.bridge.on_figures(LiveFigures(30.0, 8.0, 110.0, 0, "CUDAExecutionProvider"))
+    settle()
+    assert status.provider.text() == "CUDA" and status.provider.property("role") == "dim"
+
+
+def test_marks_that_are_late_and_a_picture_that_is_not_live_are_said(stand: Stand):
+    status = stand.window.status
+    status.show_display(DisplayFigures(30.0, 12.0, 110.0, 1800.0), "")
+    assert status.behind.text() == "1.8 s behind" and status.behind.property("role") == "warning"
+    status.show_display(DisplayFigures(0.0, 0.0, 110.0, 1800.0), COVERED)
+    assert COVERED in status.rates.text() and status.behind.property("role") == "dim"
+
+
+def test_the_window_counts_what_it_paints(stand: Stand):
+    window, view = stand.window, stand.window.view
+    stand.engine.accept_field()
+    for index in range(10):
+        shown = tracked(stand.engine.result)
+        now_s = time.monotonic()
+        frame = dataclasses.replace(shown.frame, index=100 + index, captured_s=now_s)
+        stand.bridge.on_frame(dataclasses.replace(shown, frame=frame))
+        settle()
+        view.grab()
+    assert view.meter.figures(time.monotonic()).displayed_fps >= 10 / WINDOW_S
+    window._show_how_live()  # noqa: SLF001 - the timer's own call
+    assert "shown/s" in window.status.rates.text()
+    window.review.show_field(1)
+    window._show_how_live()  # noqa: SLF001
+    assert window.status.rates.text().startswith(COVERED)
 
 
 def test_reason_why_the_overlay_is_off_is_said(stand: Stand):
@@ -471,7 +515,7 @@ def fill_with_much(stand: Stand) -> None:
     for _ in range(6):
         engine.accept_field()
     engine.remove_field(2)
-    stand.bridge.on_figures(LiveFigures(124.9, 112.4, 1083.0, 21_217, "CUDAExecutionProvider"))
+    stand.bridge.on_figures(LiveFigures(124.9, 112.4, 1083.0, 21_217, "CUDAExecutionProvider", 88.0, FELL_BACK))
     stand.bridge.on_camera(CameraStatus(CameraPhase.LOST, str(CameraLost("microscope camera on port 2", 120_400))))
     stand.bridge.on_result(live(unusable_result()))
     stand.bridge.on_message(Message(Severity.ERROR, str(CameraLost("microscope camera on port 2", 120_400))))

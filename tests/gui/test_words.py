@@ -11,7 +11,6 @@ from her2scope.domain.control_material import ControlLevel, ControlMaterial
 from her2scope.domain.corrections import CaseData, CellStanding, Correction
 from her2scope.domain.guideline import Category
 from her2scope.domain.score import ControlStanding, ControlStatus
-from her2scope.pipeline.live import LiveFigures
 from her2scope.settings import Calibration, missing_parts
 from her2scope.ui.words import (
     CATEGORY_WORDS,
@@ -24,7 +23,6 @@ from her2scope.ui.words import (
     field_detail,
     field_score_text,
     field_words,
-    figures_text,
     island_text,
     next_step_text,
     open_ends_text,
@@ -199,12 +197,6 @@ def test_open_ends_are_named_until_none_is_left():
 )
 def test_calibration_in_a_word(age_doubt, missing, text):
     assert calibration_text(age_doubt, missing) == text
-
-
-def test_figures():
-    texts = figures_text(LiveFigures(24.94, 0.0, 0.0, 7, "CUDAExecutionProvider"))
-    assert texts == ("24.9 frames/s, 0.0 analysed/s", "delay \N{EN DASH}", "replaced 7", "CUDA")
-    assert figures_text(LiveFigures(1, 1, 83.4, 0, ""))[1::2] == ("delay 83 ms", "\N{EN DASH}")
 
 
 def test_every_class_and_category_has_words():

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from her2scope.imaging.cell_outlines import (
     BAND_UM,
     CYTOPLASM_UM,
     N_DIRECTIONS,
+    NEIGHBOUR_UM,
     STEP_UM,
+    TWIN_PX,
     CellOutlines,
     OutlineSeeds,
     cheapest_rings,
@@ -19,6 +21,7 @@ from her2scope.imaging.cell_outlines import (
     half_ways,
     prior_reach,
 )
+from her2scope.imaging.workspace import Workspace
 
 UM_PER_PX = 0.5
 SIDE = 120
@@ -173,3 +176,86 @@ def test_a_reach_that_is_missing_in_some_directions_is_filled_there_only():
 
 def test_the_band_is_whole_steps():
     assert BAND_UM / STEP_UM == int(BAND_UM / STEP_UM)
+
+
+def crowd(n: int, side: int, seed: int) -> OutlineSeeds:
+    rng = np.random.default_rng(seed)
+    xy, nucleus, reach = rng.uniform(0, side, (n, 2)), rng.uniform(3, 9, n), rng.uniform(6, 20, (n, 32))
+    reach[rng.random((n, 32)) < 0.2] = np.nan
+    return OutlineSeeds(*(part.astype(np.float32) for part in (xy, nucleus, reach)))
+
+
+@settings(max_examples=30)
+@given(n=st.integers(0, 25), seed=st.integers(0, 99), within=st.floats(1, 80))
+def test_half_ways_are_those_of_every_pair_looked_at(n, seed, within):
+    """No pair is missed by looking in strips."""
+    cells = crowd(n, SIDE, seed)
+    found = half_ways(cells, within)
+    angle = np.arange(N_DIRECTIONS) * 2 * np.pi / N_DIRECTIONS
+    for one in range(n):
+        expected = np.full(N_DIRECTIONS, np.inf)
+        for other in range(n):
+            away = (cells.xy_px[other] - cells.xy_px[one]).astype(float)
+            apart = np.hypot(*away)
+            if apart <= TWIN_PX or apart > within:
+                continue
+            larger = np.clip(float(cells.nucleus_px[other]) - cells.nucleus_px[one], -apart / 2, apart / 2)
+            inverse = 2 * (away @ [np.cos(angle), np.sin(angle)] + larger) / (apart**2 - larger**2)
+            expected = np.minimum(expected, np.where(inverse > 1e-6, 1 / np.maximum(inverse, 1e-6), np.inf))
+        near = expected < 1e4
+        assert found[one][near] == pytest.approx(expected[near], rel=1e-2)
+        assert (found[one][~near] > 5e3).all()
+
+
+def slowly_cheapest(cost: np.ndarray, bend_cost: float, most_steps: int) -> np.ndarray:
+    """`cheapest_rings` for one ring, state by state; cost `(A, R)`."""
+    n, n_states = cost.shape
+    lap = [place % n for place in range(-(n // 4), n + n // 4)]
+    total, came_from = [list(cost[lap[0]])], []
+    for place in lap[1:]:
+        now, came = [], []
+        for state in range(n_states):
+            shifts = [shift for shift in range(-most_steps, most_steps + 1) if 0 <= state + shift < n_states]
+            ways = [np.float32(total[-1][state + k]) + np.float32(bend_cost * abs(k)) for k in shifts]
+            best = int(np.argmin(ways))
+            now.append(ways[best] + cost[place, state])
+            came.append(state + shifts[best])
+        total.append(now)
+        came_from.append(came)
+    path = [int(np.argmin(total[-1]))]
+    for came in reversed(came_from):
+        path.append(came[path[-1]])
+    return np.array(path[::-1])[n // 4 : n // 4 + n]
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 999), n=st.integers(0, 3), most_steps=st.integers(1, 3), coarse=st.booleans())
+def test_cheapest_rings_are_those_of_a_search_state_by_state(seed, n, most_steps, coarse):
+    cost = np.random.default_rng(seed).uniform(0, 1, (16, 7, n)).astype(np.float32)
+    if coarse:  # many ways cost the same: the first of them is taken
+        cost = np.round(cost * 4) / 4
+    found = cheapest_rings(cost, 0.06, most_steps)
+    assert found.shape == (16, n)
+    for ring in range(n):
+        assert found[:, ring].tolist() == slowly_cheapest(cost[:, :, ring], 0.06, most_steps).tolist()
+
+
+def test_who_is_not_followed_keeps_the_guess_and_bounds_the_others():
+    cells = crowd(40, SIDE, 3)
+    membrane = ring_map((60, 60, 15), (30, 80, 12))
+    everyone, some = find_outlines(membrane, UM_PER_PX, cells), np.arange(40) % 3 > 0
+    found = find_outlines(membrane, UM_PER_PX, cells, some)
+    assert np.array_equal(found.radius_px[some], everyone.radius_px[some])
+    guess = prior_reach(cells, half_ways(cells, NEIGHBOUR_UM / UM_PER_PX), UM_PER_PX)
+    assert np.array_equal(found.radius_px[~some], guess[~some])
+
+
+def test_outlines_stay_when_the_workspace_is_used_again():
+    workspace = Workspace()
+    cells, membrane = crowd(70, SIDE, 4), ring_map((60, 60, 15))
+    first = find_outlines(membrane, UM_PER_PX, cells, workspace=workspace)
+    kept_px = first.radius_px.copy()
+    find_outlines(1 - membrane, UM_PER_PX, crowd(90, SIDE, 5), workspace=workspace)
+    again = find_outlines(membrane, UM_PER_PX, cells, workspace=workspace)
+    assert np.array_equal(first.radius_px, kept_px)
+    assert np.array_equal(again.radius_px, kept_px)

@@ -25,7 +25,6 @@ def floats(shape: tuple[int, ...], low: float, high: float) -> st.SearchStrategy
 def read(draw: st.DrawFn) -> Profiles:
     n, n_places = draw(st.integers(0, 4)), draw(st.sampled_from([2, 5, N_PLACES]))
     return Profiles(
-        np.zeros((n, n_places, 2), np.float32),
         draw(floats((n,), 0, 9)),
         np.repeat(draw(floats((n, n_places, 1), 0, 40)), N_ACROSS, axis=2),
         draw(floats((n, n_places), 0, 1)),
@@ -56,12 +55,8 @@ def test_rounding_is_finer_than_noise_and_happens_once(profiles):
     usual = np.abs(profiles.contrast_od10) < 5
     assert np.abs(rounded.contrast_od10 - profiles.contrast_od10)[usual].max(initial=0) <= 0.00026
     assert np.all((profiles.membrane - rounded.membrane < 0.0041) & (rounded.membrane <= profiles.membrane + 1e-6))
-    empty = np.zeros((*profiles.membrane.shape, 2), np.float32)
-    again = kept(
-        Profiles(
-            empty, rounded.spacing_um, rounded.wall_od10[:, :, None], rounded.membrane + 1e-5, rounded.contrast_od10
-        )
-    )
+    walls = rounded.wall_od10[:, :, None]
+    again = kept(Profiles(rounded.spacing_um, walls, rounded.membrane + 1e-5, rounded.contrast_od10))
     assert same(rounded, again)
 
 
@@ -69,7 +64,7 @@ def test_rounding_is_finer_than_noise_and_happens_once(profiles):
 def test_the_cuts_of_probability_act_as_on_what_was_not_rounded(membrane):
     membrane[0, :4] = np.nextafter(np.float32([0.8, 0.8, 0.5, 0.5]), np.float32([0, 1, 0, 1]))
     even = np.zeros((1, N_PLACES), np.float32)
-    rounded = kept(Profiles(np.zeros((1, N_PLACES, 2), np.float32), even[:, 0], even[:, :, None], membrane, even))
+    rounded = kept(Profiles(even[:, 0], even[:, :, None], membrane, even))
     for cut in (DEFAULT_PLACE_RULE.membrane, DEFAULT_PLACE_RULE.likely_membrane):
         assert np.array_equal(rounded.membrane >= cut, membrane >= cut)
 
@@ -77,8 +72,7 @@ def test_the_cuts_of_probability_act_as_on_what_was_not_rounded(membrane):
 def test_a_cut_of_od10_that_is_a_step_keeps_what_lies_on_it():
     for cut in (0.05, 0.15, 0.35, 0.7, 0.6235):
         walls = np.full((1, N_PLACES), cut, np.float32)
-        places = np.zeros((1, N_PLACES, 2), np.float32)
-        profiles = Profiles(places, np.float32([0.6]), walls[:, :, None], np.ones_like(walls), walls)
+        profiles = Profiles(np.float32([0.6]), walls[:, :, None], np.ones_like(walls), walls)
         assert measure_membranes(kept(profiles), StainCuts(0.01, 0.01, cut)).intense_share.tolist() == [1.0]
 
 

@@ -12,19 +12,25 @@ from hypothesis import strategies as st
 from her2scope.domain.cells import MembraneMeasure, StainCuts
 from her2scope.imaging.cell_outlines import CellOutlines, OutlineSeeds, find_outlines
 from her2scope.imaging.kept_profiles import kept
+from her2scope.imaging.outline_places import N_PLACES, OutlinePlaces, even_places, normals, sampled
 from her2scope.imaging.profiles import (
+    BESIDE_UM,
     DEFAULT_PLACE_RULE,
+    HALF_UM,
     N_ACROSS,
-    N_PLACES,
+    N_ACROSS_NETWORK,
+    Floats,
     Membranes,
     Profiles,
     averaged_along,
-    even_places,
     measure_membranes,
     membrane_mask,
     read_profiles,
+    redrawn_mask,
+    seen_across,
     stained_places,
 )
+from her2scope.imaging.workspace import Workspace
 from her2scope.records import FAINT, INTENSE, CellProfiles
 
 SIDE_UM = 30.0
@@ -92,7 +98,15 @@ def seeds_of(rings: tuple[Ring, ...]) -> OutlineSeeds:
 
 def profiles_of(dab: np.ndarray, um_per_px: float, membrane: np.ndarray, seeds: OutlineSeeds) -> Profiles:
     outlines = find_outlines(membrane, NETWORK_UM, seeds).scaled(NETWORK_UM / um_per_px)
-    return read_profiles(outlines, dab, um_per_px, membrane, NETWORK_UM)
+    return read_along(outlines, dab, um_per_px, membrane)
+
+
+def read_along(
+    outlines: CellOutlines, dab: np.ndarray, um_per_px: float, membrane: np.ndarray, workspace: Workspace | None = None
+) -> Profiles:
+    places = OutlinePlaces.along(outlines)
+    seen = seen_across(places, membrane, um_per_px, NETWORK_UM, workspace)
+    return read_profiles(places, dab, um_per_px, seen, workspace)
 
 
 def measured(*rings: Ring, um_per_px: float = 0.25, cuts: StainCuts = CUTS) -> Membranes:
@@ -300,7 +314,7 @@ def test_averages_go_round():
 def test_the_profile_runs_from_inside_to_outside():
     rings = (Ring(radius_um=6.4),)  # drawn 0.4 um outside the outline
     found = find_outlines(np.zeros((60, 60), np.float32), NETWORK_UM, seeds_of((Ring(),)))
-    profiles = read_profiles(found.scaled(2), dab_of(rings, 0.25), 0.25, membrane_of(rings), NETWORK_UM)
+    profiles = read_along(found.scaled(2), dab_of(rings, 0.25), 0.25, membrane_of(rings))
     assert profiles.od10.shape == (1, N_PLACES, N_ACROSS)
     assert np.median(profiles.od10.argmax(axis=2)) > N_ACROSS // 2
     assert profiles.wall_od10 == pytest.approx(profiles.od10.max(axis=2))
@@ -315,8 +329,93 @@ def test_no_cell_no_measure():
 
 def test_an_outline_beyond_the_picture_is_measured_on_its_last_pixels():
     outline = CellOutlines(*(np.array(part, np.float32) for part in ([[0, 0]], [2], [[12] * 48])))
-    found = read_profiles(outline, np.zeros((40, 40), np.float32), 0.25, np.zeros((20, 20), np.float32), NETWORK_UM)
+    found = read_along(outline, np.zeros((40, 40), np.float32), 0.25, np.zeros((20, 20), np.float32))
     assert np.isfinite(found.contrast_od10).all()
+
+
+# ---- the fast way and the plain one ---------------------------------------------------------------------------------
+
+
+def cells_around(n: int, size_hw: tuple[int, int], seed: int) -> CellOutlines:
+    """Wavy outlines of cells in and just outside a picture."""
+    rng = np.random.default_rng(seed)
+    middles = rng.uniform(-8, np.array(size_hw[::-1]) + 8, (n, 2))
+    radius = rng.uniform(8, 30, (n, 1)) * rng.uniform(0.8, 1.2, (n, 48))
+    return CellOutlines(*(part.astype(np.float32) for part in (middles, rng.uniform(4, 12, n), radius)))
+
+
+def plainly_read(outlines: CellOutlines, dab: Floats, um_per_px: float, membrane: Floats) -> Profiles:
+    """What `read_profiles` is to give, step by step over the whole of the places."""
+    xy_px, spacing_px = even_places(outlines.places_xy_px(), N_PLACES)
+    outward = normals(xy_px)
+    across_px = np.linspace(-HALF_UM, HALF_UM, N_ACROSS, dtype=np.float32) / np.float32(um_per_px)
+    od10 = np.stack([sampled(dab, xy_px + step * outward) for step in across_px])
+    depths_px = np.array(BESIDE_UM, np.float32) / np.float32(um_per_px)
+    away = xy_px - outlines.xy_px[:, None]
+    room_px = np.maximum(np.hypot(away[..., 0], away[..., 1]) - outlines.nucleus_px[:, None], depths_px[0])
+    inside = [sampled(dab, xy_px - np.minimum(depth, room_px)[..., None] * outward) for depth in depths_px]
+    outside = [sampled(dab, xy_px + depth * outward) for depth in depths_px]
+    palest = sum(plainly_averaged(np.stack(side)).min(axis=0) for side in (inside, outside))
+    contrast = plainly_averaged(od10).max(axis=0) - palest / 2
+    on_map_px = (xy_px + np.float32(0.5)) * np.float32(um_per_px / NETWORK_UM) - np.float32(0.5)
+    steps_px = np.linspace(-HALF_UM, HALF_UM, N_ACROSS_NETWORK, dtype=np.float32) / np.float32(NETWORK_UM)
+    seen = np.max([sampled(membrane, on_map_px + step * outward) for step in steps_px], axis=0)
+    return Profiles(spacing_px * np.float32(um_per_px), np.moveaxis(od10, 0, 2), seen, contrast)
+
+
+def plainly_averaged(values: Floats) -> Floats:
+    return sum(np.roll(values, shift, axis=-1) for shift in (2, 1, 0, -1, -2)) / np.float32(5)
+
+
+def same_profiles(one: Profiles, other: Profiles) -> bool:
+    names = "spacing_um", "od10", "membrane", "contrast_od10"
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)
+
+
+@pytest.mark.parametrize("n", [0, 1, 3, 300])
+@pytest.mark.parametrize(("size_hw", "um_per_px"), [((97, 131), 0.25), ((64, 41), 0.37), ((50, 50), 0.5)])
+def test_profiles_are_to_the_bit_what_step_by_step_gives(n: int, size_hw: tuple[int, int], um_per_px: float) -> None:
+    rng = np.random.default_rng(n)
+    outlines = cells_around(n, size_hw, seed=n)
+    dab = rng.normal(0.3, 0.2, size_hw).astype(np.float32)
+    membrane = rng.random(size_hw, np.float32)
+    workspace = Workspace()
+    read_along(cells_around(400, size_hw, seed=9), dab, um_per_px, membrane, workspace)
+    found = read_along(outlines, dab, um_per_px, membrane, workspace)
+    assert same_profiles(found, plainly_read(outlines, dab, um_per_px, membrane))
+    read_along(cells_around(n, size_hw, seed=8), -dab, um_per_px, 1 - membrane, workspace)
+    assert same_profiles(found, plainly_read(outlines, dab, um_per_px, membrane))
+
+
+@given(st.integers(0, 5), st.integers(5, 70), st.integers(0, 99))
+def test_a_running_mean_around_is_that_of_turned_copies(n: int, n_places: int, seed: int) -> None:
+    values = np.random.default_rng(seed).normal(0, 1, (n, 3, n_places)).astype(np.float32)
+    assert averaged_along(values) == pytest.approx(plainly_averaged(values), abs=1e-6)
+
+
+@given(st.integers(1, 4), st.integers(0, 99))
+def test_even_places_are_those_of_each_outline_alone(n: int, seed: int) -> None:
+    outlines = cells_around(n, (100, 100), seed).places_xy_px()
+    places, spacing = even_places(outlines, N_PLACES)
+    for outline, found, apart in zip(outlines, places, spacing, strict=True):
+        closed = np.vstack([outline, outline[:1]]).astype(float)
+        length = np.r_[0, np.cumsum(np.hypot(*np.diff(closed, axis=0).T))]
+        wanted = length[-1] * np.arange(N_PLACES) / N_PLACES
+        expected = np.stack([np.interp(wanted, length, closed[:, axis]) for axis in (0, 1)], axis=1)
+        assert found == pytest.approx(expected, abs=1e-3)
+        assert apart == pytest.approx(length[-1] / N_PLACES, rel=1e-5)
+
+
+@pytest.mark.parametrize("seen_type", [np.bool_, np.uint8])
+def test_the_mask_is_what_its_three_cases_say(seen_type: type) -> None:
+    rng = np.random.default_rng(0)
+    steps = np.float32([0.0, CUTS.stained_od10, 0.2, CUTS.intense_od10, 1.0, -0.1])
+    dab, seen = rng.choice(steps, (31, 17)), rng.choice([0, 1], (31, 17)).astype(seen_type)
+    expected = np.where(dab >= CUTS.intense_od10, INTENSE, FAINT)
+    expected[(seen == 0) | (dab < CUTS.stained_od10)] = 0
+    found = redrawn_mask(seen, dab, CUTS)
+    assert found.dtype == np.uint8
+    assert np.array_equal(found, expected)
 
 
 # ---- mask ---------------------------------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ import pytest
 
 from her2scope.imaging.files import read_rgb
 from her2scope.imaging.opencv import cv2
-from her2scope.imaging.quality import check_quality
-from her2scope.imaging.stains import estimate_white
+from her2scope.imaging.quality import check_quality, clear_white, clipped_share
+from her2scope.imaging.stains import estimate_white, reduced
 from her2scope.phantom.field import PhantomSpec, render_field
 from her2scope.settings import QualitySettings
 
@@ -69,6 +69,38 @@ def test_some_clipping_is_said_with_the_result(field):
     report = judge(clipped)
     assert report.usable and report.codes == ("clipped",)
     assert 0.05 < report.clipped_share < 0.3
+
+
+# ---- the slow way -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size_hw", [(1, 1), (7, 5), (301, 463)])
+def test_clipped_pixels_of_the_tissue_are_counted_one_by_one(size_hw):
+    drawn = np.random.default_rng(3)
+    rgb = drawn.choice(
+        np.array([0, 2, 3, 100, 253, 254, 255], np.uint8), (*size_hw, 3), p=[0.05] * 3 + [0.7] + [0.05] * 3
+    )
+    tissue = drawn.integers(0, 2, (-(-size_hw[0] // 2), -(-size_hw[1] // 2)), dtype=np.uint8)
+    inside = cv2.resize(tissue, size_hw[::-1], interpolation=cv2.INTER_NEAREST) > 0
+    clipped = ((rgb >= 254) | (rgb <= 2)).any(axis=2)
+    assert clipped_share(rgb, tissue) == (clipped & inside).sum() / max(1, inside.sum())
+
+
+def test_without_tissue_nothing_is_clipped():
+    assert clipped_share(np.zeros((9, 9, 3), np.uint8), np.zeros((4, 4), np.uint8)) == 0
+
+
+@pytest.mark.parametrize("clear", [0, 12, 33, 150, 400])
+def test_the_white_of_clear_areas_is_the_median_of_their_pixels(clear):
+    rgb = np.random.default_rng(clear).normal((150, 120, 110), 12, (400, 520, 3))
+    rgb[:clear] += (90, 115, 120)
+    rgb = np.clip(rgb, 0, 255).astype(np.uint8)
+    small = reduced(rgb, 8)
+    bright = (small >= 0.97 * np.percentile(small.reshape(-1, 3), 99, axis=0)).all(axis=2).astype(np.uint8)
+    inner = cv2.erode(bright, np.ones((3, 3), np.uint8)) > 0
+    expected = tuple(np.median(small[inner], axis=0)) if inner.mean() >= 0.01 else None
+    assert clear_white(rgb) == expected
+    assert (expected is None) == (clear < 33)
 
 
 # ---- laws ---------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from her2scope.imaging.stains import (
     hat_weights,
     linear_light,
     od10_table,
+    reduced,
     spread_flat_field,
     unmix,
 )
@@ -63,6 +64,61 @@ def test_white_is_estimated_from_the_clear_part_and_said():
     rgb[:40] = (238, 235, 229)
     assert estimate_white(rgb) == pytest.approx((238, 235, 229), abs=1)
     assert unmix(rgb, 0.25, Calibration()).white_estimated
+
+
+# ---- in blocks ---------------------------------------------------------------------------------------------------
+
+
+FLAT_FIELD = (((1.0, 1.0, 1.0), (0.9, 0.92, 0.94)), ((0.95, 0.9, 0.97), (0.8, 0.85, 0.7)))
+
+
+def plainly_unmixed(rgb: np.ndarray, calibration: Calibration) -> np.ndarray:
+    """(haematoxylin, DAB) `(2, H, W)` the slow way: all of the picture at once, in double precision."""
+    light = linear_light(np.maximum(rgb, 0.5) / 255.0, calibration.response)
+    clear = np.array(calibration.white_rgb) / 255.0
+    if calibration.flat_field is not None:
+        clear = clear * spread_flat_field(calibration.flat_field, rgb.shape[:2]).astype(np.float64)
+    od10 = np.maximum(0.0, -np.log10(light / linear_light(clear, calibration.response)))
+    stains = [np.array(v) / np.linalg.norm(v) for v in (calibration.haematoxylin_vector, calibration.dab_vector)]
+    third = np.cross(*stains)
+    amounts = od10 @ np.linalg.inv(np.stack([*stains, third / np.linalg.norm(third)]))
+    return np.maximum(0.0, np.moveaxis(amounts[..., :2], 2, 0))
+
+
+@pytest.mark.parametrize("size_hw", [(1, 1), (1, 7), (9, 1), (5, 3), (131, 1001), (2, 70_001)])
+@pytest.mark.parametrize("flat_field", [None, FLAT_FIELD])
+def test_unmixing_by_blocks_is_unmixing_at_once(size_hw, flat_field):
+    rgb = np.random.default_rng(1).integers(0, 256, (*size_hw, 3), dtype=np.uint8)
+    calibration = Calibration(white_rgb=WHITE, response="srgb", flat_field=flat_field)
+    haematoxylin, dab = plainly_unmixed(rgb, calibration)
+    found = unmix(rgb, 0.25, calibration)
+    assert np.abs(found.haematoxylin_od10 - haematoxylin).max() < 3e-6
+    assert np.abs(found.dab_od10 - dab).max() < 3e-6
+    assert found.dab_od10.dtype == found.haematoxylin_od10.dtype == np.float32
+
+
+def test_every_colour_is_unmixed_as_a_matrix_does_it():
+    values = np.arange(0, 256, 5, dtype=np.uint8)
+    rgb = np.stack(np.meshgrid(values, values, values), axis=-1).reshape(len(values), -1, 3)
+    calibration = Calibration(white_rgb=WHITE)
+    assert np.abs(unmix(rgb, 0.25, calibration).dab_od10 - plainly_unmixed(rgb, calibration)[1]).max() < 3e-6
+
+
+def test_a_second_picture_leaves_the_planes_of_the_first_as_they_were():
+    rgb = np.random.default_rng(2).integers(0, 256, (2, 300, 400, 3), dtype=np.uint8)
+    first = unmix(rgb[0], 0.25, Calibration(white_rgb=WHITE))
+    kept = first.dab_od10.copy()
+    unmix(rgb[1], 0.25, Calibration(white_rgb=WHITE))
+    assert np.array_equal(first.dab_od10, kept)
+
+
+@given(size=st.tuples(st.integers(1, 40), st.integers(1, 40)), seed=st.integers(0, 99))
+def test_the_estimated_white_is_numpys_percentile(size, seed):
+    rgb = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
+    expected = np.maximum(1.0, np.percentile(reduced(rgb, 4).reshape(-1, 3), 99.0, axis=0))
+    assert estimate_white(rgb) == tuple(expected)
+    known = unmix(rgb, 0.25, Calibration(), estimate_white(rgb))
+    assert known.white_estimated and np.array_equal(known.dab_od10, unmix(rgb, 0.25, Calibration()).dab_od10)
 
 
 # ---- flat field ---------------------------------------------------------------------------------------------------

@@ -80,6 +80,40 @@ def test_tiles_meet_without_a_seam(um_per_px: float) -> None:
     assert np.abs(np.diff(view, axis=0)).mean(axis=(1, 2))[63] < 1.8 * np.median(steps) + 1.0
 
 
+@pytest.mark.parametrize(("camera", "um_per_px"), [("linear", 0.25), ("sharp", 0.25), ("soft", 0.5)])
+def test_tiles_drawn_together_are_those_drawn_one_by_one(camera: str, um_per_px: float) -> None:
+    run = make_run(4, camera=camera)
+    together, alone = PhantomSlide(run, "3+"), PhantomSlide(run, "3+")
+    x, y = place_px(together, um_per_px=um_per_px)
+    view = View(x // TILE_PX * TILE_PX, y // TILE_PX * TILE_PX, 2 * TILE_PX, 3 * TILE_PX, um_per_px)
+    wanted, drawings = view.tiles(), 0
+    while missing := together.missing(wanted):
+        together.draw_some(missing)
+        drawings += 1
+    assert drawings < len(wanted)
+    assert np.array_equal(together.picture(view), alone.picture(view))
+
+
+def test_only_what_is_asked_for_is_drawn_and_kept() -> None:
+    slide = PhantomSlide(make_run(2), "0")
+    corner, across = (0.25, 0, 0), (0.25, 1, 1)
+    slide.draw_some([corner, across])
+    assert slide.missing([corner, across, (0.25, 0, 1), (0.25, 1, 0)]) == [(0.25, 0, 1), (0.25, 1, 0)]
+    wanted = [(0.25, 0, 1), (0.5, 0, 0), (0.5, 0, 1)]  # one block at two scales
+    slide.draw_some(wanted)
+    assert slide.missing(wanted) == wanted[1:]
+
+
+def test_places_are_known_by_name_before_they_are_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked, fault = [], slide_module.view_fault
+    monkeypatch.setattr(slide_module, "view_fault", lambda *given: looked.append(given) or fault(*given))
+    places = PhantomSlide(make_run(2), "0").places
+    assert [*places] == [*CONTROLS, "tissue"] and len(places) == 5 and "tissue" in places and "cellar" not in places
+    assert looked == []
+    found, n_looked = places["tissue"], len(looked)
+    assert n_looked > 0 and places["tissue"] == found and len(looked) == n_looked, "looked for once"
+
+
 def test_a_view_beyond_the_slide_is_glass() -> None:
     view = PhantomSlide(make_run(2), "0").view(-5000, -5000, (64, 64), 0.25)
     white = np.array(make_run(2).optics.white_rgb())

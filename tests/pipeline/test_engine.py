@@ -13,7 +13,7 @@ import pytest
 
 from her2scope.cameras.images import ImageFolderSource
 from her2scope.domain.corrections import CaseData, Correction, RuleChange
-from her2scope.domain.errors import CameraLost, CameraTimeout, DiskFullError
+from her2scope.domain.errors import CameraLost, CameraTimeout, DiskFullError, SettingsError
 from her2scope.domain.regions import RegionDraft, RegionKind
 from her2scope.imaging.files import write_png
 from her2scope.imaging.opencv import cv2
@@ -463,3 +463,120 @@ def test_cells_chosen_before_a_control_was_read_are_not_corrected_after_it(live,
     listener.wait_for("message", lambda item: "nothing was corrected" in item.text)
     engine.correct_cells(1, [0], Correction.EXCLUDED)
     listener.wait_for("case", lambda view: any(item.n_corrected for item in view.fields))
+
+
+def test_the_picture_is_live_while_the_case_is_being_opened(frames, analyser):
+    """A network may take seconds to load: nothing is accepted meanwhile, and what was asked for is done after."""
+    listener, store, ready = Listener(), MemoryCaseStore(), threading.Event()
+
+    def open_case() -> CaseSession:
+        assert ready.wait(PATIENCE_S)
+        return CaseSession(store.create("case-1"), analyser, SystemClock(), "reader")
+
+    engine = LiveEngine(FakeCamera(frames["2+"]), open_case, listener, lambda view: (), SystemClock())
+    engine.start()
+    try:
+        listener.wait_for("message", lambda item: "loading its method" in item.text)
+        seen = listener.wait_for("frame", lambda tracked: tracked.frame.index > 3)
+        engine.accept_field()
+        assert listener.told["result"] == [] == listener.told["case"] and store.cases() == ()
+        ready.set()
+        view = listener.wait_for("case", lambda view: view.fields)
+        assert view.fields[0].result.frame.index >= seen.frame.index
+        listener.wait_for("result")
+    finally:
+        ready.set()
+        engine.stop()
+
+
+def test_a_method_that_cannot_be_loaded_is_said_and_nothing_is_taken(frames):
+    begun, go = threading.Event(), threading.Event()
+
+    def open_case() -> CaseSession:
+        begun.set()
+        assert go.wait(PATIENCE_S)
+        raise SettingsError("this installation has no trained network.")
+
+    listener = Listener()
+    engine = LiveEngine(FakeCamera(frames["2+"]), open_case, listener, lambda view: (), SystemClock())
+    engine.start()
+    try:
+        assert begun.wait(PATIENCE_S)
+        listener.wait_for("frame")
+        engine.accept_field()
+        go.set()
+        listener.wait_for("message", lambda item: item.text == "this installation has no trained network.")
+        listener.wait_for("message", lambda item: "nothing of what was asked for" in item.text)
+        listener.forget("frame")
+        listener.wait_for("frame")  # the picture stays live
+        engine.accept_field()
+        listener.wait_for("message", lambda item: "no case is open" in item.text)
+    finally:
+        go.set()
+        engine.stop()
+    assert listener.told["case"] == [] == listener.told["result"]
+
+
+def test_islands_of_a_case_that_is_opened_later_are_not_used_twice(frames, analyser):
+    listener, store = Listener(), MemoryCaseStore()
+    session = CaseSession(store.create("case-1"), analyser, SystemClock(), "reader")
+    engine = LiveEngine(
+        FakeCamera(frames["2+"]), lambda: session, listener, lambda view: (), SystemClock(), first_island=5
+    )
+    engine.start()
+    try:
+        assert listener.wait_for("frame").island == 5
+    finally:
+        engine.stop()
+
+
+class Noted:
+    """An analyser whose provider is not the best one; counts what it has to do."""
+
+    def __init__(self, analyser) -> None:
+        self.analyser = analyser
+        self.segmenter = NotedSegmenter(analyser.segmenter)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.analyser, name)
+
+
+class NotedSegmenter:
+    provider_note = "no graphics card"
+
+    def __init__(self, segmenter) -> None:
+        self.segmenter = segmenter
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.segmenter, name)
+
+
+def test_the_figures_tell_what_an_analysis_takes_and_why_the_provider_is_no_better(frames, analyser):
+    listener, store = Listener(), MemoryCaseStore()
+    session = CaseSession(store.create("case-1"), Noted(analyser), SystemClock(), "reader")
+    engine = LiveEngine(FakeCamera(frames["2+"]), lambda: session, listener, lambda view: (), SystemClock(), session)
+    engine.start()
+    try:
+        figures = listener.wait_for("figures", lambda item: item.analysis_ms > 0)
+    finally:
+        engine.stop()
+    assert figures.provider_note == "no graphics card"
+    assert figures.latency_ms >= figures.analysis_ms, "from the capture on, not from the beginning of the analysis"
+
+
+def test_results_come_in_the_order_of_the_frames_and_none_twice(live):
+    _, _, listener, _ = live
+    listener.wait_for("result", lambda item: item.tracked.frame.index > 20)
+    told = [item.tracked.frame.index for item in listener.told["result"]]
+    assert told == sorted(set(told))
+
+
+def test_a_camera_that_dies_in_the_midst_of_an_analysis_costs_neither_the_case_nor_the_end(live):
+    engine, camera, listener, _ = live
+    listener.wait_for("result")
+    camera.lost.set()
+    listener.wait_for("camera", lambda item: item.phase is CameraPhase.LOST)
+    engine.enter_case_data(CaseData(slide="7"))
+    listener.wait_for("case", lambda view: view.data.slide == "7")
+    engine.stop()
+    assert not any(thread.name.startswith("her2scope") for thread in threading.enumerate())

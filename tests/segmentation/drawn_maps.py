@@ -88,7 +88,6 @@ def maps_of_phantom(field: PhantomField) -> NetworkMaps:
         centre = np.maximum(centre, np.exp(-(away**2) / (2 * sigma**2)).astype(np.float32))
     maps = _maps((height, width), label > 0, centre, tumour[label], offset_um, radius_um[label] + CYTOPLASM_UM)
     maps.membrane[:] = truth.membrane > Level.NONE
-    maps.intense[:] = truth.membrane == Level.INTENSE
     maps.tissue[:] = (truth.region != Matter.GLASS)[::QUARTER, ::QUARTER]
     for (x, y), cell in zip(middle_px[1:], cells, strict=True):
         if cell["visible"] and cell["kind"] == "tumour":
@@ -133,7 +132,7 @@ def _maps(
     every_other = np.repeat(np.asarray(reach_um, np.float32)[None, ::2, ::2], N_REACHES, axis=0)
     blank = np.zeros(size_hw, np.float32)
     return NetworkMaps(
-        membrane=blank, intense=blank.copy(), nucleus=nucleus.astype(np.float32), centre=centre,
+        membrane=blank, nucleus=nucleus.astype(np.float32), centre=centre,
         tumour=np.asarray(tumour, np.float32), offset_um=np.asarray(offset_um, np.float32),
         tissue=np.ones((height, width), np.float32), reach_um=every_other, um_per_px=NETWORK_UM_PER_PX,
     )  # fmt: skip

@@ -11,8 +11,11 @@ from segmentation.drawn_maps import Oval, maps_of, maps_of_phantom
 
 from her2scope.domain.cells import CellClass, CellKind, StainCuts
 from her2scope.domain.false_cells import FalseRates
+from her2scope.imaging.kept_profiles import kept
 from her2scope.imaging.opencv import cv2
-from her2scope.imaging.profiles import DEFAULT_PLACE_RULE
+from her2scope.imaging.outline_bands import read_bands
+from her2scope.imaging.outline_places import OutlinePlaces
+from her2scope.imaging.profiles import DEFAULT_PLACE_RULE, read_profiles
 from her2scope.imaging.stains import unmix
 from her2scope.phantom.field import PhantomSpec, render_field
 from her2scope.records import FAINT, INTENSE, Frame, Segmentation
@@ -217,3 +220,44 @@ def test_the_controls_cut_is_what_eight_in_ten_of_its_strong_complete_cells_reac
 
 def test_the_default_settings_are_those_that_profiles_were_measured_with():
     assert place_rule(NetworkSettings()) == DEFAULT_PLACE_RULE
+
+
+class Echoes:
+    """A reader of outlines that answers with a row of what it is given."""
+
+    def read(self, bands: np.ndarray) -> np.ndarray:
+        return np.clip(bands[:, 40], 0, 1)
+
+
+def test_profiles_are_those_of_each_cell_alone_in_the_order_of_the_cells(phantom):
+    """Cells are worked on by place and some at once: neither shows."""
+    by = NetworkSegmenter(Knows(maps_of_phantom(phantom)), NetworkSettings(), FalseRates(), reader=Echoes())
+    frame = frame_of(phantom.rgb)
+    stains = unmix(frame.rgb, UM_PER_PX, Calibration())
+    found, profiles = by.find(frame, stains), by.segment(frame, stains, CUTS).profiles
+    tumour = found.tumour()
+    assert profiles.membrane.shape[0] == len(tumour.xy_px) > 10
+    for row in range(0, len(tumour.xy_px), 5):
+        alone = OutlinePlaces.along(tumour.chosen(slice(row, row + 1)))
+        planes = stains.dab_od10, stains.haematoxylin_od10
+        bands = read_bands(alone, *planes, UM_PER_PX, found.maps.membrane, found.maps.nucleus, found.maps.um_per_px)
+        expected = kept(read_profiles(alone, stains.dab_od10, UM_PER_PX, Echoes().read(bands)))
+        for name in ("wall_od10", "membrane", "contrast_od10", "spacing_um"):
+            assert np.array_equal(getattr(profiles, name)[row : row + 1], getattr(expected, name))
+
+
+def test_what_is_handed_out_stays_when_the_next_frame_comes(phantom):
+    by = NetworkSegmenter(Knows(maps_of_phantom(phantom)), NetworkSettings(), FalseRates(), reader=Echoes())
+    first = segment(by, frame_of(phantom.rgb))
+    given = [first.membrane, first.profiles.wall_od10, first.profiles.membrane, first.profiles.contrast_od10]
+    given += [cell.outline_xy_px for cell in first.cells]
+    before = [array.copy() for array in given]
+    segment(by, frame_of(phantom.rgb[::-1]))
+    assert all(np.array_equal(one, other) for one, other in zip(given, before, strict=True))
+
+
+def test_why_it_falls_back_is_passed_on(phantom):
+    by = method(maps_of_phantom(phantom))
+    assert by.provider_note == ""
+    by.network.note = "no graphics card"
+    assert by.provider_note == "no graphics card"

@@ -1,4 +1,4 @@
-"""The network behind ONNX Runtime: scale, white, padding, tiles, and which processor it runs on."""
+"""The network behind ONNX Runtime: scale, white, padding and tiles."""
 
 from __future__ import annotations
 
@@ -6,39 +6,41 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from segmentation.tiny_network import tiny_model, write_tiny_model
+from segmentation.tiny_network import write_tiny_model
 
-from her2scope.domain.errors import SettingsError
-from her2scope.segmentation import onnx_network
+from her2scope.segmentation import onnx_network, provider_choice
+from her2scope.segmentation.forms import picture_of
 from her2scope.segmentation.maps import HALF, N_REACHES, NETWORK_UM_PER_PX, QUARTER, NetworkMaps
-from her2scope.segmentation.model_card import FULL, QUANTISED, card_in
+from her2scope.segmentation.methods import NETWORK
+from her2scope.segmentation.model_card import card_in, read_card
 from her2scope.segmentation.onnx_network import (
     BLOCK_PX,
-    CPU,
-    CUDA,
     SAME_SCALE,
     OnnxNetwork,
     at_network_scale,
-    may_have_cuda,
-    picture_of,
     tiles_of,
 )
 
 WHITE = (240.0, 238.0, 242.0)
-PLANES = ("membrane", "intense", "nucleus", "centre", "tumour", "offset_um", "tissue", "reach_um")
+PLANES = ("membrane", "nucleus", "centre", "tumour", "offset_um", "tissue", "reach_um")
 
 
-@pytest.fixture(autouse=True)
-def _no_cuda(monkeypatch):
-    """Whatever this computer has: the processor is what every test here is about, but where it says otherwise."""
-    monkeypatch.setattr(onnx_network, "may_have_cuda", lambda: False)
+@pytest.fixture(scope="module", params=["shares", "bytes"])
+def network(tmp_path_factory, request):
+    """Both forms of a model file: a tiny one that takes shares, and the shipped one, which takes bytes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(provider_choice, "may_have_cuda", lambda: False)
+        if request.param == "bytes":
+            return OnnxNetwork(read_card(NETWORK), threads=1)
+        return OnnxNetwork(card_in(write_tiny_model(tmp_path_factory.mktemp("model"))), threads=1)
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory):
+def tiny(tmp_path_factory):
+    """Of which every answer is known."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(onnx_network, "may_have_cuda", lambda: False)
-        return OnnxNetwork(card_in(write_tiny_model(tmp_path_factory.mktemp("model"))), threads=1)
+        patch.setattr(provider_choice, "may_have_cuda", lambda: False)
+        return OnnxNetwork(card_in(write_tiny_model(tmp_path_factory.mktemp("tiny"))), threads=1)
 
 
 def blobs(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -64,7 +66,7 @@ def test_maps_have_the_networks_scale_and_half_a_pixel_at_most_is_missing(networ
         assert maps.um_per_px == pytest.approx(NETWORK_UM_PER_PX, rel=SAME_SCALE)
     for axis, side in enumerate(size_hw):
         assert abs(maps.membrane.shape[axis] * factor - side) <= 0.5 * factor + 1e-6 * side
-    for name, by in (("intense", 1), ("nucleus", HALF), ("centre", HALF), ("tumour", HALF), ("tissue", QUARTER)):
+    for name, by in (("nucleus", HALF), ("centre", HALF), ("tumour", HALF), ("tissue", QUARTER)):
         assert getattr(maps, name).shape == tuple(-(-side // by) for side in maps.membrane.shape)
     assert maps.offset_um.shape == (2, *maps.nucleus.shape)
     assert maps.reach_um.shape == (N_REACHES, *maps.tissue.shape)
@@ -72,14 +74,14 @@ def test_maps_have_the_networks_scale_and_half_a_pixel_at_most_is_missing(networ
 
 
 @pytest.mark.parametrize("um_per_px", [0.15, 0.246, 0.25, 0.31, 0.5, 0.8])
-def test_a_place_keeps_its_place(network, um_per_px):
+def test_a_place_keeps_its_place(tiny, um_per_px):
     """A brown spot in a picture of uneven sides is found where `(x + 0.5) * k - 0.5` says, in both axes."""
     rgb = np.full((301, 457, 3), 240, np.uint8)
     radius_px = round(3 / um_per_px)
     for x, y in ((60, 40), (420, 270), (60, 270), (230, 150)):
         rgb[:] = 240
         rgb[y - radius_px : y + radius_px + 1, x - radius_px : x + radius_px + 1] = (160, 110, 60)
-        maps = network.predict(rgb, um_per_px, WHITE)
+        maps = tiny.predict(rgb, um_per_px, WHITE)
         rows, columns = np.nonzero(maps.membrane > 0.5)
         factor = maps.um_per_px / um_per_px
         found = (np.array([columns.mean(), rows.mean()]) + 0.5) * factor - 0.5
@@ -119,19 +121,26 @@ def test_the_same_picture_gives_the_same_maps_and_is_left_as_it_was(network):
     assert differences(network.predict(rgb, 0.5, WHITE), network.predict(rgb, 0.5, WHITE)) == 0
 
 
-def test_what_was_padded_is_not_in_the_maps(network):
+def test_maps_stay_as_they_are_when_the_next_picture_comes(network):
+    first = network.predict(blobs(90, 110), 0.5, WHITE)
+    before = {name: getattr(first, name).copy() for name in PLANES}
+    network.predict(blobs(90, 110, seed=1), 0.5, WHITE)
+    assert all(np.array_equal(getattr(first, name), before[name]) for name in PLANES)
+
+
+def test_what_was_padded_is_not_in_the_maps(tiny):
     rgb = blobs(128, 128)
-    whole, cut = network.predict(rgb, 0.5, WHITE), network.predict(rgb[:121, :115], 0.5, WHITE)
+    whole, cut = tiny.predict(rgb, 0.5, WHITE), tiny.predict(rgb[:121, :115], 0.5, WHITE)
     assert cut.membrane == pytest.approx(whole.membrane[:121, :115], abs=1e-6)
     assert cut.nucleus[:60, :57] == pytest.approx(whole.nucleus[:60, :57], abs=1e-6)
 
 
-def test_tiles_give_the_maps_of_the_whole(network, monkeypatch):
+def test_tiles_give_the_maps_of_the_whole(tiny, monkeypatch):
     rgb = blobs(430, 570)
-    whole = network.predict(rgb, 0.5, WHITE)
+    whole = tiny.predict(rgb, 0.5, WHITE)
     monkeypatch.setattr(onnx_network, "MOST_PX", 50_000)
     monkeypatch.setattr(onnx_network, "TILE_PX", 160)
-    tiled = network.predict(rgb, 0.5, WHITE)
+    tiled = tiny.predict(rgb, 0.5, WHITE)
     assert len(list(tiles_of(432, 576, 144))) == 12
     assert differences(whole, tiled) < 1e-4
 
@@ -147,115 +156,3 @@ def test_tiles_keep_every_pixel_once_and_show_what_lies_around(height, width, ar
             assert all(edge % BLOCK_PX == 0 for edge in (own.start, own.stop, seen.start, seen.stop))
             assert 0 <= seen.start and seen.stop <= side
     assert (kept == 1).all()
-
-
-# ---- which model, which processor ---------------------------------------------------------------------------------
-
-
-def test_the_processor_runs_the_quantised_file(tmp_path):
-    network = OnnxNetwork(card_in(write_tiny_model(tmp_path)))
-    assert (network.file, network.provider) == (QUANTISED, CPU)
-    assert network.sha256 == network.card.sha256(QUANTISED)
-
-
-def test_a_folder_with_one_file_is_run_with_it(tmp_path):
-    assert OnnxNetwork(card_in(write_tiny_model(tmp_path, [FULL]))).file == FULL
-
-
-def test_an_altered_model_is_not_loaded(tmp_path):
-    card = card_in(write_tiny_model(tmp_path))
-    (tmp_path / QUANTISED).write_bytes(tiny_model("another"))
-    with pytest.raises(SettingsError, match="not the model that its card describes"):
-        OnnxNetwork(card)
-
-
-def test_a_file_that_is_no_model_is_refused_in_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr("segmentation.tiny_network.tiny_model", lambda note: b"no model")
-    card = card_in(write_tiny_model(tmp_path))
-    with pytest.raises(SettingsError, match="ONNX Runtime cannot run this model") as refusal:
-        OnnxNetwork(card)
-    assert "\n" not in str(refusal.value)
-
-
-def test_a_model_with_other_outputs_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("segmentation.tiny_network.tiny_model", lambda note: tiny_model(note, membrane_channels=1))
-    card = card_in(write_tiny_model(tmp_path))
-    with pytest.raises(SettingsError, match=r"output 'membrane' is \(1, 1, 64, 64\)"):
-        OnnxNetwork(card)
-
-
-class Spy:
-    """A session of the real model that calls its processor by another name, or fails on it."""
-
-    def __init__(self, session, provider, fails=False):
-        self.session, self.provider, self.fails = session, provider, fails
-
-    def run(self, names, feeds):
-        if self.fails:
-            raise RuntimeError("no kernel image is available")
-        return self.session.run(names, feeds)
-
-    def get_providers(self):
-        return [self.provider, CPU]
-
-
-@pytest.fixture
-def opened(monkeypatch):
-    """Make CUDA look as if it were there; what was asked of each session that is opened."""
-    asked = []
-    really = onnx_network.open_session
-
-    def pretend(behaves):
-        def opening(content, providers, threads):
-            asked.append([item if isinstance(item, str) else item[0] for item in providers])
-            if len(providers) == 1:
-                return really(content, providers, threads)
-            return behaves(really(content, [CPU], threads))
-
-        monkeypatch.setattr(onnx_network, "may_have_cuda", lambda: True)
-        monkeypatch.setattr(onnx_network, "open_session", opening)
-        return asked
-
-    return pretend
-
-
-def test_a_graphics_card_runs_the_full_file(tmp_path, opened):
-    asked = opened(lambda session: Spy(session, CUDA))
-    network = OnnxNetwork(card_in(write_tiny_model(tmp_path)))
-    assert (network.file, network.provider, asked) == (FULL, CUDA, [[CUDA, CPU]])
-
-
-def no_library(session):
-    raise RuntimeError("libcublas is missing")
-
-
-@pytest.mark.parametrize(
-    "behaves",
-    [lambda session: Spy(session, CPU), lambda session: Spy(session, CUDA, fails=True), no_library],
-    ids=["falls back by itself", "fails when it runs", "cannot be opened"],
-)
-def test_a_graphics_card_that_does_not_work_leaves_it_to_the_processor(tmp_path, opened, behaves):
-    asked = opened(behaves)
-    network = OnnxNetwork(card_in(write_tiny_model(tmp_path)))
-    assert (network.file, network.provider, asked) == (QUANTISED, CPU, [[CUDA, CPU], [CPU]])
-
-
-def test_an_altered_full_model_is_refused_although_the_processor_would_not_need_it(tmp_path, opened):
-    opened(lambda session: Spy(session, CUDA))
-    card = card_in(write_tiny_model(tmp_path))
-    (tmp_path / FULL).write_bytes(b"altered")
-    with pytest.raises(SettingsError, match="not the model that its card describes"):
-        OnnxNetwork(card)
-
-
-def test_without_a_driver_cuda_is_not_tried(monkeypatch):
-    monkeypatch.setattr(onnx_network.ctypes, "CDLL", lambda name: (_ for _ in ()).throw(OSError(name)))
-    assert not may_have_cuda()
-
-
-def test_loading_and_a_failed_try_say_nothing(tmp_path, capfd, monkeypatch):
-    """Asking for CUDA where it cannot be had prints two lines and a box of stars, unless it is kept from it."""
-    monkeypatch.setattr(onnx_network, "may_have_cuda", lambda: True)
-    network = OnnxNetwork(card_in(write_tiny_model(tmp_path)))
-    network.predict(blobs(64, 64), 0.5, WHITE)
-    assert capfd.readouterr() == ("", "")

@@ -17,9 +17,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from her2scope.imaging.outline_bands import CHANNELS
 from her2scope.imaging.profiles import N_PLACES
+from her2scope.segmentation.forms import INPUT, OUTPUTS
 from her2scope.segmentation.maps import HALF, N_REACHES, QUARTER
 from her2scope.segmentation.model_card import CARD, FULL, OUTLINES, QUANTISED
-from her2scope.segmentation.onnx_network import INPUT, OUTPUTS
 from her2scope.segmentation.outline_reader import BANDS, MEMBRANE
 
 REACH_UM = 6.5

@@ -17,10 +17,11 @@ from her2scope.imaging.outline_bands import CHANNELS  # noqa: E402
 from her2scope.imaging.profiles import N_PLACES  # noqa: E402
 from her2scope.phantom.shards.store import ShardSet, render_shards  # noqa: E402
 from her2scope.phantom.shards.tiles import TileSettings  # noqa: E402
+from her2scope.segmentation.forms import form_of  # noqa: E402
 from her2scope.segmentation.maps import N_REACHES, NETWORK_UM_PER_PX  # noqa: E402
 from her2scope.segmentation.model_card import CARD, FULL, card_in  # noqa: E402
-from her2scope.segmentation.onnx_network import CPU, INPUT, OUTPUTS, open_session  # noqa: E402
 from her2scope.segmentation.outline_reader import BANDS, MEMBRANE  # noqa: E402
+from her2scope.segmentation.sessions import CPU, open_session  # noqa: E402
 from her2scope.training.batches import plain_batch, scaled, turn  # noqa: E402
 from her2scope.training.config import OutlineConfig, TrainConfig  # noqa: E402
 from her2scope.training.export import export  # noqa: E402
@@ -137,10 +138,12 @@ def test_a_run_goes_on_from_its_checkpoint_and_ships(tiles: Path, tmp_path: Path
     assert (tmp_path / "check_000004.png").stat().st_size > 1000
 
     shipped = export(tmp_path)
-    picture = np.random.default_rng(0).random((1, 3, 64, 48), np.float32)
+    picture = np.random.default_rng(0).integers(0, 256, (64, 48, 3), np.uint8)
     for content in (shipped.full, shipped.quantised):
-        membrane, nuclei, context = open_session(content, [CPU], 1).run(list(OUTPUTS), {INPUT: picture})
-        assert membrane.shape == (1, 2, 64, 48) and nuclei.shape == (1, 5, 32, 24) and context.shape == (1, 33, 16, 12)
+        session = open_session(content, [CPU], 1)
+        planes = form_of(session).run(session, picture, (240.0, 238.0, 242.0))
+        assert planes["membrane"].shape == (1, 64, 48) and planes["nuclei"].shape == (3, 32, 24)
+        assert planes["reach_um"].shape == (N_REACHES, 16, 12)
     assert shipped.facts["agreement_with_torch"]["full"]["largest"] < 1e-3
 
 

@@ -14,8 +14,8 @@ from her2scope.domain.errors import BadInputError
 from her2scope.imaging.outline_bands import CHANNELS
 from her2scope.imaging.profiles import N_PLACES
 from her2scope.segmentation.model_card import FULL, QUANTISED, ModelCard
-from her2scope.segmentation.onnx_network import CPU, open_session
 from her2scope.segmentation.outline_reader import BANDS, MEMBRANE
+from her2scope.segmentation.sessions import CPU, open_session
 from her2scope.training.export import MOST_DIFFERENCE, OPSET, quiet
 from her2scope.training.outlines.net import OutlineNet, ShippedReader
 from her2scope.training.train import CHECKPOINT, load_saved

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from her2scope.domain.false_cells import FalseRates
-from her2scope.imaging.profiles import N_PLACES, even_places
+from her2scope.imaging.outline_places import N_PLACES, even_places
 from her2scope.imaging.stains import unmix
 from her2scope.records import Frame
 from her2scope.segmentation.model_card import card_in

@@ -1,0 +1,26 @@
+"""Memory that is kept from one frame to the next."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Workspace:
+    """Arrays for what is worked out on the way, kept under their names: fresh ones of this size cost page faults.
+
+    Used by one thread at a time. What it gives holds anything and is overwritten by whoever next asks for that name:
+    nothing of it is handed out with a result. It grows to the largest array that was asked for, by name.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, NDArray[np.float32]] = {}
+
+    def floats(self, name: str, *shape: int) -> NDArray[np.float32]:
+        """A float32 array of this shape, contiguous, holding anything."""
+        size = prod(shape)
+        if name not in self._kept or self._kept[name].size < size:
+            self._kept[name] = np.empty(size, np.float32)
+        return self._kept[name][:size].reshape(shape)
