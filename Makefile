@@ -46,9 +46,9 @@ test: setup
 	    echo "make test: SKIPPED tests/gui in real windows: xvfb-run or xauth is missing"; \
 	fi
 
-# What needs torch, which the other tests leave out.
+# What needs torch, which the other tests leave out: training, and InstanSeg as a peer.
 test-train: train-env
-	@.venv-train/bin/python -m pytest tests/training $(ARGS)
+	@.venv-train/bin/python -m pytest tests/training tests/app/bench/test_peers.py $(ARGS)
 
 # Every tool runs, so that one call shows everything there is to mend.
 lint: setup

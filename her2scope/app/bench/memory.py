@@ -42,7 +42,7 @@ def bench_memory(request: BenchRequest) -> BenchReport:
             "frames": samples[-1][0] if samples else 0,
             "analysed": len(desk.bridge.analyses) - n_analysed,
             "seconds": round(time.monotonic() - start_s, 1),
-            "peak_memory_mb": max(peak_mb() or 0.0, *(mb for _, mb in samples), 0.0),
+            "peak_memory_mb": round(max(peak_mb() or 0.0, *(mb for _, mb in samples), 0.0), 1),
             **growth(samples),
             "memory_mb": [[frames, round(mb, 1)] for frames, mb in samples],
             "errors": desk.bridge.errors,

@@ -65,6 +65,7 @@ def test_the_textbook_finds_nothing_on_nothing():
     assert found.xy_px.shape == (0, 2) and found.classes == ()
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # InstanSeg is given away in this form
 def test_instanseg_reads_labels_at_its_own_scale(tmp_path):
     torch = pytest.importorskip("torch")
 
