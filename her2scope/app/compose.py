@@ -11,6 +11,7 @@ from pathlib import Path
 
 from her2scope.domain.control_material import ControlMaterials
 from her2scope.domain.errors import NotAvailableError, SettingsError
+from her2scope.imaging.workers import Workers
 from her2scope.pipeline.analyse import FieldAnalyser
 from her2scope.pipeline.clock import SystemClock
 from her2scope.pipeline.session import CaseSession, stored_settings
@@ -65,8 +66,10 @@ def load_network(threads: int = 0, file: str | None = None) -> OnnxNetwork:
 def network_segmenter(network: OnnxNetwork, settings: ScoringSettings, threads: int = 0) -> Segmenter:
     """The network method with a loaded network, and its card's reader of outlines."""
     card = network.card
-    reader = OnnxOutlineReader(card, threads) if OUTLINES in (card.files or {}) else None
-    return NetworkSegmenter(network, settings.network, card.false_rates, card.name, card.digest(network.file), reader)
+    reader = OnnxOutlineReader(card) if OUTLINES in (card.files or {}) else None
+    return NetworkSegmenter(
+        network, settings.network, card.false_rates, card.name, card.digest(network.file), reader, Workers(threads)
+    )
 
 
 def make_analyser(method: str, settings: ScoringSettings, calibration: Calibration, threads: int = 0) -> FieldAnalyser:
@@ -76,7 +79,7 @@ def make_analyser(method: str, settings: ScoringSettings, calibration: Calibrati
     """
     if method not in METHODS:
         raise NotAvailableError("method", method, sorted(METHODS))
-    return FieldAnalyser(METHODS[method](settings, threads), settings, calibration)
+    return FieldAnalyser(METHODS[method](settings, threads), settings, calibration, Workers(threads))
 
 
 def read_settings(path: Path | None) -> ScoringSettings:

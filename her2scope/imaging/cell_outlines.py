@@ -170,7 +170,8 @@ def _followed(membrane: Plane, um_per_px: float, band: _Band, workspace: Workspa
     np.add(guess_px[:, None], offsets_px[:, None], out=radius_px)
     np.maximum(radius_px, LEAST_OF_NUCLEUS * band.nucleus_px, out=radius_px)
     cost = workspace.floats("cost", *radius_px.shape)
-    own_ground_px = np.clip(radius_px, band.nucleus_px, np.maximum(band.half_px.T, guess_px)[:, None], out=cost)
+    own_ground_px = np.minimum(radius_px, np.maximum(band.half_px.T, guess_px)[:, None], out=cost)
+    np.maximum(own_ground_px, band.nucleus_px, out=own_ground_px)  # np.clip takes more than twice as long
     np.abs(np.subtract(radius_px, own_ground_px, out=cost), out=cost)
     cost *= np.float32(BEYOND_COST * um_per_px)
     cost += (DEPARTURE_COST * (offsets_px * np.float32(um_per_px)) ** 2)[:, None]
@@ -211,18 +212,32 @@ def half_ways(seeds: OutlineSeeds, within_px: float) -> Floats:
     half_px = np.full((len(seeds.xy_px), N_DIRECTIONS), np.inf, dtype=np.float32)
     if not len(own):
         return half_px
-    away = seeds.xy_px[other] - seeds.xy_px[own]
-    square = (away**2).sum(axis=1)
+    away_x, away_y = (at.take(other) - at.take(own) for at in seeds.xy_px.T)
+    square = away_x**2 + away_y**2
     most = 0.5 * np.sqrt(square)  # a nucleus within another has no rim between them
-    larger_px = np.clip(seeds.nucleus_px[other] - seeds.nucleus_px[own], -most, most)
+    larger_px = np.clip(seeds.nucleus_px.take(other) - seeds.nucleus_px.take(own), -most, most)
     # Where |p - other| - |p - own| is `larger_px`, 1 / |p - own| is a linear function of the direction: one product.
-    slope = np.concatenate([away, larger_px[:, None]], axis=1) * (2 / (square - larger_px**2))[:, None]
+    slope = np.stack([away_x, away_y, larger_px], axis=1) * (2 / (square - larger_px**2))[:, None]
     towards = directions(N_DIRECTIONS)
     inverse = slope @ np.concatenate([towards, np.ones((N_DIRECTIONS, 1), np.float32)], axis=1).T
     starts = np.flatnonzero(np.diff(own, prepend=-1))  # each cell's neighbours stand together
-    nearest = np.maximum.reduceat(inverse, starts, axis=0)
+    nearest = _highest(inverse, starts)
     half_px[own[starts]] = np.where(nearest > 0, 1 / np.maximum(nearest, np.float32(1e-6)), np.inf)
     return half_px
+
+
+def _highest(values: Floats, starts: NDArray[np.intp]) -> Floats:
+    """`np.maximum.reduceat(values, starts)`, in a third of its time: each group's first row, then its second ..."""
+    n_rows = np.diff(starts, append=len(values))
+    order = np.argsort(-n_rows, kind="stable")
+    rows = starts[order]  # the largest group first: those that have a further row stand in front
+    highest = values[rows]
+    for k in range(1, n_rows.max()):
+        rows = rows[: np.count_nonzero(n_rows > k)] + 1
+        np.maximum(highest[: len(rows)], values[rows], out=highest[: len(rows)])
+    found = np.empty_like(highest)
+    found[order] = highest
+    return found
 
 
 def _pairs(xy_px: Floats, within_px: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -279,6 +294,8 @@ def cheapest_rings(
         does not reach its ends, so that it closes but for a step in rare rings without any preference.
     """
     n_directions, n_states, n = cost.shape
+    if not n:
+        return np.empty((n_directions, 0), np.intp)
     lead = n_directions // 4
     lap = np.arange(-lead, n_directions + lead) % n_directions
     workspace = workspace or Workspace()
@@ -316,5 +333,5 @@ def _traced_back(total: Floats, lead: int, n_directions: int, bend_cost: float, 
             np.add(at, shifts[:, None], out=around)
             total[place - 1].reshape(-1).take(around, out=ways, mode="clip")  # "raise" would copy
             np.add(ways, bends, out=ways)
-            at += shifts[ways.argmin(axis=0)]
-    return chosen // max(n, 1) - most_steps
+            at += shifts[cv2.reduceArgMin(ways, 0)[0]]  # the first of equals, as numpy's in half of its time
+    return chosen // n - most_steps

@@ -82,7 +82,7 @@ def _unroll_stains(
         across.sampled(plane, _channels(bands, k * N_STAIN, N_STAIN))
     od10 = _channels(bands, 0, 2 * N_STAIN)
     np.clip(od10, *OD10_LIMITS, out=od10)
-    od10 /= np.float32(OD10_UNIT)
+    od10 *= np.float32(1 / OD10_UNIT)  # a power of two: as exact as a division, and faster
 
 
 def _unroll_maps(

@@ -17,6 +17,7 @@ from her2scope.domain.cells import CellRule, MembraneMeasure, StainCuts
 from her2scope.imaging.opencv import cv2
 from her2scope.imaging.outline_places import N_PLACES as N_PLACES
 from her2scope.imaging.outline_places import OutlinePlaces
+from her2scope.imaging.planes import row_blocks
 from her2scope.imaging.workspace import Workspace
 from her2scope.records import FAINT, INTENSE, CellProfiles, Mask, Plane
 
@@ -216,9 +217,10 @@ def averaged_along(values: Floats) -> Floats:
     around = np.concatenate([values[..., -half:], values, values[..., :half]], axis=-1)
     # All outlines in one run, for numpy is slow on short rows: what runs over the ends of each is dropped.
     flat = around.reshape(-1)
-    total = flat.copy()
+    total = np.empty_like(flat)
     sums = total[: max(0, len(flat) - 2 * half)]
-    for shift in range(1, AVERAGED_PLACES):
+    np.add(flat[: len(sums)], flat[1 : 1 + len(sums)], out=sums)
+    for shift in range(2, AVERAGED_PLACES):
         sums += flat[shift : shift + len(sums)]
     sums /= np.float32(AVERAGED_PLACES)
     return total.reshape(around.shape)[..., :n]
@@ -324,16 +326,26 @@ def membrane_mask(
     probability = (workspace or Workspace()).floats("probability", *dab_od10.shape)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     cv2.warpAffine(membrane, onto, dab_od10.shape[::-1], probability, flags, cv2.BORDER_REPLICATE)
-    return redrawn_mask(probability >= least_membrane, dab_od10, cuts)
+    mask = np.empty(dab_od10.shape, np.uint8)
+    for rows in row_blocks(mask):
+        _draw(mask[rows], probability[rows] >= least_membrane, dab_od10[rows], cuts)
+    return mask
 
 
 def redrawn_mask(seen: Mask | Bools, dab_od10: Plane, cuts: StainCuts) -> Mask:
     """The mask by these cuts where a membrane is seen `(H, W)`, or was by a stained cut that was not higher."""
+    mask = np.empty(dab_od10.shape, np.uint8)
+    for rows in row_blocks(mask):
+        _draw(mask[rows], seen[rows] > 0, dab_od10[rows], cuts)
+    return mask
+
+
+def _draw(mask: Mask, seen: Bools, dab_od10: Plane, cuts: StainCuts) -> None:
+    """Write some rows of the mask."""
     # FAINT has no bit that INTENSE lacks: all in bytes, of which a processor does 32 at once
-    mask = np.greater_equal(dab_od10, cuts.intense_od10).view(np.uint8)
+    np.greater_equal(dab_od10, cuts.intense_od10, out=mask.view(np.bool_))
     mask *= np.uint8(INTENSE)
     mask |= np.uint8(FAINT)
     stained = np.greater_equal(dab_od10, cuts.stained_od10)
-    stained &= seen > 0
+    stained &= seen
     mask *= stained.view(np.uint8)
-    return mask

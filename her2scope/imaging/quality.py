@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from her2scope.domain.score import MAX_SCORED_UM_PER_PX
 from her2scope.imaging.opencv import cv2
-from her2scope.imaging.planes import grey_percentile, percentile, row_blocks
+from her2scope.imaging.planes import closed, enlarged, grey_percentile, percentile, row_blocks
 from her2scope.imaging.stains import WHITE_PERCENTILE, reduced
 from her2scope.records import Mask, Plane, QualityReport, RgbImage
 from her2scope.settings import QualitySettings, Vector
@@ -107,7 +107,7 @@ def clipped_share(rgb: RgbImage, tissue: Mask) -> float:
 
 def _clipped_shares(highest: Mask, lowest: Mask, tissue: Mask) -> tuple[float, float]:
     """Shares (0..1) of the tissue's pixels with a channel at either end of the camera's range, and at its dark end."""
-    inside = cv2.resize(tissue, lowest.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    inside = enlarged(tissue, lowest.shape)
     n_tissue, n_clipped, n_dark = max(1, cv2.countNonZero(inside)), 0, 0
     for rows in row_blocks(inside):
         here, dark = inside[rows] > 0, lowest[rows] <= CLIPPED_LOW
@@ -237,7 +237,7 @@ def _cellular(od10: Plane, um_per_px: float, clear_od10: float) -> tuple[float, 
     small = _reduced_to(od10, max(um_per_px, GATE_UM_PER_PX), CELL_UM_PER_PX)
     stained = (small > clear_od10 + FAINT_OD10).view(np.uint8)
     solid = cv2.morphologyEx(stained, cv2.MORPH_OPEN, _disc(CELL_WIDTH_UM))
-    cellular = cv2.morphologyEx(solid, cv2.MORPH_CLOSE, _disc(VACUOLE_UM))
+    cellular = closed(solid, _disc(VACUOLE_UM))
     solid_px, cellular_px = cv2.countNonZero(solid), cv2.countNonZero(cellular)
     return solid_px / stained.size, cellular_px / stained.size
 

@@ -141,10 +141,12 @@ class _Outlines:
 
     def medians(self, values: Plane) -> Plane:
         """Median `(N,)` of each cell's values `(M,)`."""
-        cell = np.repeat(np.arange(len(self.n_places)), self.n_places)
-        ordered = values[np.lexsort((values, cell))]
-        low, high = self.first + (self.n_places - 1) // 2, self.first + self.n_places // 2
-        return np.asarray((ordered[low] + ordered[high]) / 2)
+        table = np.full((len(self.n_places), self.n_places.max()), np.inf, values.dtype)
+        table[np.arange(table.shape[1]) < self.n_places[:, None]] = values
+        table.sort(axis=1)
+        middle = np.stack([(self.n_places - 1) // 2, self.n_places // 2], axis=1)
+        low, high = np.take_along_axis(table, middle, axis=1).T
+        return np.asarray((low + high) / 2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from her2scope.domain.score import TooFewCells, find_score
 from her2scope.imaging.quality import check_quality, clear_white, white_drift
 from her2scope.imaging.staining import SATURATION_LEVELS, characteristic_curve, summarise_staining
 from her2scope.imaging.stains import estimate_white, unmix
+from her2scope.imaging.workers import Workers
 from her2scope.pipeline.plausibility import scale_doubt, state_doubts
 from her2scope.ports import Segmenter
 from her2scope.records import FieldResult, Frame, ProgramInfo, QualityReport, Segmentation, StainImage, StainSummary
@@ -30,8 +31,15 @@ DRIFT = "drift"
 class FieldAnalyser:
     """One method with its settings and calibration; `analyse` has no state and may be called from any thread."""
 
-    def __init__(self, segmenter: Segmenter, settings: ScoringSettings, calibration: Calibration) -> None:
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        settings: ScoringSettings,
+        calibration: Calibration,
+        workers: Workers | None = None,
+    ) -> None:
         self.segmenter, self.settings, self.calibration = segmenter, settings, calibration
+        self._workers = workers or Workers(1)
         self._segmenting = Lock()  # a segmenter is one thread's at a time
         self.guideline = guideline(settings.guideline)
 
@@ -43,20 +51,25 @@ class FieldAnalyser:
     def analyse(self, frame: Frame, cuts: StainCuts, speed_um_per_s: float = 0.0) -> FieldResult:
         """Analyse a frame with the case's cuts; a frame that fails the quality gate has no cells and no score."""
         timings_ms: dict[str, float] = {}
-        with _timed(timings_ms, "stains"):
+        with _timed(timings_ms, "stains and quality"):
             own_white = estimate_white(frame.rgb)
-            stains = unmix(frame.rgb, frame.um_per_px, self.calibration, own_white)
-        with _timed(timings_ms, "quality"):
-            darkest = min(own_white)  # a calibrated white would hide a dark picture
-            quality = check_quality(frame.rgb, frame.um_per_px, darkest, self.settings.quality, speed_um_per_s)
+            with self._workers.beside(lambda: self._check(frame, own_white, speed_um_per_s)) as check:
+                # what needs no cells fills the time of the check, though a frame that it refuses has no use for it
+                stains = unmix(frame.rgb, frame.um_per_px, self.calibration, own_white)
+                curve = characteristic_curve(frame.rgb, stains, cuts.stained_od10)
+                clear = clear_white(frame.rgb)
+                quality = check()
         if not quality.usable:
             return self._unusable(frame, quality, stains, cuts, timings_ms)
         with self._segmenting, _timed(timings_ms, "cells"):
             found = self.segmenter.segment(frame, stains, cuts)
         with _timed(timings_ms, "staining"):
-            curve = characteristic_curve(frame.rgb, stains, cuts.stained_od10)
             summary = summarise_staining(stains, found.cells)
-        return self._usable(frame, quality, stains, cuts, found, summary, curve, timings_ms)
+        return self._usable(frame, quality, stains, cuts, found, summary, curve, clear, timings_ms)
+
+    def _check(self, frame: Frame, own_white: Vector, speed_um_per_s: float) -> QualityReport:
+        """The quality gate, by the picture's own white: a calibrated one would hide a dark picture."""
+        return check_quality(frame.rgb, frame.um_per_px, min(own_white), self.settings.quality, speed_um_per_s)
 
     def find(self, counts: CellCounts, um_per_px: float) -> Finding | TooFewCells:
         """Score of one field's cells by the guideline, at the field's scale."""
@@ -77,10 +90,10 @@ class FieldAnalyser:
         found: Segmentation,
         summary: StainSummary,
         curve: tuple[float, ...],
+        white: Vector | None,
         timings_ms: dict[str, float],
     ) -> FieldResult:
         counts = CellCounts.of(cell.cell_class for cell in found.cells if not cell.edge)
-        white = clear_white(frame.rgb)
         return FieldResult(
             frame=frame, quality=quality, cells=found.cells, membrane=found.membrane, cuts=cuts, counts=counts,
             finding=self.find(counts, frame.um_per_px), stain=summary, curve=curve, white_rgb=stains.white_rgb,
@@ -117,6 +130,7 @@ class FieldAnalyser:
 
 @contextmanager
 def _timed(timings_ms: dict[str, float], stage: str) -> Iterator[None]:
+    """Time that passed: stages follow one another, however many threads share the work of each."""
     start_s = time.perf_counter()
     yield
     timings_ms[stage] = 1000 * (time.perf_counter() - start_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ class CaseState:
     def __init__(self, case_id: str, image: Callable[[str], Image]) -> None:
         self.case_id, self._image = case_id, image
         self.events: list[Event] = []
+        """Without the analyses that they name: those are in `fields` and `controls`, and in the case's file."""
         self.opened_utc = ""
         self.finished_utc: str | None = None
         self.who = ""
@@ -64,7 +66,7 @@ class CaseState:
                 handler(event, results or {})
         except (KeyError, TypeError, ValueError) as error:
             raise self._damaged(event, error) from error
-        self.events.append(event)
+        self.events.append(_without_results(event))
 
     def forget_last(self) -> None:
         """Take back the newest event, that of a field, which could not be written after all."""
@@ -194,3 +196,12 @@ class CaseState:
 
     def _on_finished(self, event: Event, _: Results) -> None:
         self.finished_utc = event.at_utc
+
+
+def _without_results(event: Event) -> Event:
+    """An event as it is remembered: the outlines of a field alone are tens of thousands of small lists."""
+    data = {name: value for name, value in event.data.items() if name != "result"}
+    if event.kind is EventKind.CONTROL_READ:
+        fields = [{name: value for name, value in item.items() if name != "result"} for item in data["fields"]]
+        data["fields"] = fields
+    return replace(event, data=data)

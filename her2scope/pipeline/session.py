@@ -416,9 +416,6 @@ class CaseSession:
             self._state.forget_last()
             self._view = None
             raise
-        self._state.events[-1] = whole
-        if self._view is not None:
-            self._view = self._view[0], replace(self._view[1], events=tuple(self._state.events))
 
     def _next_event(self, kind: EventKind, data: Mapping[str, Any]) -> Event:
         return Event(len(self._state.events) + 1, kind, self._clock.now_utc(), self._who, data)

@@ -105,7 +105,8 @@ def _score(maps: NetworkMaps, half_um: float) -> Plane:
 def _peaks(maps: NetworkMaps, score: Plane, is_nucleus: Mask, half_um: float, least: float) -> _Peaks:
     """All peaks of at least the height `least`; a flat top is one peak."""
     tops = ((score >= cv2.dilate(score, np.ones((3, 3), np.uint8))) & (score >= least)).astype(np.uint8)
-    n, _, _, middles = cv2.connectedComponentsWithStats(tops, connectivity=8)
+    # OpenCV's own choice of algorithm labels them the same in three times as long
+    n, _, _, middles = cv2.connectedComponentsWithStatsWithAlgorithm(tops, 8, cv2.CV_32S, cv2.CCL_BBDT)
     at = np.rint(middles[1:n]).astype(np.intp).reshape(-1, 2)
     height = score[at[:, 1], at[:, 0]]
     order = np.argsort(-height, kind="stable")
@@ -146,9 +147,10 @@ def _rivals(peaks: _Peaks, reach_px: float, shape_hw: tuple[int, ...]) -> tuple[
     place[row, column] = np.arange(len(row))
     down, right = np.indices((2 * pad + 1, 2 * pad + 1)).reshape(2, -1) - pad
     inside = (np.hypot(down, right) <= reach_px) & ((down > 0) | ((down == 0) & (right > 0)))  # each pair once
-    other = place[row[:, None] + down[inside], column[:, None] + right[inside]]
-    first, where = np.nonzero(other >= 0)
-    second = other[first, where].astype(np.intp)
+    width = place.shape[1]
+    other = place.reshape(-1).take((row * width + column)[:, None] + (down * width + right)[inside])
+    found = np.flatnonzero(other >= 0)
+    first, second = found // other.shape[1], other.reshape(-1).take(found).astype(np.intp)
     return np.minimum(first, second), np.maximum(first, second)
 
 
@@ -213,7 +215,7 @@ def _measured(
 def _owned(maps: NetworkMaps, peaks: _Peaks, is_nucleus: Mask, half_um: float) -> _Pixels:
     """The pixels of nuclei, each with the peak whose middle is nearest to where it points."""
     height, width = is_nucleus.shape
-    at = np.flatnonzero(is_nucleus)
+    at = np.flatnonzero(is_nucleus.view(bool))  # four times as fast as of bytes
     row, column = np.divmod(at.astype(np.int32), np.int32(width))
     offset_x, offset_y = (plane.reshape(-1).take(at) / np.float32(half_um) for plane in maps.offset_um)
     x, y = column.astype(np.float32) + offset_x, row.astype(np.float32) + offset_y

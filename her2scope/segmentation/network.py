@@ -8,7 +8,7 @@ which places of it carry the cell's membrane. What is measured there, od10, is r
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
 import numpy as np
@@ -21,8 +21,9 @@ from her2scope.imaging.kept_profiles import kept
 from her2scope.imaging.outline_bands import CELLS_AT_ONCE, read_bands
 from her2scope.imaging.outline_places import OutlinePlaces
 from her2scope.imaging.profiles import PlaceRule, measure_membranes, membrane_mask, read_profiles, seen_across
+from her2scope.imaging.workers import Workers
 from her2scope.imaging.workspace import Workspace
-from her2scope.records import Cell, CellProfiles, Frame, RgbImage, Segmentation, StainImage, StainSummary
+from her2scope.records import Cell, CellProfiles, Frame, Mask, RgbImage, Segmentation, StainImage, StainSummary
 from her2scope.segmentation.decode import FoundNuclei, decode
 from her2scope.segmentation.maps import N_REACHES, QUARTER, NetworkMaps
 from her2scope.segmentation.methods import NETWORK
@@ -59,7 +60,10 @@ class OutlineReader(Protocol):
     """What reads unrolled outlines (`outline_reader.OnnxOutlineReader`)."""
 
     def read(self, bands: Floats) -> Floats:
-        """Probability `(N, P)` that each place carries the cell's own stained membrane, of `outline_bands` bands."""
+        """Probability `(N, P)` that each place carries the cell's own stained membrane, of `outline_bands` bands.
+
+        Asked by several threads at once.
+        """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +86,7 @@ class NetworkSegmenter:
     """The network method behind the `Segmenter` port.
 
     Without a reader of outlines a place is judged by the first network's map of membranes. One thread at a time may
-    find and segment: what is worked out on the way lies in memory that is kept.
+    find and segment, and its workers help it: what is worked out on the way lies in memory that is kept.
     """
 
     method = NETWORK
@@ -98,12 +102,14 @@ class NetworkSegmenter:
         model_name: str = "",
         model_sha256: str = "",
         reader: OutlineReader | None = None,
+        workers: Workers | None = None,
     ) -> None:
         self.network, self.settings, self.false_rates = network, settings, false_rates
         self.reader = reader
         self.model_name, self.model_sha256 = model_name, model_sha256
         self._places = place_rule(settings)
-        self._workspace = Workspace()
+        self._workers = workers or Workers(1)
+        self._workspace, self._mask_workspace = Workspace(), Workspace()  # the mask is drawn beside the rest
 
     @property
     def rule(self) -> CellRule:
@@ -121,14 +127,12 @@ class NetworkSegmenter:
 
     def segment(self, frame: Frame, stains: StainImage, cuts: StainCuts) -> Segmentation:
         """Find, measure and classify the cells of one usable frame."""
-        found = self.find(frame, stains)
-        maps, least = found.maps, self.settings.min_membrane_probability
-        mask = membrane_mask(
-            maps.membrane, maps.um_per_px, stains.dab_od10, frame.um_per_px, cuts, least, self._workspace
-        )
-        profiles = self._profiles(found, frame, stains)
-        cells = tuple(self._cells(found, self.measure_again(profiles, cuts), frame, cuts))
-        return Segmentation(cells, mask, self.network.provider, profiles)
+        maps = self._look(frame, stains)
+        with self._workers.beside(lambda: self._mask(maps, stains, cuts)) as mask:
+            found = self._found(maps, frame, stains)
+            profiles = self._profiles(found, stains)
+            cells = tuple(self._cells(found, self.measure_again(profiles, cuts), frame, cuts))
+            return Segmentation(cells, mask(), self.network.provider, profiles)
 
     def measure_again(self, profiles: CellProfiles, cuts: StainCuts) -> tuple[MembraneMeasure, ...]:
         """Measures of the tumour cells by these cuts, of what was read along their outlines; fields are so measured."""
@@ -136,7 +140,12 @@ class NetworkSegmenter:
 
     def find(self, frame: Frame, stains: StainImage) -> FoundCells:
         """Nuclei, their kinds and the cells' outlines: all that comes before a membrane is measured."""
-        maps = self.network.predict(frame.rgb, frame.um_per_px, stains.white_rgb)
+        return self._found(self._look(frame, stains), frame, stains)
+
+    def _look(self, frame: Frame, stains: StainImage) -> NetworkMaps:
+        return self.network.predict(frame.rgb, frame.um_per_px, stains.white_rgb)
+
+    def _found(self, maps: NetworkMaps, frame: Frame, stains: StainImage) -> FoundCells:
         nuclei = decode(maps, self.settings)
         nuclei = nuclei.chosen(~_are_empty(nuclei, stains, maps.um_per_px))
         is_tumour = nuclei.tumour >= self.settings.min_tumour_probability
@@ -166,23 +175,33 @@ class NetworkSegmenter:
         haze, wall = staining.background_od10, staining.membrane_od10
         return (f"cytoplasm nearly as brown as membrane ({haze:.2f} of {wall:.2f} od10): membranes hardly stand out",)
 
-    def _profiles(self, found: FoundCells, frame: Frame, stains: StainImage) -> CellProfiles:
+    def _mask(self, maps: NetworkMaps, stains: StainImage, cuts: StainCuts) -> Mask:
+        least, workspace = self.settings.min_membrane_probability, self._mask_workspace
+        return membrane_mask(maps.membrane, maps.um_per_px, stains.dab_od10, stains.um_per_px, cuts, least, workspace)
+
+    def _profiles(self, found: FoundCells, stains: StainImage) -> CellProfiles:
         """What lies along the outlines of the tumour cells, rounded as it is kept."""
         tumour = found.tumour()
         order = by_place(tumour.xy_px)
         places = OutlinePlaces.along(tumour.chosen(order))
-        membrane = self._membrane_along(places, found.maps, stains)
-        profiles = kept(read_profiles(places, stains.dab_od10, frame.um_per_px, membrane, self._workspace))
-        return _of_cells(profiles, np.argsort(order))
+        size = self._workers.even_size(len(places), CELLS_AT_ONCE)  # bands of all would be 11 MB and more
+        some = [part for _, part in places.parts(size)] or [places]
+        read = self._workers.each(lambda part: self._profiles_of(part, found.maps, stains), some)
+        return _of_cells(read, np.argsort(order))
 
-    def _membrane_along(self, places: OutlinePlaces, maps: NetworkMaps, stains: StainImage) -> Floats:
+    def _profiles_of(self, places: OutlinePlaces, maps: NetworkMaps, stains: StainImage) -> CellProfiles:
+        """The same of some cells; several threads do it at once."""
+        with self._workspace.lent() as workspace:
+            membrane = self._membrane_along(places, maps, stains, workspace)
+            return kept(read_profiles(places, stains.dab_od10, stains.um_per_px, membrane, workspace))
+
+    def _membrane_along(
+        self, places: OutlinePlaces, maps: NetworkMaps, stains: StainImage, workspace: Workspace
+    ) -> Floats:
         """Probability `(N, P)` of a membrane at each place."""
         if self.reader is None:
-            return seen_across(places, maps.membrane, stains.um_per_px, maps.um_per_px, self._workspace)
-        probability = np.empty_like(places.x_px)
-        for rows, some in places.parts(CELLS_AT_ONCE):  # bands of all would be 11 MB and more
-            probability[rows] = self.reader.read(_bands(some, maps, stains, self._workspace))
-        return probability
+            return seen_across(places, maps.membrane, stains.um_per_px, maps.um_per_px, workspace)
+        return self.reader.read(_bands(places, maps, stains, workspace))
 
     def _cells(
         self, found: FoundCells, measures: Sequence[MembraneMeasure], frame: Frame, cuts: StainCuts
@@ -221,10 +240,10 @@ def _bands(places: OutlinePlaces, maps: NetworkMaps, stains: StainImage, workspa
     return read_bands(places, *planes, stains.um_per_px, maps.membrane, maps.nucleus, maps.um_per_px, workspace)
 
 
-def _of_cells(profiles: CellProfiles, rows: NDArray[np.intp]) -> CellProfiles:
-    """The profiles in another order."""
-    columns = profiles.wall_od10, profiles.membrane, profiles.contrast_od10, profiles.spacing_um
-    return CellProfiles(*(column[rows] for column in columns))
+def _of_cells(parts: Sequence[CellProfiles], rows: NDArray[np.intp]) -> CellProfiles:
+    """Profiles of all cells from those of some at a time, in another order."""
+    columns = ([getattr(part, column.name) for part in parts] for column in fields(CellProfiles))
+    return CellProfiles(*(np.concatenate(column)[rows] for column in columns))
 
 
 def place_rule(settings: NetworkSettings) -> PlaceRule:

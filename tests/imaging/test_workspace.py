@@ -1,8 +1,9 @@
-"""Kept memory: the same for the same name, large enough for whoever asks."""
+"""Kept memory: the same for the same name, large enough for whoever asks, one thread's at a time."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,3 +24,19 @@ def test_a_smaller_one_lies_where_the_larger_lay_and_other_names_elsewhere():
     large, other = workspace.floats("a", 4, 5), workspace.floats("b", 4, 5)
     assert np.shares_memory(workspace.floats("a", 3, 2), large)
     assert not np.shares_memory(large, other)
+
+
+def test_each_thread_is_lent_one_of_its_own_and_they_are_kept():
+    workspace = Workspace()
+    with workspace.lent() as first, workspace.lent() as second:
+        assert len({workspace, first, second}) == 3
+    with workspace.lent() as again, workspace.lent() as other:
+        assert {again, other} == {first, second}
+
+
+def test_a_lent_workspace_comes_back_after_an_error():
+    workspace = Workspace()
+    with pytest.raises(ValueError, match="on the way"), workspace.lent() as lent:
+        raise ValueError("on the way")
+    with workspace.lent() as again:
+        assert again is lent

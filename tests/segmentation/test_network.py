@@ -17,6 +17,7 @@ from her2scope.imaging.outline_bands import read_bands
 from her2scope.imaging.outline_places import OutlinePlaces
 from her2scope.imaging.profiles import DEFAULT_PLACE_RULE, read_profiles
 from her2scope.imaging.stains import unmix
+from her2scope.imaging.workers import Workers
 from her2scope.phantom.field import PhantomSpec, render_field
 from her2scope.records import FAINT, INTENSE, Frame, Segmentation
 from her2scope.segmentation.maps import NetworkMaps
@@ -254,6 +255,38 @@ def test_what_is_handed_out_stays_when_the_next_frame_comes(phantom):
     before = [array.copy() for array in given]
     segment(by, frame_of(phantom.rgb[::-1]))
     assert all(np.array_equal(one, other) for one, other in zip(given, before, strict=True))
+
+
+@pytest.mark.parametrize("reader", [None, Echoes()])
+def test_any_number_of_threads_finds_the_same(phantom, reader):
+    def by(threads: int) -> Segmentation:
+        network, rates = Knows(maps_of_phantom(phantom)), FalseRates()
+        workers = Workers(threads)
+        return segment(
+            NetworkSegmenter(network, NetworkSettings(), rates, reader=reader, workers=workers), frame_of(phantom.rgb)
+        )
+
+    alone, shared = by(1), by(3)
+    assert len(alone.cells) == len(shared.cells) > 10
+    for one, other in zip(alone.cells, shared.cells, strict=True):
+        assert (one.x_px, one.y_px, one.measure, one.cell_class) == (
+            other.x_px, other.y_px, other.measure, other.cell_class,
+        )  # fmt: skip
+        assert np.array_equal(one.outline_xy_px, other.outline_xy_px)
+    assert np.array_equal(alone.membrane, shared.membrane)
+    for name in ("wall_od10", "membrane", "contrast_od10", "spacing_um"):
+        assert np.array_equal(getattr(alone.profiles, name), getattr(shared.profiles, name))
+
+
+def test_a_reader_that_fails_in_another_thread_fails_the_analysis(phantom):
+    class Fails:
+        def read(self, bands: np.ndarray) -> np.ndarray:
+            raise RuntimeError("the reader's own words")
+
+    network = Knows(maps_of_phantom(phantom))
+    by = NetworkSegmenter(network, NetworkSettings(), FalseRates(), reader=Fails(), workers=Workers(3))
+    with pytest.raises(RuntimeError, match="the reader's own words"):
+        segment(by, frame_of(phantom.rgb))
 
 
 def test_why_it_falls_back_is_passed_on(phantom):

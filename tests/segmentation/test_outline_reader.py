@@ -11,6 +11,7 @@ from segmentation.tiny_network import tiny_reader, write_tiny_model
 from her2scope.domain.errors import SettingsError
 from her2scope.imaging.outline_bands import CHANNELS
 from her2scope.imaging.profiles import N_PLACES
+from her2scope.imaging.workers import Workers
 from her2scope.segmentation import outline_reader
 from her2scope.segmentation.model_card import FULL, OUTLINES, QUANTISED, card_in
 from her2scope.segmentation.outline_reader import OnnxOutlineReader
@@ -35,6 +36,14 @@ def test_places_are_read_each_for_itself_however_many_cells_there_are(
     monkeypatch.setattr(outline_reader, "AT_ONCE", 3)
     assert np.array_equal(reader.read(bands), whole)
     assert reader.read(bands[:0]).shape == (0, N_PLACES)
+
+
+def test_several_threads_may_ask_at_once(folder: Path) -> None:
+    bands = np.random.default_rng(5).uniform(0, 4, (24, len(CHANNELS), N_PLACES)).astype(np.float32)
+    reader = OnnxOutlineReader(card_in(folder))
+    whole = reader.read(bands)
+    shared = Workers(4).each(lambda row: reader.read(bands[row : row + 1]), range(len(bands)))
+    assert np.array_equal(np.concatenate(shared), whole)
 
 
 def test_a_card_without_a_reader_has_none(tmp_path: Path) -> None:

@@ -1,0 +1,61 @@
+"""A frame's analysis: shared by any number of threads it says the same, and what fails in one of them is told."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from her2scope.domain.cells import StainCuts
+from her2scope.imaging.workers import Workers
+from her2scope.pipeline import analyse
+from her2scope.pipeline.analyse import FieldAnalyser
+from her2scope.records import FieldResult, Frame
+
+THREADS = [1, 3]
+
+
+def with_threads(analyser: FieldAnalyser, threads: int) -> FieldAnalyser:
+    return FieldAnalyser(analyser.segmenter, analyser.settings, analyser.calibration, Workers(threads))
+
+
+def told(result: FieldResult) -> tuple[object, ...]:
+    return (
+        result.quality, result.counts, result.finding, result.stain, result.curve, result.white_rgb,
+        result.clear_white_rgb, result.doubts, len(result.cells),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["2+", "hazy 0", "blurred"])
+def test_any_number_of_threads_says_the_same(analyser, frames, name):
+    alone, shared = (with_threads(analyser, n).analyse(frames[name], StainCuts()) for n in THREADS)
+    assert told(alone) == told(shared)
+    assert np.array_equal(alone.membrane, shared.membrane)
+    assert alone.quality.usable == bool(alone.cells) == (name != "blurred")
+
+
+@pytest.mark.parametrize("threads", THREADS)
+@pytest.mark.parametrize("size_hw", [(1, 1), (1, 40), (7, 3)])
+def test_a_picture_of_a_few_pixels_is_refused_in_words(analyser, threads, size_hw):
+    frame = Frame(np.full((*size_hw, 3), 200, np.uint8), 0, 0.0, 0.25)
+    assert with_threads(analyser, threads).analyse(frame, StainCuts()).quality.codes == ("too_small",)
+
+
+@pytest.mark.parametrize("threads", THREADS)
+def test_an_error_of_the_gate_is_the_analysis(analyser, frames, threads, monkeypatch):
+    def broken(*_: object) -> None:
+        raise MemoryError("no room for the gate")
+
+    monkeypatch.setattr(analyse, "check_quality", broken)
+    with pytest.raises(MemoryError, match="no room for the gate"):
+        with_threads(analyser, threads).analyse(frames["2+"], StainCuts())
+
+
+@pytest.mark.parametrize("threads", THREADS)
+def test_stages_that_are_told_follow_one_another(analyser, frames, threads):
+    """Their sum is time that passed, however many threads shared each."""
+    start_s = time.perf_counter()
+    result = with_threads(analyser, threads).analyse(frames["2+"], StainCuts())
+    whole_ms = 1000 * (time.perf_counter() - start_s)
+    assert 0 < sum(result.timings_ms.values()) <= whole_ms
