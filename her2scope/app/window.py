@@ -12,6 +12,7 @@ from PyQt6.QtWidgets import QApplication
 
 from her2scope.app.calibrate import newest_calibration
 from her2scope.app.calibration_steps import FrameCalibration
+from her2scope.app.collector import few_collections
 from her2scope.app.compose import (
     DEFAULT_METHOD,
     METHODS,
@@ -126,7 +127,8 @@ def run_live(request: LiveRequest, today: date | None = None) -> int:
         window.show()
         if tour is not None:
             tour.start(window)
-        app.exec()
+        with few_collections():
+            app.exec()
     finally:
         bridge.close()
         engine.stop()

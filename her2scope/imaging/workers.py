@@ -65,8 +65,9 @@ class Workers:
                     if _done(answer, partial(work, item)).exception() is not None:
                         waiting.clear()
 
-        others = [_begun(take) for _ in range(min(self.threads, len(items)) - 1)]
+        others: list[Thread] = []
         try:
+            others.extend(_begun(take) for _ in range(min(self.threads, len(items)) - 1))
             take()
         finally:
             waiting.clear()

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
-from itertools import islice
+from collections.abc import Callable, Iterable, Sequence
 
 from her2scope.phantom.slide import PhantomSlide, Tile
 
 LINGER_S = 0.002
 """Rest after each drawing: lets threads that wait for the interpreter go first."""
-AT_ONCE = 12
-"""Tiles to choose from for one drawing: few enough that what is wanted first comes first (half a second)."""
 
 
 class DrawAhead:
@@ -21,10 +18,10 @@ class DrawAhead:
     Parameters
     ----------
     slide : drawn on
-    plan : tiles worth drawing now, the first one first; asked in the thread, after each `aim`
+    plan : tiles worth drawing now, part by part, and of each the first one first; asked in the thread, after each `aim`
     """
 
-    def __init__(self, slide: PhantomSlide, plan: Callable[[], Iterable[Tile]]) -> None:
+    def __init__(self, slide: PhantomSlide, plan: Callable[[], Iterable[Sequence[Tile]]]) -> None:
         self._slide, self._plan = slide, plan
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -76,8 +73,7 @@ class DrawAhead:
 
     def _all_drawn(self, aim: int) -> bool:
         """Draw the plan; False where the aim changed or the end came before."""
-        plan = iter(self._plan())
-        while tiles := list(islice(plan, AT_ONCE)):
+        for tiles in self._plan():
             while missing := self._slide.missing(tiles):
                 if self._stopped or aim != self._aims:
                     return False

@@ -189,18 +189,18 @@ class PhantomMicroscope:
             if time.monotonic() >= deadline_s and len(missing) > 1:
                 raise CameraTimeout(f"{self.name} is still drawing this place. Wait longer.")
 
-    def _worth_drawing(self) -> Iterator[Tile]:
+    def _worth_drawing(self) -> Iterator[list[Tile]]:
         """Tiles to draw ahead: where the stage stops, around it, the named places, and here by the other objectives.
 
         No more than are kept: the last ones would push out the first.
         """
         seen: set[Tile] = set()
-        for tile in self._wished_tiles():
-            if tile not in seen and len(seen) < TILES_KEPT:
-                seen.add(tile)
-                yield tile
+        for wished in self._wished_tiles():
+            part = [tile for tile in wished if tile not in seen][: TILES_KEPT - len(seen)]
+            seen.update(part)
+            yield part
 
-    def _wished_tiles(self) -> Iterator[Tile]:
+    def _wished_tiles(self) -> Iterator[list[Tile]]:
         with self._lock:
             objective, glide = self._objective, self._glide
         um_per_px = OBJECTIVES[objective]
@@ -210,13 +210,13 @@ class PhantomMicroscope:
             for start, end, side in zip(glide.start_um, glide.end_um, self._size_wh, strict=True)
         ]
         towards_px = (lead_px[0], lead_px[1])
-        yield from here.tiles()
-        yield from here.widened(LEAD).tiles(towards_px)
+        yield here.tiles()
+        yield here.widened(LEAD).tiles(towards_px)
         for place_um in self._slide.places.values():
-            yield from self._view_at(place_um, um_per_px).tiles()
-        yield from here.widened(1.0).tiles(towards_px)
+            yield self._view_at(place_um, um_per_px).tiles()
+        yield here.widened(1.0).tiles(towards_px)
         for other in OBJECTIVES.values():
-            yield from self._view_at(glide.end_um, other).tiles()
+            yield self._view_at(glide.end_um, other).tiles()
 
     def _view_at(self, centre_um: tuple[float, float], um_per_px: float) -> View:
         x_px, y_px = (round(c / um_per_px - side / 2) for c, side in zip(centre_um, self._size_wh, strict=True))

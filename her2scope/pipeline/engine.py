@@ -6,6 +6,7 @@ import logging
 import queue
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -18,6 +19,7 @@ from her2scope.domain.errors import CaseRuleError, Her2ScopeError
 from her2scope.domain.guideline import Ish, Score
 from her2scope.domain.regions import RegionDraft
 from her2scope.imaging.registration import Relief
+from her2scope.pipeline.analyse import FieldAnalyser
 from her2scope.pipeline.hand import place_after
 from her2scope.pipeline.live import (
     LiveFigures,
@@ -47,6 +49,9 @@ on any computer that keeps up."""
 LEAST_ALIKE, MOST_SHARPER = 0.8, 1.15
 """Correlation of two reliefs of one view (0.83 with 1.25 um of blur, 0.93 with noise), and by how much one may have
 more structure than the other: 1.33 is motion by 5 um, 2 a defocus of 2 um."""
+
+_Read = tuple[TrackedFrame, FieldResult, FieldAnalyser]
+"""An analysed frame, what came of it, and by whom."""
 
 
 class LiveEngine:
@@ -78,8 +83,8 @@ class LiveEngine:
         """There is something to do for the case's thread."""
         self._analysis = LiveAnalysis(self._wake.set)
         self._commands: queue.Queue[Callable[[CaseSession], None]] = queue.Queue(MAX_WAITING_COMMANDS)
-        self._analysed: tuple[TrackedFrame, FieldResult] | None = None
-        """The newest analysis, as measured: before what the reader moved."""
+        self._analysed: _Read | None = None
+        """The newest analysis, as measured, and by whom: before what the reader moved."""
         self._previews: Latest[RuleChange] = Latest()
         self._sweeps = False
         self._mode = Mode.READING
@@ -152,7 +157,7 @@ class LiveEngine:
             self._say(Severity.WARNING, str(error))
         else:
             analysed = self._analysed
-            self._ask(lambda case: self._do_accept(case, *_seen(newest, analysed)))
+            self._ask(lambda case: self._do_accept(case, newest, analysed))
 
     def remove_field(self, number: int) -> None:
         """Take a field out of the case."""
@@ -243,9 +248,21 @@ class LiveEngine:
             return
         try:
             self._commands.put_nowait(run)
-            self._wake.set()
         except queue.Full:
             self._say(Severity.WARNING, "still busy with earlier commands; this one was not taken. Try again.")
+            return
+        self._wake.set()
+        if self._ended.is_set():  # since it was asked above
+            self._say_untaken()
+
+    def _say_untaken(self) -> None:
+        """Tell that what still waits is not done: the case's thread has ended."""
+        untaken = []
+        with suppress(queue.Empty):
+            while True:
+                untaken.append(self._commands.get_nowait())
+        if untaken:
+            self._say(Severity.ERROR, "no case is open: nothing of what was asked for meanwhile was taken.")
 
     # ---- camera thread --------------------------------------------------------------------------------------------
 
@@ -299,8 +316,7 @@ class LiveEngine:
             self._ended.set()
             if self._case is not None:
                 self._case.close()
-            elif not self._commands.empty():
-                self._say(Severity.ERROR, "no case could be opened: nothing of what was asked for meanwhile was taken.")
+            self._say_untaken()
 
     def _first_case(self) -> CaseSession:
         """Open a case and load its method, beside the live picture; nothing is accepted before it is there."""
@@ -379,7 +395,7 @@ class LiveEngine:
             return
         if result.cuts != case.cuts:
             return
-        self._analysed = tracked, result
+        self._analysed = tracked, result, analysed.by
         self._latencies_ms.append(1000 * (now_s - tracked.frame.captured_s))
         self._took_ms.append(analysed.took_ms)
         self._analysed_ticks.append(now_s)
@@ -420,7 +436,10 @@ class LiveEngine:
             return ready
         return case.analyser.analyse(tracked.frame, case.cuts, tracked.speed_um_per_s)
 
-    def _do_accept(self, case: CaseSession, tracked: TrackedFrame, ready: FieldResult | None) -> None:
+    def _do_accept(self, case: CaseSession, newest: TrackedFrame, analysed: _Read | None) -> None:
+        # asked for while the next case was being opened: it may have other settings, or another calibration
+        own = analysed if analysed is not None and analysed[2] is case.analyser else None
+        tracked, ready = _seen(newest, own)
         result, place = self._result_for(tracked, case, ready), self._place_of(tracked)
         self._tell_accepted(case.accept(tracked.frame, result, place=place, show=self._show_accepted))
 
@@ -499,15 +518,13 @@ def _median(values: Sequence[float]) -> float:
     return median(values) if values else 0.0
 
 
-def _seen(
-    newest: TrackedFrame, analysed: tuple[TrackedFrame, FieldResult] | None
-) -> tuple[TrackedFrame, FieldResult | None]:
+def _seen(newest: TrackedFrame, analysed: _Read | None) -> tuple[TrackedFrame, FieldResult | None]:
     """What the reader looks at: while nothing moves, the analysed frame whose overlay is shown, with its analysis.
 
     So the score follows at once, and what was seen is what is kept.
     """
     if analysed is not None and analysed[1].quality.usable and is_same_view(newest, analysed[0]):
-        return analysed
+        return analysed[:2]
     return newest, None
 
 

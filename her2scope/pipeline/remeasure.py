@@ -29,8 +29,10 @@ def movable(result: FieldResult) -> frozenset[Cut]:
     which only part what was measured; the intense cut too where the od10 that three quarters of an outline reach was
     measured of every cell that has stain on as much. The stained cut decides what was measured.
     """
+    if result.profiles is not None:
+        return CUTS
     measures = [cell.measure for cell in _tumour(result.cells)]
-    if result.profiles is not None or not measures:
+    if not measures:
         return CUTS
     if all(one.uniform_od10 > 0 for one in measures if one.completeness >= UNIFORM_SHARE):
         return CUTS - {"stained"}

@@ -540,11 +540,11 @@ def stored_settings(file: CaseFile) -> tuple[str, ScoringSettings, Calibration] 
 def next_island(events: Sequence[Event]) -> int:
     """Least number of an island of the map that a case of these events never knew: an undo may bring back what it did.
 
-    Known without opening the case, which takes longer than a picture should.
+    Known without opening the case, which takes longer than a picture should, and says what of it cannot be read.
     """
     places = [event.data.get("place") or event.data for event in events]
-    islands = [place[name] for place in places for name in ("island", "into") if name in place]
-    return max((*islands, -1)) + 1
+    told = [place.get(name) for place in places if isinstance(place, Mapping) for name in ("island", "into")]
+    return max((island for island in told if isinstance(island, int)), default=-1) + 1
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

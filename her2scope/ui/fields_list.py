@@ -198,10 +198,10 @@ class _FieldDelegate(QStyledItemDelegate):
 
 def detail_in(metrics: QFontMetrics, field: AcceptedField, width_px: int) -> str:
     """Second line of a row as it fits: whole, else short, else cut where one sees that it is; the tool tip has all."""
-    whole, short = field_detail(field), field_detail(field, short=True)
+    whole = field_detail(field)
     if metrics.horizontalAdvance(whole) <= width_px:
         return whole
-    return metrics.elidedText(short, Qt.TextElideMode.ElideRight, width_px)
+    return metrics.elidedText(field_detail(field, short=True), Qt.TextElideMode.ElideRight, width_px)
 
 
 def _share_lines(field: AcceptedField) -> list[str]:

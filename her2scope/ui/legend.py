@@ -56,9 +56,11 @@ def legend_text(
     shares = result.counts.shares_percent()
     rows = tuple((name, NO_FIGURE if shares is None else percent_text(shares[name])) for name in SHARE_ORDER)
     n = count_text(result.counts.n_tumour, "tumour cell", "tumour cells")
+    # Where nothing could be analysed, no cells were counted: that is not "0 cells".
+    title = f"This field: {n}" if result.quality.usable else "This field"
     left_out = f"{n_left_out} of them will not count (outlines)" if n_left_out else ""
     notes = _notes(control, MOVED_NOTE if moved else "", left_out)
-    return LegendText(f"This field: {n}", rows, field_score_text(result), notes)
+    return LegendText(title, rows, field_score_text(result), notes)
 
 
 def field_legend_text(

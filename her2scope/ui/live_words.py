@@ -10,7 +10,8 @@ from her2scope.ui.display_meter import DisplayFigures
 LATE_MS = 1000.0
 """Marks of an older picture than this are said to be late: the tissue beneath may have changed."""
 NOTE_LETTERS = 28
-COVERED, FROZEN = "field shown, not live", "picture held"
+COVERED, FROZEN, NO_CAMERA = "field shown, not live", "picture held", "not live"
+NO_PICTURES = "No pictures come from the camera: nothing is analysed, and what is shown may be old."
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,30 +29,31 @@ class LiveWords:
     """All of it in sentences, for the tool tip."""
 
 
-def live_words(figures: LiveFigures, display: DisplayFigures, held: str = "") -> LiveWords:
+def live_words(figures: LiveFigures, display: DisplayFigures, held: str = "", *, is_live: bool = True) -> LiveWords:
     """Answer "is it live?" at a glance: pictures shown and analysed a second, and how far the marks are behind.
 
     Parameters
     ----------
     held : why the picture is not live though the camera is: "picture held"; empty: it is
+    is_live : the camera is; where it is not, rates and delays are of the past and none is told
     """
-    late = not held and display.overlay_age_ms > LATE_MS
+    late = is_live and not held and display.overlay_age_ms > LATE_MS
     # Where no marks are painted, they were at least not ready before the analysis was.
     behind_ms = display.overlay_latency_ms or figures.latency_ms
     if late:
         behind_ms = max(behind_ms, display.overlay_age_ms)
-    behind = f"{_duration(behind_ms)} behind" if behind_ms > 0 else "\N{EN DASH}"
+    behind = f"{_duration(behind_ms)} behind" if behind_ms > 0 and is_live and not held else "\N{EN DASH}"
     provider = figures.provider.removesuffix("ExecutionProvider").strip("- ") or "\N{EN DASH}"
     note = figures.provider_note
     short = note if len(note) <= NOTE_LETTERS else note[: NOTE_LETTERS - 1] + "\N{HORIZONTAL ELLIPSIS}"
     shown = held or f"{display.displayed_fps:.0f} shown/s"
     return LiveWords(
-        f"{shown} \N{MIDDLE DOT} {_rate(figures.analysed_fps)} analysed/s",
+        f"{shown} \N{MIDDLE DOT} {_rate(figures.analysed_fps)} analysed/s" if is_live else NO_CAMERA,
         behind,
         late,
         f"! {provider}: {short}" if note else provider,
         note,
-        _live_details(figures, display),
+        _live_details(figures, display) if is_live else NO_PICTURES,
     )
 
 

@@ -66,6 +66,9 @@ SMALL_STEP, LARGE_STEP = 0.1, 0.75
 ZOOM_STEP = 1.25
 PANEL_WIDTH_PX = 372
 MINIMUM_SIZE = QSize(1024, 640)
+FRAME_PX = QSize(16, 40)
+"""Room for a title bar and borders: Qt does not know them before the window is shown, and a status line below the
+screen's edge says nothing."""
 LAYERS = ("membranes", "cells", "outlines", "filled")
 SWITCHED_OFF = "switched off (M, N, O, B)"
 OWN_SCORE_FIRST = "own score first (S)"
@@ -122,6 +125,8 @@ class MainWindow(QMainWindow):
         self._mode = self._analysed_mode = Mode.READING
         self._case: CaseView | None = None
         self._read_as_control: TrackedFrame | None = None
+        self._lost_camera: set[str] = set()
+        """What was said of a camera that is lost, until it is back."""
         self._blind = self._live_moved = False
         self._make_parts(max_speed_um_per_s)
         self._navigator = Navigator(source, self._tell)
@@ -341,7 +346,13 @@ class MainWindow(QMainWindow):
 
     def _on_camera(self, status: CameraStatus) -> None:
         self.status.show_camera(status)
-        words = {CameraPhase.LIVE: "", CameraPhase.STARTING: sentence(status.text)}
+        if status.phase is CameraPhase.LOST:
+            self._lost_camera.add(status.text)
+        elif status.phase is CameraPhase.LIVE:
+            self.messages.withdraw(self._lost_camera)
+            self._lost_camera.clear()
+        plain = sentence(status.text)
+        words = {CameraPhase.LIVE: "", CameraPhase.STARTING: plain, CameraPhase.STALLED: plain}
         self.view.show_notice(words.get(status.phase, f"Not live: {status.text}"))
 
     # ---- what is shown ---------------------------------------------------------------------------------------------
@@ -399,7 +410,7 @@ class MainWindow(QMainWindow):
         self.tools.bind(self.actions_by_id, self._preferences)
         width, height = self._preferences.window_wh
         screen = QGuiApplication.primaryScreen()
-        room = screen.availableSize() if screen is not None else QSize(width, height)
+        room = screen.availableSize() - FRAME_PX if screen is not None else QSize(width, height)
         self.resize(QSize(width, height).boundedTo(room))
 
     def _style_chosen(self) -> None:

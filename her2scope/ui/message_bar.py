@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 
 from PyQt6.QtCore import Qt, QTimer, pyqtSignal
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
@@ -73,6 +74,14 @@ class MessageBar(QFrame):
             self._errors.pop()
         self._show_next()
         return True
+
+    def withdraw(self, texts: Collection[str]) -> None:
+        """Take away errors that are over, so that they hide nothing newer; the history keeps them."""
+        over = [error for error in self._errors if error.text in texts]
+        for error in over:
+            self._errors.remove(error)
+        if over:
+            self._show_next()
 
     def keep(self, keeps: bool) -> None:
         """Let what is shown stay: where a finished case's report is should not vanish while the reader looks away."""

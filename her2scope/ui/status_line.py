@@ -75,6 +75,7 @@ class StatusLine(QWidget):
         for label in (self.tracking, self.calibration):
             set_role(label, "warning")
         self._figures, self._display, self._held = LiveFigures(0.0, 0.0, 0.0, 0, ""), DisplayFigures(0.0, 0.0, 0.0), ""
+        self._is_live = False
         self._words: LiveWords | None = None
         self._say_live()
 
@@ -86,6 +87,8 @@ class StatusLine(QWidget):
         self.camera.setText(f"{symbol} {words if len(words) <= 60 else words[:59] + '…'}")
         self.camera.setToolTip(status.text)
         set_role(self.camera, role)
+        self._is_live = status.phase is CameraPhase.LIVE
+        self._say_live()
 
     def show_calibration(self, age_doubt: str | None, missing: Sequence[str]) -> None:
         """Say in short that the microscope's calibration is old or has gaps; all of it is in the tool tip."""
@@ -105,7 +108,7 @@ class StatusLine(QWidget):
         self._say_live()
 
     def _say_live(self) -> None:
-        words = live_words(self._figures, self._display, self._held)
+        words = live_words(self._figures, self._display, self._held, is_live=self._is_live)
         before, self._words = self._words, words
         if words == before:
             return

@@ -82,6 +82,13 @@ def test_peers_says_who_is_missing(tmp_path, capsys):
     assert "left out: InstanSeg" in capsys.readouterr().out
 
 
+def test_a_start_is_that_of_an_installed_program(tmp_path):
+    usual = {"PATH": "/bin", "PYTHONDONTWRITEBYTECODE": "1", "HER2SCOPE_HOME": "/home/reader/.her2scope"}
+    found = startup.as_installed(usual, tmp_path)
+    assert "PYTHONDONTWRITEBYTECODE" not in found and found["PATH"] == "/bin"
+    assert all(found[name].startswith(str(tmp_path)) for name in ("HER2SCOPE_HOME", "PYTHONPYCACHEPREFIX"))
+
+
 def test_startup_waits_for_the_first_picture(tmp_path, monkeypatch):
     monkeypatch.setattr(startup, "IMPORTS", ("json",))
     found = run(tmp_path, "startup", "--runs", "1", "--size", "320x240")["starts"]

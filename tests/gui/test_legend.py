@@ -57,6 +57,12 @@ def test_field_without_tumour_cells_has_no_shares():
     assert text.title == "This field: 0 tumour cells"
 
 
+def test_cells_of_a_picture_that_could_not_be_analysed_are_not_called_none():
+    quality = factories.QualityReport(False, ("moving",), ("the stage is moving: hold still",), 0.1, 0.0, 0.8)
+    text = legend_text(live(factories.field_result((), quality=quality)), "", VALID)
+    assert (text.title, text.score) == ("This field", "Not scored: the stage is moving: hold still")
+
+
 def test_legend_shows_every_class_in_its_colour(qtbot):
     for palette in (SAFE, PAPER):
         legend = Legend(palette)

@@ -31,7 +31,13 @@ def test_marks_older_than_a_second_are_late(age_ms, late, text):
 
 def test_a_picture_that_is_held_is_neither_live_nor_late():
     words = live_words(FIGURES, DisplayFigures(0.0, 0.0, 110.0, 5000.0), COVERED)
-    assert words.rates.startswith(COVERED) and not words.is_late
+    assert words.rates.startswith(COVERED) and words.behind == "\N{EN DASH}" and not words.is_late
+
+
+def test_without_a_camera_no_rate_of_the_past_is_told():
+    words = live_words(FIGURES, DisplayFigures(30.0, 12.0, 110.0, 5000.0), is_live=False)
+    assert (words.rates, words.behind, words.is_late) == ("not live", "\N{EN DASH}", False)
+    assert words.provider == "CPU" and not any(letter.isdigit() for letter in words.details)
 
 
 def test_without_marks_the_analysis_tells_the_delay():

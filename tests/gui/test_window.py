@@ -28,6 +28,7 @@ from her2scope.ui.dialogs import ExceptionCatcher, Question, finish_question, me
 from her2scope.ui.display_meter import WINDOW_S, DisplayFigures
 from her2scope.ui.levey_jennings import ControlHistoryDialog
 from her2scope.ui.live_words import COVERED
+from her2scope.ui.main_window import FRAME_PX
 from her2scope.ui.status_line import DISCLAIMER, ElidedLabel
 from her2scope.ui.theme import THEME, contrast_ratio
 from her2scope.ui.words import capitalised
@@ -174,9 +175,29 @@ def test_lost_camera_is_written_across_the_picture(stand: Stand):
     assert "Not live" in stand.window.view.notice
     assert stand.window.status.camera.toolTip() == str(error)
     assert "Reconnect (F5)" in stand.window.messages.label.text()
+    assert stand.window.status.rates.text() == "not live"
     stand.bridge.on_camera(CameraStatus(CameraPhase.LIVE, "phantom microscope live"))
     settle()
     assert stand.window.view.notice == ""
+    assert "shown/s" in stand.window.status.rates.text()
+
+
+def test_what_was_said_of_a_lost_camera_goes_when_it_is_back(stand: Stand):
+    bar, error = stand.window.messages, str(CameraLost("phantom microscope", 1204))
+    stand.bridge.on_message(Message(Severity.ERROR, "the disk is full."))
+    for text in (error, "no such folder."):
+        stand.bridge.on_camera(CameraStatus(CameraPhase.LOST, text))
+        stand.bridge.on_message(Message(Severity.ERROR, text))
+    stand.bridge.on_camera(CameraStatus(CameraPhase.LIVE, "phantom microscope live"))
+    settle()
+    assert bar.label.text() == "The disk is full." and error in [message.text for message in bar.history]
+    assert bar.dismiss() and bar.isHidden()
+
+
+def test_the_window_leaves_room_for_its_title_bar(stand: Stand):
+    screen = stand.window.screen()
+    assert screen is not None
+    assert stand.window.height() <= screen.availableSize().height() - FRAME_PX.height()
 
 
 def test_a_thousand_frames_from_a_thread_cost_one_picture_each_turn(stand: Stand, monkeypatch):

@@ -66,6 +66,29 @@ def test_nothing_more_is_begun_after_a_failure():
     assert done == [0, 1]
 
 
+def test_where_a_thread_cannot_be_begun_those_before_it_are_waited_for(monkeypatch):
+    begun, released = [], threading.Event()
+    start, join = threading.Thread.start, threading.Thread.join
+
+    def one_only(thread: threading.Thread) -> None:
+        if begun:
+            raise RuntimeError("can't start new thread")
+        begun.append(thread)
+        start(thread)
+
+    def releasing(thread: threading.Thread) -> None:
+        released.set()
+        join(thread, PATIENCE_S)
+
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="new thread"):
+        patched.setattr(threading.Thread, "start", one_only)
+        patched.setattr(threading.Thread, "join", releasing)
+        Workers(3).each(lambda _: released.wait(PATIENCE_S), range(3))
+    was_waited_for = released.is_set()
+    released.set()
+    assert was_waited_for and not begun[0].is_alive()
+
+
 def test_work_runs_beside_the_body():
     begun, may_end = threading.Event(), threading.Event()
 

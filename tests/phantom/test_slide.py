@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from her2scope.domain.errors import BadInputError, NotAvailableError
 from her2scope.phantom import slide as slide_module
@@ -14,7 +16,16 @@ from her2scope.phantom.field import focused_light
 from her2scope.phantom.layers import MARGIN_UM
 from her2scope.phantom.optics import developed
 from her2scope.phantom.run import Run, make_run
-from her2scope.phantom.slide import CAMERA_MARGIN_PX, CONTROLS, TILE_PX, TILES_KEPT, PhantomSlide, View
+from her2scope.phantom.slide import (
+    AT_ONCE,
+    CAMERA_MARGIN_PX,
+    CONTROLS,
+    TILE_PX,
+    TILES_KEPT,
+    PhantomSlide,
+    View,
+    rectangle_of,
+)
 from her2scope.phantom.tissue import Tissue
 from her2scope.records import RgbImage
 
@@ -91,6 +102,8 @@ def test_tiles_drawn_together_are_those_drawn_one_by_one(camera: str, um_per_px:
         together.draw_some(missing)
         drawings += 1
     assert drawings < len(wanted)
+    for tile in wanted:
+        alone.draw_some([tile])
     assert np.array_equal(together.picture(view), alone.picture(view))
 
 
@@ -98,10 +111,28 @@ def test_only_what_is_asked_for_is_drawn_and_kept() -> None:
     slide = PhantomSlide(make_run(2), "0")
     corner, across = (0.25, 0, 0), (0.25, 1, 1)
     slide.draw_some([corner, across])
-    assert slide.missing([corner, across, (0.25, 0, 1), (0.25, 1, 0)]) == [(0.25, 0, 1), (0.25, 1, 0)]
-    wanted = [(0.25, 0, 1), (0.5, 0, 0), (0.5, 0, 1)]  # one block at two scales
+    assert slide.missing([corner, across, (0.25, 0, 1), (0.25, 1, 0)]) == [across, (0.25, 0, 1), (0.25, 1, 0)]
+    wanted = [(0.25, 0, 1), (0.5, 0, 0), (0.5, 0, 1)]  # at two scales
     slide.draw_some(wanted)
     assert slide.missing(wanted) == wanted[1:]
+
+
+@given(places=st.lists(st.tuples(st.integers(-12, 12), st.integers(-12, 12)), min_size=1, max_size=300, unique=True))
+def test_what_is_drawn_in_one_go_is_a_rectangle_of_what_is_wanted(places: list[tuple[int, int]]) -> None:
+    left = [(0.25, column, row) for column, row in places]
+    while left:
+        chosen = rectangle_of([*left, (0.5, 0, 0)])
+        columns, rows = {tile[1] for tile in chosen}, {tile[2] for tile in chosen}
+        assert left[0] in chosen and set(chosen) <= set(left)
+        assert len(chosen) == len(set(chosen)) == len(columns) * len(rows) <= AT_ONCE
+        assert max(columns) - min(columns) < len(columns) and max(rows) - min(rows) < len(rows)
+        left = [tile for tile in left if tile not in chosen]
+
+
+def test_a_whole_view_is_drawn_in_one_go_wherever_it_lies() -> None:
+    for shift in (0, 1, TILE_PX - 1):
+        tiles = View(shift, -shift, 1280, 720, 0.25).tiles()
+        assert sorted(rectangle_of(tiles)) == sorted(tiles)
 
 
 def test_places_are_known_by_name_before_they_are_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,9 +181,9 @@ def test_only_so_many_tiles_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     slide = PhantomSlide(make_run(2), "0")
     first, second = View(0, 0, 512, 512, 0.25), View(5120, 0, 512, 512, 0.25)
     before = slide.picture(first)
-    assert slide.missing(first.tiles()) == []
+    assert len(slide.missing(first.tiles())) == 4 * 4 - 4
     slide.picture(second)
-    assert len(slide.missing(first.tiles())) == 4 and slide.missing(second.tiles()) == []
+    assert slide.missing(first.tiles()) == first.tiles() and len(slide.missing(second.tiles())) == 4 * 4 - 4
     assert np.array_equal(slide.picture(first), before)
 
 
@@ -166,7 +197,7 @@ def test_tiles_come_nearest_first_and_towards_the_travel() -> None:
     assert view.tiles((2.0 * TILE_PX, 0.0))[0] == (0.25, 4, 2)
     assert view.tiles((2.0 * TILE_PX, 0.0))[-1][1] == 0
     assert view.in_whole_tiles() == view
-    assert View(-1, 3, 10, 253, 0.25).in_whole_tiles() == View(-TILE_PX, 0, 2 * TILE_PX, TILE_PX, 0.25)
+    assert View(-1, 3, 10, TILE_PX - 3, 0.25).in_whole_tiles() == View(-TILE_PX, 0, 2 * TILE_PX, TILE_PX, 0.25)
 
 
 def test_a_hint_shows_where_tissue_lies_and_what_is_drawn() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -59,3 +61,35 @@ def test_stages_that_are_told_follow_one_another(analyser, frames, threads):
     result = with_threads(analyser, threads).analyse(frames["2+"], StainCuts())
     whole_ms = 1000 * (time.perf_counter() - start_s)
     assert 0 < sum(result.timings_ms.values()) <= whole_ms
+
+
+class OneAtATime:
+    """A segmenter with memory that it keeps: another one's entry while it works would spoil both results."""
+
+    def __init__(self, segmenter) -> None:
+        self.segmenter, self.n_within, self.most_within = segmenter, 0, 0
+        self.another = threading.Event()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.segmenter, name)
+
+    def segment(self, *asked: object) -> object:
+        self.n_within += 1
+        self.most_within = max(self.most_within, self.n_within)
+        if self.n_within > 1:
+            self.another.set()
+        self.another.wait(0.2)
+        found = self.segmenter.segment(*asked)
+        self.n_within -= 1
+        return found
+
+
+def test_two_threads_that_analyse_at_once_are_in_the_segmenter_one_after_the_other(analyser, frames):
+    """The analysing thread and the case's, which reads a control or accepts a field."""
+    segmenter = OneAtATime(analyser.segmenter)
+    shared = FieldAnalyser(segmenter, analyser.settings, analyser.calibration, Workers(2))
+    names = ["2+", "3+"]
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda name: shared.analyse(frames[name], StainCuts()), names))
+    assert segmenter.most_within == 1
+    assert [told(result) for result in found] == [told(analyser.analyse(frames[name], StainCuts())) for name in names]

@@ -17,12 +17,14 @@ from her2scope.domain.errors import CameraLost, CameraTimeout, DiskFullError, Se
 from her2scope.domain.regions import RegionDraft, RegionKind
 from her2scope.imaging.files import write_png
 from her2scope.imaging.opencv import cv2
+from her2scope.pipeline.analyse import FieldAnalyser
 from her2scope.pipeline.clock import SystemClock
 from her2scope.pipeline.engine import LiveEngine, is_same_view
 from her2scope.pipeline.live import CameraPhase, Mode, Severity
 from her2scope.pipeline.mailbox import Latest
 from her2scope.pipeline.session import CaseSession
 from her2scope.records import CameraState, Frame, TrackedFrame
+from her2scope.settings import Calibration
 from her2scope.storage.memory import MemoryCaseStore
 
 PATIENCE_S = 20.0
@@ -463,6 +465,51 @@ def test_cells_chosen_before_a_control_was_read_are_not_corrected_after_it(live,
     listener.wait_for("message", lambda item: "nothing was corrected" in item.text)
     engine.correct_cells(1, [0], Correction.EXCLUDED)
     listener.wait_for("case", lambda view: any(item.n_corrected for item in view.fields))
+
+
+def test_an_analysis_of_the_last_case_is_not_accepted_into_one_of_another_calibration(frames, analyser):
+    """A field that is asked for while the next case is being opened is analysed as that case wants it."""
+    listener, store, begun, go = Listener(), MemoryCaseStore(), threading.Event(), threading.Event()
+    calibrated = FieldAnalyser(analyser.segmenter, analyser.settings, Calibration(white_rgb=(250.0, 250.0, 250.0)))
+
+    def open_case() -> CaseSession:
+        begun.set()
+        assert go.wait(PATIENCE_S)
+        return CaseSession(store.create("case-2"), calibrated, SystemClock(), "reader")
+
+    first = CaseSession(store.create("case-1"), analyser, SystemClock(), "reader")
+    engine = LiveEngine(FakeCamera(frames["2+"]), open_case, listener, lambda view: (), SystemClock(), first)
+    engine.start()
+    try:
+        listener.wait_for("result")
+        engine.new_case()
+        assert begun.wait(PATIENCE_S)
+        engine.accept_field()
+        go.set()
+        view = listener.wait_for("case", lambda view: view.fields)
+    finally:
+        go.set()
+        engine.stop()
+    assert view.case_id == "case-2" and view.fields[0].result.white_rgb == (250.0, 250.0, 250.0)
+
+
+def test_what_waits_when_the_cases_thread_fails_is_told_to_be_lost(frames, analyser):
+    """As where something unforeseen goes wrong between two commands."""
+    listener, store = Listener(), MemoryCaseStore()
+    session = CaseSession(store.create("case-1"), analyser, SystemClock(), "reader")
+    engine = LiveEngine(FakeCamera(frames["2+"]), lambda: session, listener, lambda view: (), SystemClock(), session)
+
+    def fails(_: object) -> None:
+        engine.annotate_field(1, "front")
+        raise RuntimeError("the window is gone")
+
+    listener.on_result = fails  # type: ignore[method-assign]
+    engine.start()
+    try:
+        listener.wait_for("message", lambda item: "the window is gone" in item.text)
+        listener.wait_for("message", lambda item: "nothing of what was asked for" in item.text)
+    finally:
+        engine.stop()
 
 
 def test_the_picture_is_live_while_the_case_is_being_opened(frames, analyser):

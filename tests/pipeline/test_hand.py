@@ -11,10 +11,10 @@ from her2scope.app.compose import DEFAULT_METHOD, make_analyser
 from her2scope.domain.cells import CellClass
 from her2scope.domain.corrections import CaseData, CellStanding, Correction, RuleChange
 from her2scope.domain.errors import CaseRuleError
-from her2scope.domain.events import EventKind
+from her2scope.domain.events import Event, EventKind
 from her2scope.domain.guideline import COMPLETE, Ish
 from her2scope.domain.regions import RegionDraft, RegionKind
-from her2scope.pipeline.session import CaseSession
+from her2scope.pipeline.session import CaseSession, next_island
 from her2scope.records import CaseView, FieldResult, IslandJoin, MapPlace, ReaderScore
 from her2scope.settings import Calibration, ScoringSettings
 from her2scope.storage.memory import MemoryCaseStore
@@ -250,6 +250,12 @@ def test_regions_and_fields_follow_a_joined_island(session, frames):
     assert item.place == MapPlace(0, 5010.0, 110.0)
     assert item.standings == before and CellStanding.EXCLUDED_REGION in before
     assert session.next_island == 4
+
+
+@pytest.mark.parametrize("data", [{"place": 5}, {"place": {"island": "east"}}, {"island": None}, {"into": [7]}])
+def test_islands_of_an_event_that_cannot_be_read_are_left_to_who_opens_the_case(data):
+    known = Event(1, EventKind.REGION_DRAWN, "", "reader", {"island": 2})
+    assert next_island([known, Event(2, EventKind.FIELD_ACCEPTED, "", "reader", data)]) == 3
 
 
 def test_an_unknown_island_is_no_event(session):

@@ -21,7 +21,7 @@ from her2scope.imaging.stains import estimate_white
 from her2scope.pipeline.control import cuts_in_force, standing
 from her2scope.pipeline.session import CaseSession, stored_settings
 from her2scope.ports import CaseFile
-from her2scope.records import CameraState, Frame, MapPlace, ReaderScore
+from her2scope.records import CameraState, CaseView, Frame, MapPlace, ReaderScore
 from her2scope.settings import Calibration, ScoringSettings
 from her2scope.storage.memory import MemoryCaseStore
 
@@ -276,6 +276,24 @@ def test_the_stored_case_is_the_live_case(store, session, frames, analyser, cloc
             assert (a.x_px, a.y_px, a.measure, a.cell_class) == (b.x_px, b.y_px, b.measure, b.cell_class)
             assert a.edge == b.edge and np.array_equal(a.outline_xy_px.round(2), b.outline_xy_px)
     assert read.events[-1].kind is EventKind.RESUMED
+
+
+def test_an_analysis_is_kept_once_in_memory_and_whole_in_the_file(store, analyser, clock, frames):
+    """As outlines in events the fields of a case would fill the memory a second time."""
+    session = CaseSession(store.create("once"), analyser, clock, "reader")
+    seen: list[CaseView] = []
+    session.read_control(frames["3+"], "3+", "lot 7")
+    session.accept(frames["2+"], show=seen.append)
+    session.read_control(frames["2+"], "2+", "lot 7")
+    session.close()
+    file = store.open("once")
+    read = CaseSession(file, analyser, clock, "somebody else")
+    for events in (session.view.events, read.view.events[:-1]):
+        assert [event.kind for event in events] == [event.kind for event in file.events()[: len(events)]]
+        assert not any("'cells'" in str(event.data) for event in events)
+    assert seen[0].events == session.view.events[: len(seen[0].events)]
+    stored = file.events()
+    assert len(stored[2].data["result"]["cells"]) == len(session.view.fields[0].result.cells)
 
 
 def test_a_field_is_taken_with_all_that_it_tells_or_not_at_all(store, analyser, clock, frames):

@@ -7,6 +7,7 @@ import tempfile
 import time
 from array import array
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from PyQt6.QtWidgets import QApplication
 
 from her2scope.app.bench.sources import BenchSource
 from her2scope.app.bench.time_code import code_rect, read_code, shown_index
+from her2scope.app.collector import few_collections
 from her2scope.app.compose import DEFAULT_METHOD, make_analyser, new_case_id, user_name
 from her2scope.app.doctor import has_display
 from her2scope.domain.errors import BadInputError
@@ -98,6 +100,7 @@ class Desk:
         self.analyser: FieldAnalyser = make_analyser(DEFAULT_METHOD, settings, source.calibration)
         self._folder = tempfile.TemporaryDirectory(prefix="her2scope-bench-", ignore_cleanup_errors=True)
         self._store = FolderCaseStore(Path(self._folder.name) / "cases")
+        self._stack = ExitStack()
         self.bridge = WatchedBridge()
         self.painted: list[Painted] = []
         self.engine = LiveEngine(source.source, self._new_case, self.bridge, lambda _view: (), SystemClock())
@@ -116,10 +119,12 @@ class Desk:
         self.window.resize(room)
         self.window.show()
         self.engine.start()
+        self._stack.enter_context(few_collections())  # as `app.window.run_live` does
         return self
 
     def __exit__(self, *_: object) -> None:
         """Close all, in the program's own order."""
+        self._stack.close()
         self.bridge.close()
         self.engine.stop()
         self.window.view.meter.listen(None)

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from her2scope.app.bench.figures import percentile, table
 from her2scope.app.bench.request import BenchReport, BenchRequest
@@ -24,7 +25,7 @@ def bench_startup(request: BenchRequest) -> BenchReport:
     """Start fresh processes and wait; the first start of each kind is told apart: its files may come from the disk."""
     python = [sys.executable, "-m"]
     with tempfile.TemporaryDirectory(prefix="her2scope-bench-", ignore_cleanup_errors=True) as home:
-        environment = {**os.environ, "HER2SCOPE_HOME": home}
+        environment = as_installed(os.environ, Path(home))
         source = ["--source", request.source] if request.source else []
         size = ["--size", "x".join(map(str, request.size_wh))] if request.size_wh else []
         kinds: dict[str, tuple[list[str], str]] = {
@@ -47,6 +48,12 @@ def bench_startup(request: BenchRequest) -> BenchReport:
         *table(rows),
     ]
     return BenchReport(lines, {"source": request.source, "runs": request.runs, "starts": found})
+
+
+def as_installed(environment: Mapping[str, str], home: Path) -> dict[str, str]:
+    """An environment with a home of its own, in which modules stay compiled, as those of an installed program do."""
+    kept = {name: value for name, value in environment.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "HER2SCOPE_HOME": str(home / "home"), "PYTHONPYCACHEPREFIX": str(home / "compiled")}
 
 
 def started_s(command: Sequence[str], line: str, environment: Mapping[str, str]) -> float:
