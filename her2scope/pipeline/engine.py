@@ -19,7 +19,7 @@ from her2scope.domain.errors import CaseRuleError, Her2ScopeError
 from her2scope.domain.guideline import Ish, Score
 from her2scope.domain.regions import RegionDraft
 from her2scope.imaging.registration import Relief
-from her2scope.pipeline.analyse import FieldAnalyser
+from her2scope.pipeline.analyse import NO_PROVIDER, FieldAnalyser
 from her2scope.pipeline.hand import place_after
 from her2scope.pipeline.live import (
     LiveFigures,
@@ -157,6 +157,8 @@ class LiveEngine:
             self._say(Severity.WARNING, str(error))
         else:
             analysed = self._analysed
+            if self._case is None and not self._ended.is_set():
+                self._say(Severity.INFO, "taken: this field is added as soon as the method is loaded")
             self._ask(lambda case: self._do_accept(case, newest, analysed))
 
     def remove_field(self, number: int) -> None:
@@ -321,7 +323,9 @@ class LiveEngine:
     def _first_case(self) -> CaseSession:
         """Open a case and load its method, beside the live picture; nothing is accepted before it is there."""
         self._say(Severity.INFO, "opening the case and loading its method: analysis begins when both are there")
-        return self._open_case()
+        case = self._open_case()
+        self._say(Severity.INFO, f"case {case.case_id} is open")
+        return case
 
     def _run_commands(self) -> None:
         """Do what was asked, each command by itself: one that fails is said, and the next is done."""
@@ -399,7 +403,8 @@ class LiveEngine:
         self._latencies_ms.append(1000 * (now_s - tracked.frame.captured_s))
         self._took_ms.append(analysed.took_ms)
         self._analysed_ticks.append(now_s)
-        self._provider = result.program.provider
+        if result.program.provider != NO_PROVIDER:  # a frame that the gate stopped was run by none
+            self._provider = result.program.provider
         self._provider_note = getattr(case.analyser.segmenter, "provider_note", "")
         self._listener.on_result(LiveResult(tracked, case.in_force(result), self._mode))
         if self._sweeps and self._mode is Mode.READING:

@@ -119,3 +119,21 @@ def test_wrong_use_is_one_line(arguments, capsys):
         main(["bench", *arguments])
     assert stopped.value.code == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("what", ["stages", "cells", "peers"])
+def test_a_source_that_is_not_looked_at_is_refused(what, tmp_path, capsys):
+    assert main(["bench", what, "--source", f"images:{tmp_path}"]) == 2
+    assert "measures phantom fields" in capsys.readouterr().err
+
+
+def test_a_phantom_takes_no_calibration(tmp_path, capsys):
+    assert main(["bench", "live", "--calibration", str(tmp_path / "missing.yaml")]) == 2
+    assert "knows its own calibration" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("qapp")
+def test_a_source_that_fails_is_told_at_once(tmp_path, capsys):
+    assert main(["bench", "live", "--source", f"video:{tmp_path / 'missing.mp4'}"]) == 2
+    said = capsys.readouterr().err
+    assert "missing.mp4" in said and len(said.splitlines()) == 1

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from segmentation.tiny_network import tiny_model
@@ -43,3 +47,11 @@ def test_what_is_kept_on_a_device_is_the_picture_of_the_run():
 @pytest.mark.parametrize(("text", "line"), [("one\ntwo", "one"), ("\n three ", "three"), ("", "RuntimeError")])
 def test_an_error_is_told_in_one_line(text, line):
     assert first_line(RuntimeError(text)) == line
+
+
+def test_onnx_runtime_keeps_nothing_of_the_user(tmp_path):
+    own_folders = {name: str(tmp_path) for name in ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "LOCALAPPDATA")}
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    load = "from her2scope.app.compose import load_network; load_network(threads=1)"
+    subprocess.run([sys.executable, "-c", load], env=environment | own_folders, check=True)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []

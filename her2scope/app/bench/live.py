@@ -74,9 +74,12 @@ def bench_live(request: BenchRequest) -> BenchReport:
 
 def warm_up(desk: Desk) -> None:
     """Wait until a frame was analysed and shown; BadInputError where none is in a minute."""
-    if not desk.run_until(lambda: bool(desk.bridge.analyses and desk.painted), WARM_UP_TIMEOUT_S):
-        why = desk.bridge.errors[-1] if desk.bridge.errors else "the source gave no frame that was analysed"
-        raise BadInputError(f"nothing could be measured within {WARM_UP_TIMEOUT_S:.0f} s: {why}")
+    bridge = desk.bridge
+    desk.run_until(lambda: bool(bridge.errors or (bridge.analyses and desk.painted)), WARM_UP_TIMEOUT_S)
+    if bridge.errors:
+        raise BadInputError(f"nothing could be measured: {bridge.errors[-1]}")
+    if not bridge.analyses:
+        raise BadInputError(f"nothing could be measured: no frame was analysed within {WARM_UP_TIMEOUT_S:.0f} s.")
     desk.run_for(SETTLE_S)
 
 
