@@ -10,6 +10,7 @@ from pathlib import Path
 
 from PyQt6.QtWidgets import QApplication
 
+from her2scope.app.arenas import few_arenas
 from her2scope.app.calibrate import newest_calibration
 from her2scope.app.calibration_steps import FrameCalibration
 from her2scope.app.collector import few_collections
@@ -82,6 +83,7 @@ class LiveRequest:
 
 def run_live(request: LiveRequest, today: date | None = None) -> int:
     """Open the window and stay until the reader closes it; `today` decides how old a calibration is."""
+    few_arenas()
     today = today or date.today()
     if not has_display() and not QApplication.instance():
         raise BadInputError("there is no display to open a window on. Start it on a desktop; commands work without.")

@@ -16,6 +16,7 @@ from PyQt6.QtCore import QEventLoop, QObject, QPoint, QRect, QSize, Qt, QTimer
 from PyQt6.QtGui import QImage
 from PyQt6.QtWidgets import QApplication
 
+from her2scope.app.arenas import few_arenas
 from her2scope.app.bench.sources import BenchSource
 from her2scope.app.bench.time_code import code_rect, read_code, shown_index
 from her2scope.app.collector import few_collections
@@ -95,6 +96,7 @@ class Desk:
     """
 
     def __init__(self, source: BenchSource) -> None:
+        few_arenas()  # as `app.window.run_live` does
         self.app = application()
         settings = ScoringSettings()
         self.analyser: FieldAnalyser = make_analyser(DEFAULT_METHOD, settings, source.calibration)
