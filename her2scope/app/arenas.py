@@ -14,7 +14,7 @@ def few_arenas() -> bool:
     """Have all threads share two heaps; whether the C library can.
 
     Else glibc gives each of the many short-lived threads of an analysis a heap of its own, up to eight per core, and
-    what is freed in one is not used in another: 564 MB at 1920x1080 instead of 455, no faster.
+    what is freed in one is not used in another: 564 MB at 1920x1080 instead of 492, no faster.
     """
     if sys.platform != "linux":
         return False
