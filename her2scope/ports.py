@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from her2scope.domain.cells import CellRule, MembraneMeasure, StainCuts
 from her2scope.domain.control_history import ControlEntry
+from her2scope.domain.event_chain import ChainHead
 from her2scope.domain.events import Event
 from her2scope.domain.false_cells import FalseRates
+from her2scope.domain.sign_off import CaseStatus
 from her2scope.records import CellProfiles, Frame, ReportContent, Segmentation, StainImage, StainSummary
 
 
@@ -136,18 +138,16 @@ class CaseSummary:
     """Why the case cannot be opened, in words, where it cannot."""
     slide_id: str = ""
     """Identity of the slide, by which a second open case of it is refused; empty while no slide is named."""
+    status: CaseStatus = CaseStatus.OPEN
+    version: int = 1
+    signed_by: str = ""
+    """Who signed last, empty where nobody did."""
 
 
-class CaseFile(Protocol):
-    """One open case, claimed by this process until `close`. Used by one thread at a time."""
+class CaseReading(Protocol):
+    """A stored case, to read only: also beside the program that has it open. Used by one thread at a time."""
 
     case_id: str
-
-    def append(self, event: Event, images: Sequence[NDArray[np.uint8]] = ()) -> None:
-        """Write an event and the images it names by digest; durable (fsync) when it returns.
-
-        Raises DiskFullError or StoreError; then nothing of the event is in the case.
-        """
 
     def events(self) -> tuple[Event, ...]:
         """All events so far, in order; CaseDamagedError where one is missing or unreadable."""
@@ -155,8 +155,27 @@ class CaseFile(Protocol):
     def image(self, digest: str) -> NDArray[np.uint8]:
         """Image with that `records.image_digest`; CaseDamagedError where it is missing or altered."""
 
+    def head(self) -> ChainHead:
+        """Where the chain of its events ends now."""
+
     def close(self) -> None:
         """Let go of the case. Safe to call twice."""
+
+
+class CaseFile(CaseReading, Protocol):
+    """One open case, claimed by this process until `close`. Used by one thread at a time."""
+
+    def append(self, event: Event, images: Sequence[NDArray[np.uint8]] = ()) -> None:
+        """Write an event and the images it names by digest; durable (fsync) when it returns.
+
+        Raises DiskFullError or StoreError; then nothing of the event is in the case.
+        """
+
+    def seal(self, what: SealReason) -> None:
+        """Write the manifest of all files, and keep the chain's head outside the case; `close` seals too.
+
+        Durable when it returns. DiskFullError, StoreError: what was accepted is safe, and the case is not sealed.
+        """
 
 
 class CaseStore(Protocol):
@@ -168,8 +187,55 @@ class CaseStore(Protocol):
     def open(self, case_id: str) -> CaseFile:
         """Open a case; CaseNotFoundError, CaseLockedError, CaseDamagedError."""
 
+    def read(self, case_id: str) -> CaseReading:
+        """Open a case to read only, whoever has it open; CaseNotFoundError, CaseDamagedError."""
+
     def cases(self) -> tuple[CaseSummary, ...]:
         """All cases, newest first; a damaged or locked one is listed, never an error."""
+
+
+SealReason = Literal["opened", "closed", "signed", "reported", "exported", "restored"]
+"""At which moments the chain's head of a case is kept outside its folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptHead:
+    """The chain's head of a case at one moment, as it is kept outside the case's folder."""
+
+    case_id: str
+    what: SealReason
+    at_utc: str
+    head: ChainHead
+    manifest_sha256: str = ""
+    """Digest of the manifest written then; empty where none was."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 in hex by file name, of the report or bundle written then."""
+
+
+class HeadLedger(Protocol):
+    """Heads of all cases, outside their folders: a case whose chain was made anew as a whole differs from it."""
+
+    def keep(self, entry: KeptHead) -> None:
+        """Append; durable (fsync) when it returns. DiskFullError, StoreError."""
+
+    def of_case(self, case_id: str) -> tuple[KeptHead, ...]:
+        """All that was kept of a case, in order; StoreError where a line cannot be read back."""
+
+
+class Signers(Protocol):
+    """Who may sign cases, each with a PIN that nobody can read back."""
+
+    def names(self) -> tuple[str, ...]:
+        """All names, in alphabetical order."""
+
+    def enrol(self, name: str, pin: str) -> None:
+        """Take a new signer; SigningError for a name that is taken, or a PIN that is too easy to guess."""
+
+    def change_pin(self, name: str, pin: str, new_pin: str) -> None:
+        """Give a signer another PIN; SigningError as `check` and `enrol`."""
+
+    def check(self, name: str, pin: str) -> None:
+        """Raise SigningError unless the name is known and the PIN is theirs; after wrong ones it waits, and says so."""
 
 
 class ControlHistory(Protocol):

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from her2scope.domain.cells import CellClass, CellCounts, CellKind, MembraneMeasure, StainCuts
 from her2scope.domain.control import ControlMeasures, ControlVerdict
 from her2scope.domain.corrections import CaseData, CellStanding, Correction, RuleInForce
+from her2scope.domain.event_chain import ChainHead
 from her2scope.domain.events import Event
 from her2scope.domain.guideline import Finding, Ish, Score
 from her2scope.domain.regions import Region
 from her2scope.domain.score import CaseScore, ControlStanding, TooFewCells
+from her2scope.domain.sign_off import SignOff
 
 RgbImage = NDArray[np.uint8]
 """`(H, W, 3)` uint8, R first."""
@@ -406,6 +408,10 @@ class CaseView:
     redo_text: str = ""
     stored_score: CaseScore | None = None
     """By the stored settings, where the reader moved the cuts; None: they hold, and it is `score`."""
+    sign_off: SignOff = field(default_factory=SignOff)
+    """How far the case has come, and who signed it."""
+    head: ChainHead = field(default_factory=lambda: ChainHead(0, ""))
+    """Where the chain of its events ends."""
 
     @property
     def control(self) -> ControlReading | None:
@@ -418,12 +424,31 @@ class CaseView:
         return tuple(item for item in self.fields if item.active)
 
 
+@dataclass(frozen=True, slots=True)
+class ValidationRecord:
+    """What `her2scope validate` found for one method with one set of settings, against readers."""
+
+    at_utc: str
+    settings_sha256: str
+    """Of all that decides a score: settings, method, model, guideline (`domain.settings_digest`)."""
+    n_cases: int
+    kappa: float | None
+    """Quadratic weighted; None where it is not defined."""
+    positive_agreement: float | None
+    negative_agreement: float | None
+    """Shares (0..1) of 3+ and of not 3+; None where there was no such case."""
+    source: str
+    """File name of the table of cases."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ReportContent:
     """All that a report says; every writer takes its words and figures from here, so they cannot disagree."""
 
     case: CaseView
     written_utc: str
+    validation: ValidationRecord | None = None
+    """The newest with this case's settings; None: not validated, and the report says so."""
     title: str = "HER2 IHC reference score"
     disclaimer: str = "Research use only. Not validated for diagnosis; the pathologist's own score decides."
 

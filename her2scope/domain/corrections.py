@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
+from typing import Any
 
 from her2scope.domain.cells import CellClass, CellRule, StainCuts
 from her2scope.domain.errors import CaseRuleError, Her2ScopeError
@@ -133,6 +134,18 @@ class CaseData:
     specimen: str = ""
     """Core biopsy, excision, metastasis, cytology."""
     antibody_run: str = ""
+    antibody_clone: str = ""
+    """As on the vial: 4B5, SP3, HercepTest."""
+    cold_ischaemia_min: str = ""
+    """Minutes from removal to fixation, as written; ASCO/CAP asks for at most 60."""
+    fixative: str = ""
+    fixation_h: str = ""
+    """Hours in fixative, as written; ASCO/CAP asks for 6 to 72 in neutral buffered formalin."""
+
+    @staticmethod
+    def of(data: Mapping[str, Any]) -> CaseData:
+        """As an event tells them; entries that an earlier version did not know are empty."""
+        return CaseData(**{item.name: data[item.name] for item in fields(CaseData) if item.name in data})
 
     @property
     def slide_id(self) -> str:

@@ -80,3 +80,7 @@ class DiskFullError(StoreError):
 
 class CaseRuleError(Her2ScopeError):
     """A step that the case does not allow now, with the reason."""
+
+
+class SigningError(Her2ScopeError):
+    """A name and PIN that cannot sign, with the reason."""

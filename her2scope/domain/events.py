@@ -30,6 +30,14 @@ class EventKind(StrEnum):
     REDONE = "redone"
     RESUMED = "resumed"
     FINISHED = "finished"
+    """All fields are read: the case is in review, and waits for its signature."""
+    REOPENED = "reopened"
+    """Back from review to reading, before any signature of this version."""
+    SIGNED = "signed"
+    SIGNING_REFUSED = "signing_refused"
+    """A name and a PIN that do not belong together."""
+    AMENDED = "amended"
+    """A signed case is open again, as its next version; the one before stays as it was signed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,9 @@ class Event:
     who: str
     data: Mapping[str, Any]
     """JSON values only; measures of a field, verdict of a control."""
+    monotonic_us: int | None = None
+    """Microseconds of a clock that nobody can set, comparable within one run of the program (`opened` or `resumed` to
+    the next); None in cases of earlier versions."""
 
 
 UNDOABLE = frozenset(

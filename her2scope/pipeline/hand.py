@@ -124,13 +124,8 @@ def _rule_changed(hand: Hand, data: Data) -> None:
     hand.change = RuleChange(**{name: data[name] for name in RULE_FIELDS})
 
 
-def case_data(data: Data) -> CaseData:
-    """Case data as an event tells them."""
-    return CaseData(**{name: data[name] for name in CASE_FIELDS})
-
-
 def _case_data(hand: Hand, data: Data) -> None:
-    hand.data = case_data(data)
+    hand.data = CaseData.of(data)
 
 
 def _joined(hand: Hand, data: Data) -> None:
@@ -147,7 +142,6 @@ def _ish(hand: Hand, data: Data) -> None:
 
 
 RULE_FIELDS = ("stained_od10", "moderate_od10", "intense_od10", "complete_share")
-CASE_FIELDS = ("accession", "block", "slide", "specimen", "antibody_run")
 _TAKE: Mapping[EventKind, Callable[[Hand, Data], None]] = {
     EventKind.FIELD_ACCEPTED: _accepted,
     EventKind.FIELD_REMOVED: _removed,

@@ -165,7 +165,22 @@ class LiveCommands(Protocol):
         """The ISH result, None to take it back."""
 
     def finish(self) -> None:
-        """Close the case and write its report; the message says where."""
+        """End the reading and write the report; the case is in review. The message says where the report is."""
+
+    def reopen(self, reason: str) -> None:
+        """Back from review to reading, for a written reason."""
+
+    def sign(self, name: str, pin: str, looked_at_fields: bool) -> None:
+        """Sign the case in review and write its report; refused unless the signer looked at the annotated fields."""
+
+    def enrol_and_sign(self, name: str, pin: str, looked_at_fields: bool) -> None:
+        """The same by somebody who signs here for the first time: the PIN is theirs from now on."""
+
+    def amend(self, name: str, pin: str, reason: str) -> None:
+        """Open a signed case again as its next version, for a written reason; the signed one is kept."""
+
+    def open_case(self, case_id: str) -> None:
+        """Leave this case as it is, and open a stored one."""
 
     def new_case(self) -> None:
         """Leave this case as it is and start the next one."""

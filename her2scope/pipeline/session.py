@@ -28,7 +28,7 @@ from her2scope.pipeline.control import (
     standing,
 )
 from her2scope.pipeline.field_data import field_images, field_to_data, overlap_to_data
-from her2scope.pipeline.hand import case_data, join_in_force, place_after
+from her2scope.pipeline.hand import join_in_force, place_after
 from her2scope.pipeline.remeasure import measured_again
 from her2scope.pipeline.wording import change_words
 from her2scope.ports import CaseFile, Clock, ControlHistory
@@ -425,7 +425,7 @@ class CaseSession:
         if event is None:
             raise CaseRuleError(nothing)
         if event.kind is EventKind.CASE_DATA_ENTERED:
-            self._must_be_its_only_case(case_data(event.data if kind is EventKind.REDONE else event.data["before"]))
+            self._must_be_its_only_case(CaseData.of(event.data if kind is EventKind.REDONE else event.data["before"]))
         self._record(kind, {"event": event.number})
         return change_words(event)
 

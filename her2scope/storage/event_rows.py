@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from her2scope.domain.errors import StoreError
+from her2scope.domain.event_chain import next_digest
 from her2scope.domain.events import Event, EventKind
 from her2scope.storage.failures import damaged, sqlite_code
 
@@ -144,7 +144,7 @@ def insert(connection: sqlite3.Connection, event: Event, data: str, case_id: str
     with transaction(connection):
         last, previous = _last(connection)
         check_follows(event.number, last, case_id)
-        digest = chained(previous, event.number, event.kind.value, event.at_utc, event.who, data)
+        digest = next_digest(previous, event.number, event.kind.value, event.at_utc, event.who, data, None)
         connection.execute(
             "INSERT INTO events (number, kind, at_utc, who, digest, data) VALUES (?, ?, ?, ?, ?, ?)",
             (event.number, event.kind.value, event.at_utc, event.who, digest, data),
@@ -157,7 +157,7 @@ def read(connection: sqlite3.Connection, case_id: str) -> Iterator[Event]:
     rows = connection.execute("SELECT number, kind, at_utc, who, digest, data FROM events ORDER BY number")
     for place, (number, kind, at_utc, who, digest, data) in enumerate(rows, start=1):
         _check_number(number, place, case_id)
-        previous = chained(previous, number, kind, at_utc, who, data)
+        previous = next_digest(previous, number, kind, at_utc, who, data, None)
         if digest != previous:
             raise damaged(case_id, f"its event {number} was altered")
         yield Event(number, _kind(kind, number, case_id), at_utc, who, _parsed(data, number, case_id))
@@ -217,11 +217,6 @@ def _last(connection: sqlite3.Connection) -> tuple[int, str]:
     """Number and digest of the last event, 0 and an empty text where there is none."""
     row = connection.execute("SELECT number, digest FROM events ORDER BY number DESC LIMIT 1").fetchone()
     return (0, "") if row is None else (row[0], row[1])
-
-
-def chained(previous: str, *columns: int | str) -> str:
-    """Digest over an event and the digest before it: an event altered or cut out by hand breaks the chain."""
-    return hashlib.sha256(json.dumps([previous, *columns], default=repr).encode()).hexdigest()
 
 
 def _check_number(number: int, place: int, case_id: str) -> None:

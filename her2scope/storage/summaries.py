@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import fields
 
 from her2scope.domain.corrections import CaseData
 from her2scope.domain.events import Event, EventKind, active_fields, timeline
@@ -44,4 +43,4 @@ def newest_first(summaries: Iterable[CaseSummary]) -> tuple[CaseSummary, ...]:
 def _slide_id(effective: Iterable[Event]) -> str:
     """Identity of the slide as the case data in force name it, empty where they name none."""
     entered = [event.data for event in effective if event.kind is EventKind.CASE_DATA_ENTERED]
-    return CaseData(**{item.name: entered[-1][item.name] for item in fields(CaseData)}).slide_id if entered else ""
+    return CaseData.of(entered[-1]).slide_id if entered else ""
