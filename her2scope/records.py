@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from her2scope.domain.cells import CellClass, CellCounts, CellKind, MembraneMeasure, StainCuts
 from her2scope.domain.control import ControlMeasures, ControlVerdict
+from her2scope.domain.control_history import ControlEntry
 from her2scope.domain.corrections import CaseData, CellStanding, Correction, RuleInForce
 from her2scope.domain.event_chain import ChainHead
 from her2scope.domain.events import Event
 from her2scope.domain.guideline import Finding, Ish, Score
 from her2scope.domain.regions import Region
 from her2scope.domain.score import CaseScore, ControlStanding, TooFewCells
+from her2scope.domain.settings_digest import settings_digest
 from her2scope.domain.sign_off import SignOff
 
 RgbImage = NDArray[np.uint8]
@@ -423,6 +425,11 @@ class CaseView:
         """Fields that count."""
         return tuple(item for item in self.fields if item.active)
 
+    @property
+    def settings_sha256(self) -> str:
+        """Digest of all that decides its score beside the pictures and the control."""
+        return settings_digest(self.settings, self.program.method, self.program.model_sha256, self.guideline)
+
 
 @dataclass(frozen=True, slots=True)
 class ValidationRecord:
@@ -439,6 +446,11 @@ class ValidationRecord:
     """Shares (0..1) of 3+ and of not 3+; None where there was no such case."""
     source: str
     """File name of the table of cases."""
+    n_positive: int
+    n_negative: int
+    """Cases that the reader calls 3+, and 0 or 1+."""
+    concordance: float | None
+    """Share (0..1) of these that both call positive, or both negative, the 2+ of either left aside; None: no case."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -446,9 +458,14 @@ class ReportContent:
     """All that a report says; every writer takes its words and figures from here, so they cannot disagree."""
 
     case: CaseView
-    written_utc: str
+    as_of_utc: str
+    """Time of the case's last event, and not of the writing: two reports of one state are the same, byte for byte."""
     validation: ValidationRecord | None = None
     """The newest with this case's settings; None: not validated, and the report says so."""
+    control_history: tuple[ControlEntry, ...] = ()
+    """Every reading of the laboratory's controls, in its order, for the chart beside this case's own."""
+    newest: SignOff | None = None
+    """How far the case has come since, where this report is of an earlier version; None: it is of the case as it is."""
     title: str = "HER2 IHC reference score"
     disclaimer: str = "Research use only. Not validated for diagnosis; the pathologist's own score decides."
 

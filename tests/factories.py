@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from her2scope.domain.cells import CellClass, CellCounts, CellKind, MembraneMeasure, StainCuts
 from her2scope.domain.control import ControlCode, ControlMeasures, ControlVerdict
+from her2scope.domain.event_chain import ChainHead
 from her2scope.domain.events import Event, EventKind
 from her2scope.domain.false_cells import FalseRates
 from her2scope.domain.guideline import BREAST_2023, Ish, Score
 from her2scope.domain.score import MIN_FIELD_CELLS, ControlStanding, ControlStatus, find_score, score_case
+from her2scope.domain.sign_off import CaseStatus, Signature, SignOff
 from her2scope.imaging.opencv import cv2
 from her2scope.records import (
     FAINT,
@@ -36,6 +38,7 @@ from her2scope.records import (
     ReaderScore,
     ReportContent,
     StainSummary,
+    ValidationRecord,
 )
 
 PROGRAM = ProgramInfo("0.1.0", "network", "her2scope-net", "ab" * 32, "CPUExecutionProvider")
@@ -49,6 +52,8 @@ MEASURES = {
     CellClass.NONE: MembraneMeasure(0.0, 0.0, 0.0),
 }
 """A measure that `classify` puts into each class by the default cuts."""
+FINISHED_UTC = "2025-03-04T09:31:40.000+00:00"
+HEAD_DIGEST = "0123456789abcdef" * 4
 VALID = ControlStanding(ControlStatus.VALID, low_end_covered=True, negative_read=True)
 
 _TISSUE, _NUCLEUS, _OTHER_NUCLEUS = (224, 208, 208), (122, 120, 176), (92, 90, 150)
@@ -241,6 +246,9 @@ def case_view(
     taken = [item if isinstance(item, AcceptedField) else accepted(item, n) for n, item in enumerate(fields, start=1)]
     active = [item for item in taken if item.active]
     controls = (control_reading(),) if controls is None else tuple(controls)
+    events = _events(taken, controls, override_reason)
+    finished_utc = more.get("finished_utc", FINISHED_UTC)
+    status = CaseStatus.OPEN if finished_utc is None else CaseStatus.IN_REVIEW
     if standing is None:
         standing = VALID if controls else ControlStanding()
     um_per_px = max((item.result.frame.um_per_px for item in active), default=None)
@@ -249,7 +257,7 @@ def case_view(
     view = CaseView(
         case_id="S25-01234 A1",
         opened_utc="2025-03-04T08:58:12.345+00:00",
-        finished_utc="2025-03-04T09:31:40.000+00:00",
+        finished_utc=finished_utc,
         who="Dr. A. Example",
         guideline=BREAST_2023.name,
         guideline_source=BREAST_2023.source,
@@ -271,9 +279,34 @@ def case_view(
             "response": "srgb",
             "white_rgb": [240, 240, 240],
         },
-        events=_events(taken, controls, override_reason),
+        events=events,
+        sign_off=SignOff(status, finished_utc=finished_utc),
+        head=ChainHead(len(events), HEAD_DIGEST),
     )
     return dataclasses.replace(view, **more)
+
+
+def signed(view: CaseView, *reasons: str, name: str = "Dr. B. Signer") -> CaseView:
+    """The case as it was signed, and amended and signed again for each reason."""
+    own = view.reader_score.score if view.reader_score else None
+    fields = tuple(item.number for item in view.active_fields)
+    signatures = tuple(
+        Signature(
+            version, 20 * version, name, f"2025-03-0{3 + version}T10:15:00.000+00:00", view.score.score, own, fields
+        )
+        for version in range(1, len(reasons) + 2)
+    )
+    status = CaseStatus.AMENDED if reasons else CaseStatus.SIGNED
+    sign_off = SignOff(status, len(signatures), signatures, FINISHED_UTC, reasons[-1] if reasons else "")
+    return dataclasses.replace(view, finished_utc=FINISHED_UTC, sign_off=sign_off)
+
+
+def validation(view: CaseView, **more: Any) -> ValidationRecord:
+    """Record that scores made as this case's were compared with readers'."""
+    record = ValidationRecord(
+        "2025-02-01T08:00:00.000+00:00", view.settings_sha256, 120, 0.914, 0.971, 0.984, "cases.csv", 60, 50, 0.98
+    )
+    return dataclasses.replace(record, **more)
 
 
 def _events(

@@ -67,6 +67,8 @@ def test_the_wheel_carries_what_ships_beside_the_code(wheel: Path) -> None:
     for folder in ("models", "calibration"):
         shipped = [path for path in (REPO / folder).rglob("*") if path.is_file()]
         assert {f"her2scope/_data/{path.relative_to(REPO).as_posix()}" for path in shipped} <= names
+    migrations = (REPO / "her2scope" / "storage" / "migrations" / "versions").glob("*.py")
+    assert {path.relative_to(REPO).as_posix() for path in migrations} <= names
     docs = (REPO / "her2scope" / "docs").rglob("*.md")
     assert {path.relative_to(REPO).as_posix() for path in docs} <= names
     assert not [name for name in names if name.startswith(("tests/", "shared/"))]

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
+import logging
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
+from her2scope.app.control_history import control_history
+from her2scope.domain.control_history import ControlEntry
 from her2scope.domain.control_material import ControlMaterials
-from her2scope.domain.errors import NotAvailableError, SettingsError
+from her2scope.domain.errors import CaseRuleError, NotAvailableError, SettingsError, StoreError
+from her2scope.domain.sign_off import SignOff
 from her2scope.imaging.workers import Workers
 from her2scope.pipeline.analyse import FieldAnalyser
 from her2scope.pipeline.clock import SystemClock
 from her2scope.pipeline.session import CaseSession, stored_settings
-from her2scope.ports import CaseFile, CaseStore, ControlHistory, Segmenter
+from her2scope.pipeline.versions import as_signed
+from her2scope.ports import CaseFile, CaseReading, CaseStore, ControlHistory, KeptHead, Segmenter, Signers
 from her2scope.records import CaseView, ReportContent
-from her2scope.reporting.write import write_report
+from her2scope.reporting.write import STANDARD, write_report
 from her2scope.segmentation.closed_contours import ClosedContours
 from her2scope.segmentation.methods import CLOSED_CONTOURS, NETWORK
 from her2scope.segmentation.methods import DEFAULT_METHOD as DEFAULT_METHOD
@@ -27,6 +35,12 @@ from her2scope.segmentation.onnx_network import OnnxNetwork
 from her2scope.segmentation.outline_reader import OnnxOutlineReader
 from her2scope.settings import Calibration, ScoringSettings, home_dir, load_calibration, load_controls, load_scoring
 from her2scope.storage.case_store import FolderCaseStore
+from her2scope.storage.head_ledger import FileHeadLedger
+from her2scope.storage.signers import FileSigners
+from her2scope.storage.validations import FileValidations
+
+LOG = logging.getLogger(__name__)
+_Read = TypeVar("_Read")
 
 
 def _closed_contours(settings: ScoringSettings, threads: int) -> Segmenter:
@@ -106,9 +120,24 @@ def read_calibration(path: Path | None) -> Calibration:
     return load_calibration(path) if path else Calibration()
 
 
-def case_store() -> CaseStore:
-    """Where this user's cases live."""
-    return FolderCaseStore(home_dir() / "cases")
+def case_store() -> FolderCaseStore:
+    """Where this user's cases live; the heads of their chains are kept beside them."""
+    return FolderCaseStore(home_dir() / "cases", head_ledger())
+
+
+def head_ledger() -> FileHeadLedger:
+    """The heads of the chains of all cases, outside their folders."""
+    return FileHeadLedger(home_dir() / "case-heads.jsonl")
+
+
+def signers() -> FileSigners:
+    """Who may sign cases on this computer."""
+    return FileSigners(home_dir() / "signers.json", SystemClock())
+
+
+def validations() -> FileValidations:
+    """What readers found of the computed scores so far."""
+    return FileValidations(home_dir() / "validations.jsonl")
 
 
 def open_case_of(slide_id: str, store: CaseStore, own_id: str) -> str | None:
@@ -117,9 +146,10 @@ def open_case_of(slide_id: str, store: CaseStore, own_id: str) -> str | None:
     return next((item.case_id for item in cases if item.slide_id == slide_id), None)
 
 
-def report_dir(case_id: str) -> Path:
-    """Where the report of a case is written unless told otherwise."""
-    return home_dir() / "reports" / case_id
+def report_dir(case_id: str, version: int = 1) -> Path:
+    """Where the report of a case is written unless told otherwise; that of a signed version stays where it is."""
+    folder = home_dir() / "reports" / case_id
+    return folder if version == 1 else folder / f"version-{version}"
 
 
 def new_case_id() -> str:
@@ -143,17 +173,80 @@ def open_session(
     who: str,
     history: ControlHistory | None = None,
     other_case_of: Callable[[str], str | None] | None = None,
+    may_sign: Signers | None = None,
 ) -> CaseSession:
     """Session on a case file: a stored case goes on with the settings that it was opened with."""
     try:
         stored = stored_settings(file)
         analyser = make_analyser(*(stored or (method, settings, calibration)))
-        return CaseSession(file, analyser, SystemClock(), who, history, other_case_of or (lambda _: None))
+        return CaseSession(file, analyser, SystemClock(), who, history, other_case_of or (lambda _: None), may_sign)
     except BaseException:
         file.close()
         raise
 
 
-def write_case_report(view: CaseView, out_dir: Path) -> Sequence[Path]:
-    """Write `report.pdf`, `report.html` and `report.json` of a case."""
-    return write_report(ReportContent(view, SystemClock().now_utc()), out_dir)
+def stored_view(case_id: str, version: int | None = None) -> CaseView:
+    """A stored case as it stands, or as that version of it was signed; it may be open elsewhere, and is not changed.
+
+    Raises CaseNotFoundError, CaseDamagedError, and CaseRuleError for a version that nobody signed or an empty case.
+    """
+    reading: CaseReading = case_store().read(case_id)
+    try:
+        reading = reading if version is None else as_signed(reading, version)
+        stored = stored_settings(reading)
+        if stored is None:
+            raise CaseRuleError(f"case {case_id} is empty: nothing was read in it yet.")
+        return CaseSession(reading, _reading_analyser(*stored), SystemClock(), user_name(), resume=False).view
+    finally:
+        reading.close()
+
+
+def _reading_analyser(method: str, settings: ScoringSettings, calibration: Calibration) -> FieldAnalyser:
+    """As `make_analyser`; all cases that are read one after the other share one loaded network."""
+    if method != NETWORK:
+        return make_analyser(method, settings, calibration)
+    return FieldAnalyser(network_segmenter(_reading_network(), settings), settings, calibration)
+
+
+@cache
+def _reading_network() -> OnnxNetwork:
+    return load_network()
+
+
+def write_case_report(
+    view: CaseView, out_dir: Path, kinds: Sequence[str] = STANDARD, newest: SignOff | None = None
+) -> Sequence[Path]:
+    """Write the reports of a case, and keep their digests with the head of its chain outside its folder.
+
+    Parameters
+    ----------
+    newest : how far the case has come since, where this is an earlier version of it
+
+    Raises
+    ------
+    StoreError, DiskFullError
+        If a file cannot be written or read.
+    """
+    if view.head.n_events != len(view.events):
+        raise StoreError(f"Where the events of case {view.case_id} end could not be read. Write its report again.")
+    now_utc = SystemClock().now_utc()
+    validation = _read_or(None, lambda: validations().newest(view.settings_sha256))
+    no_readings: tuple[ControlEntry, ...] = ()
+    readings = _read_or(no_readings, lambda: control_history().entries())
+    content = ReportContent(view, view.events[-1].at_utc, validation, readings, newest)
+    files = write_report(content, out_dir, kinds=kinds)
+    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    head_ledger().keep(KeptHead(view.case_id, "reported", now_utc, view.head, files=digests))
+    return files
+
+
+def _read_or(default: _Read, read: Callable[[], _Read]) -> _Read:
+    """What stands beside a case in its report: no case is without one for a line of another file that is damaged.
+
+    Without it the report says less, never more: not validated, no earlier readings in the chart.
+    """
+    try:
+        return read()
+    except StoreError as error:
+        LOG.warning("left out of the report: %s", error)
+        return default

@@ -25,6 +25,7 @@ from her2scope.app.compose import (
     read_controls,
     read_settings,
     report_dir,
+    signers,
     user_name,
     with_material,
     write_case_report,
@@ -41,7 +42,7 @@ from her2scope.pipeline.clock import SystemClock
 from her2scope.pipeline.engine import LiveEngine
 from her2scope.pipeline.live import Message, Severity
 from her2scope.pipeline.session import CaseSession, next_island
-from her2scope.ports import CameraSource, CaseFile, CaseStore, ControlHistory
+from her2scope.ports import CameraSource, CaseFile, CaseStore, CaseSummary, ControlHistory, Signers
 from her2scope.records import CaseView
 from her2scope.settings import (
     Calibration,
@@ -102,11 +103,13 @@ def run_live(request: LiveRequest, today: date | None = None) -> int:
     preferences, repairs = load_preferences(_preferences_path())
     history = control_history() if request.demo is None else None  # a demonstration is no run of the laboratory
     who = preferences.reader or user_name()
-    cases = _Cases(request.method or DEFAULT_METHOD, settings, calibration, who, history, bridge.on_message)
+    may_sign = signers() if request.demo is None else None  # nor is it signed
+    cases = _Cases(request.method or DEFAULT_METHOD, settings, calibration, who, history, may_sign, bridge.on_message)
     case_id, island = cases.choose(request)
     engine = LiveEngine(
-        source, cases.next, bridge, _report_writer(request, case_id), SystemClock(), first_island=island
-    )
+        source, cases.next, bridge, _report_writer(request, case_id), SystemClock(), first_island=island,
+        open_stored=cases.stored,
+    )  # fmt: skip
     for message in (*told, *(Message(Severity.WARNING, text) for text in (*notes, *repairs))):
         bridge.on_message(message)
     catcher.install()
@@ -124,6 +127,8 @@ def run_live(request: LiveRequest, today: date | None = None) -> int:
             calibration=setup,
             material=read_controls(request.controls).named(request.material),
             read_history=_read_history,
+            signer_names=may_sign.names if may_sign is not None else _nobody,
+            stored_cases=cases.summaries,
         )
         tour = DemoTour(engine, bridge, source, request.demo.fields) if request.demo is not None else None
         window.show()
@@ -176,6 +181,10 @@ def _read_history() -> tuple[tuple[ControlEntry, ...], tuple[str, ...]]:
     return history.entries(), history.problems
 
 
+def _nobody() -> tuple[str, ...]:
+    return ()
+
+
 class _Cases:
     """Which case the window starts with, and the next ones. Chosen by the window's thread, opened by the case's."""
 
@@ -186,11 +195,12 @@ class _Cases:
         calibration: Calibration,
         who: str,
         history: ControlHistory | None,
+        may_sign: Signers | None,
         say: Callable[[Message], None],
     ) -> None:
         if method not in METHODS:
             raise NotAvailableError("method", method, sorted(METHODS))
-        self._how = method, settings, calibration, who, history
+        self._how, self._may_sign = (method, settings, calibration, who, history), may_sign
         self._calibration, self._say = calibration, say
         self._store: CaseStore = case_store()
         self._chosen: CaseFile | None = None
@@ -210,12 +220,15 @@ class _Cases:
     def next(self) -> CaseSession:
         """The chosen case, and from then on new ones, with the method loaded."""
         file, self._chosen = self._chosen, None
-        session = self._session(file or self._store.create(new_case_id()))
-        kept = session.analyser.calibration
-        if kept != self._calibration:
-            text = f"this case goes on as it was opened, with {_named(kept)}"
-            self._say(Message(Severity.INFO, text))
-        return session
+        return self._session(file or self._store.create(new_case_id()))
+
+    def stored(self, case_id: str) -> CaseSession:
+        """A stored case, with the method loaded; CaseNotFoundError, CaseLockedError, CaseDamagedError."""
+        return self._session(self._store.open(case_id))
+
+    def summaries(self) -> tuple[CaseSummary, ...]:
+        """All stored cases, newest first."""
+        return self._store.cases()
 
     def close(self) -> None:
         """Let go of a chosen case that nobody came to open."""
@@ -242,7 +255,11 @@ class _Cases:
         def other_case_of(slide_id: str) -> str | None:
             return open_case_of(slide_id, self._store, file.case_id)
 
-        return open_session(file, *self._how, other_case_of)
+        session = open_session(file, *self._how, other_case_of, self._may_sign)
+        kept = session.analyser.calibration
+        if kept != self._calibration:
+            self._say(Message(Severity.INFO, f"this case goes on as it was opened, with {_named(kept)}"))
+        return session
 
 
 def _open_source(request: LiveRequest, calibration: Calibration) -> tuple[CameraSource, list[str]]:
@@ -270,7 +287,7 @@ def _report_writer(request: LiveRequest, first_case_id: str) -> Callable[[CaseVi
 
     def write(view: CaseView) -> Sequence[Path]:
         asked = request.demo.out if request.demo is not None and view.case_id == first_case_id else None
-        return write_case_report(view, asked or report_dir(view.case_id))
+        return write_case_report(view, asked or report_dir(view.case_id, view.sign_off.version))
 
     return write
 

@@ -33,7 +33,9 @@ from her2scope.cli.calibration import add_calibration
 from her2scope.cli.control import LEVELS, add_control
 from her2scope.cli.evaluation import add_evaluation
 from her2scope.cli.phantom import add_phantom
+from her2scope.cli.session import add_session
 from her2scope.cli.training import add_training
+from her2scope.cli.validate import add_validate
 from her2scope.domain.errors import BadInputError, Her2ScopeError
 
 
@@ -197,10 +199,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_score(commands)
     add_control(commands)
+    add_session(commands)
     add_calibration(commands)
     add_phantom(commands)
     add_training(commands)
     add_evaluation(commands)
+    add_validate(commands)
     add_bench(commands)
     doctor = commands.add_parser("doctor", help="check what this computer has: one page to send when asking for help")
     doctor.add_argument("--json", type=Path, metavar="FILE", help="write the same as JSON")

@@ -86,7 +86,10 @@ class Timeline:
 
 
 def timeline(events: Iterable[Event]) -> Timeline:
-    """What is in force after all undoing and redoing; ValueError for an undo or redo of what is not next."""
+    """What is in force after all undoing and redoing; ValueError for an undo or redo of what is not next.
+
+    What was signed can be neither undone nor, where it was undone before, done again: only changed anew.
+    """
     by_number: dict[int, Event] = {}
     done: list[int] = []
     undone: list[int] = []
@@ -98,10 +101,14 @@ def timeline(events: Iterable[Event]) -> Timeline:
             _move(event, undone, done)
         else:
             by_number[event.number] = event
-            if event.kind in UNDOABLE:
+            if event.kind is EventKind.SIGNED:
+                done = []
+            elif event.kind in UNDOABLE:
                 done.append(event.number)
-                never.update(undone)  # a new change: what was undone before it cannot come back
-                undone = []
+            else:
+                continue
+            never.update(undone)  # a new change, or a signature: what was undone before it cannot come back
+            undone = []
     never.update(undone)
     effective = tuple(event for number, event in by_number.items() if number not in never)
     return Timeline(

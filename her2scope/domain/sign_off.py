@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from her2scope.domain.events import Event, EventKind
@@ -60,27 +61,54 @@ def sign_off(events: Iterable[Event]) -> SignOff:
     """Fold a case's events; KeyError or ValueError where they contradict each other."""
     found = SignOff()
     for event in events:
-        found = _after(found, event)
+        found = after(found, event)
     return found
 
 
-def _after(now: SignOff, event: Event) -> SignOff:
+_FROM: Mapping[EventKind, tuple[CaseStatus, ...]] = {
+    EventKind.REOPENED: (CaseStatus.IN_REVIEW,),
+    EventKind.SIGNED: (CaseStatus.IN_REVIEW,),
+    EventKind.SIGNING_REFUSED: (CaseStatus.IN_REVIEW, CaseStatus.SIGNED, CaseStatus.AMENDED),
+    EventKind.AMENDED: (CaseStatus.SIGNED, CaseStatus.AMENDED),
+    EventKind.RESUMED: tuple(CaseStatus),
+}
+"""In which states an event can happen; any other only while the case is open."""
+
+
+def after(now: SignOff, event: Event) -> SignOff:
+    """How far a case has come with one more event; KeyError or ValueError where that cannot happen to it now."""
+    if now.status not in _FROM.get(event.kind, (CaseStatus.OPEN,)):
+        raise ValueError(f"{event.kind.value} cannot happen to a case that is {now.status.value.replace('_', ' ')}")
     data = event.data
     match event.kind:
         case EventKind.FINISHED:
-            return SignOff(CaseStatus.IN_REVIEW, now.version, now.signatures, event.at_utc, now.reason)
+            return replace(now, status=CaseStatus.IN_REVIEW, finished_utc=event.at_utc)
         case EventKind.REOPENED:
-            return SignOff(CaseStatus.OPEN, now.version, now.signatures, None, now.reason)
+            return replace(now, status=CaseStatus.OPEN, finished_utc=None)
         case EventKind.SIGNED:
-            if data["version"] != now.version:
-                raise ValueError(f"version {data['version']} was signed, and {now.version} was read")
-            signature = Signature(
-                now.version, event.number, data["name"], event.at_utc, data["score"], data["own_score"],
-                tuple(data["fields"]),
-            )  # fmt: skip
+            _check_version(data["version"], now.version)
             status = CaseStatus.SIGNED if now.version == 1 else CaseStatus.AMENDED
-            return SignOff(status, now.version, (*now.signatures, signature), now.finished_utc, now.reason)
+            return replace(now, status=status, signatures=(*now.signatures, _signature(event)))
         case EventKind.AMENDED:
-            return SignOff(CaseStatus.OPEN, data["version"], now.signatures, None, data["reason"])
+            _check_version(data["version"], now.version + 1)
+            return SignOff(CaseStatus.OPEN, now.version + 1, now.signatures, None, data["reason"])
         case _:
             return now
+
+
+def _signature(event: Event) -> Signature:
+    data = event.data
+    return Signature(
+        data["version"], event.number, data["name"], event.at_utc, data["score"], data["own_score"],
+        tuple(data["fields"]),
+    )  # fmt: skip
+
+
+def _check_version(told: int, expected: int) -> None:
+    if told != expected:
+        raise ValueError(f"version {told} was written where version {expected} comes next")
+
+
+def signer_key(name: str) -> str:
+    """By which names of signers are compared: `Dr  Ada Example ` and `dr ada example` are one person."""
+    return " ".join(unicodedata.normalize("NFC", name).split()).casefold()

@@ -12,6 +12,7 @@ from her2scope.pipeline.analyse import FieldAnalyser
 from her2scope.pipeline.case_state import CaseState
 from her2scope.pipeline.control import cuts_in_force, standing
 from her2scope.pipeline.remeasure import with_pixels, with_rule
+from her2scope.pipeline.signing import as_it_was_signed
 from her2scope.pipeline.wording import change_words
 from her2scope.records import AcceptedField, CaseView, ControlReading, FieldResult
 from her2scope.settings import as_mapping
@@ -70,8 +71,8 @@ class CaseScoring:
         stored = self.rule_by(RuleChange())
         program = usable[-1].result.program if usable else analyser.program()
         ahead = state.timeline
-        return CaseView(
-            case_id=state.case_id, opened_utc=state.opened_utc, finished_utc=state.finished_utc, who=state.who,
+        view = CaseView(
+            case_id=state.case_id, opened_utc=state.opened_utc, finished_utc=state.sign_off.finished_utc, who=state.who,
             guideline=analyser.guideline.name, guideline_source=analyser.guideline.source,
             program=program, um_per_px=max(scales, default=None), cuts=rule.cuts,
             cuts_from_control=self.cuts_by(state.controls)[1],
@@ -81,7 +82,9 @@ class CaseScoring:
             rule=rule, regions=hand.regions_in_force(), data=hand.data,
             undo_text=change_words(ahead.undoable), redo_text=change_words(ahead.redoable),
             stored_score=self._scored(self._fields_by(stored), stored)[1] if rule.deviates else None,
+            sign_off=state.sign_off,
         )  # fmt: skip
+        return as_it_was_signed(view)
 
     def _fields_by(self, rule: RuleInForce) -> tuple[AcceptedField, ...]:
         """All fields, classed by a rule."""

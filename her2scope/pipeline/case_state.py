@@ -14,6 +14,7 @@ from her2scope.domain.corrections import RuleInForce
 from her2scope.domain.errors import CaseDamagedError, CaseRuleError
 from her2scope.domain.events import Event, EventKind, Timeline, timeline
 from her2scope.domain.score import ControlStatus
+from her2scope.domain.sign_off import SignOff, after
 from her2scope.imaging.registration import Relief
 from her2scope.pipeline.accumulate import matched_cells, place_from_overlaps
 from her2scope.pipeline.counting import CaseField, Counting, Find, InForce, SameCells
@@ -40,7 +41,7 @@ class CaseState:
         self.events: list[Event] = []
         """Without the analyses that they name: those are in `fields` and `controls`, and in the case's file."""
         self.opened_utc = ""
-        self.finished_utc: str | None = None
+        self.sign_off = SignOff()
         self.who = ""
         self.fields: dict[int, CaseField] = {}
         """All that were ever accepted; which of them count is the hand's."""
@@ -55,17 +56,18 @@ class CaseState:
             EventKind.CONTROL_OVERRIDDEN: self._on_control_overridden,
             EventKind.FIELD_ACCEPTED: self._on_field_accepted,
             EventKind.ISLANDS_JOINED: self._on_islands_joined,
-            EventKind.FINISHED: self._on_finished,
         }
 
     def take(self, event: Event, results: Mapping[int, FieldResult] | None = None) -> None:
         """Let an event count; analyses that are not in `results` (by field number) are read back from the case."""
         handler = self._handlers.get(event.kind)  # what is not here is the reader's hand
         try:
+            came = after(self.sign_off, event)
             if handler is not None:
                 handler(event, results or {})
         except (KeyError, TypeError, ValueError) as error:
             raise self._damaged(event, error) from error
+        self.sign_off = came
         self.events.append(_without_results(event))
 
     def forget_last(self) -> None:
@@ -193,9 +195,6 @@ class CaseState:
             overlap.field: tuple(matched_cells(item.result, overlap, self.fields[overlap.field].result))
             for overlap in item.overlaps
         }
-
-    def _on_finished(self, event: Event, _: Results) -> None:
-        self.finished_utc = event.at_utc
 
 
 def _without_results(event: Event) -> Event:

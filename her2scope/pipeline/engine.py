@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import queue
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -15,11 +16,12 @@ from threading import Event, Thread
 import numpy as np
 
 from her2scope.domain.corrections import CaseData, Correction, RuleChange, RuleInForce
-from her2scope.domain.errors import CaseRuleError, Her2ScopeError
+from her2scope.domain.errors import CaseRuleError, Her2ScopeError, SigningError
 from her2scope.domain.guideline import Ish, Score
 from her2scope.domain.regions import RegionDraft
+from her2scope.domain.sign_off import CaseStatus
 from her2scope.imaging.registration import Relief
-from her2scope.pipeline.analyse import NO_PROVIDER, FieldAnalyser
+from her2scope.pipeline.analyse import NO_PROVIDER
 from her2scope.pipeline.hand import place_after
 from her2scope.pipeline.live import (
     LiveFigures,
@@ -50,8 +52,8 @@ LEAST_ALIKE, MOST_SHARPER = 0.8, 1.15
 """Correlation of two reliefs of one view (0.83 with 1.25 um of blur, 0.93 with noise), and by how much one may have
 more structure than the other: 1.33 is motion by 5 um, 2 a defocus of 2 um."""
 
-_Read = tuple[TrackedFrame, FieldResult, FieldAnalyser]
-"""An analysed frame, what came of it, and by whom."""
+_Read = tuple[TrackedFrame, FieldResult]
+"""An analysed frame, and what came of it."""
 
 
 class LiveEngine:
@@ -64,6 +66,7 @@ class LiveEngine:
     open_case : opens the next case, and the first one where `first_case` is None; called by the case's thread, so that
         the picture is live while a network is loaded
     first_island : least number of an island that the first case does not know yet (`session.next_island`)
+    open_stored : opens a stored case by its id, with its method loaded; StoreError where that cannot be
     """
 
     def __init__(
@@ -75,23 +78,31 @@ class LiveEngine:
         clock: Clock,
         first_case: CaseSession | None = None,
         first_island: int = 0,
+        open_stored: Callable[[str], CaseSession] | None = None,
     ) -> None:
-        self._source, self._open_case, self._listener = source, open_case, listener
+        self._source, self._listener = source, listener
+        self._open_case, self._open_stored = open_case, open_stored
         self._write_report, self._clock = write_report, clock
         self._case = first_case
         self._wake = Event()
         """There is something to do for the case's thread."""
         self._analysis = LiveAnalysis(self._wake.set)
-        self._commands: queue.Queue[Callable[[CaseSession], None]] = queue.Queue(MAX_WAITING_COMMANDS)
+        self._commands: queue.Queue[tuple[int, Callable[[CaseSession], None]]] = queue.Queue(MAX_WAITING_COMMANDS)
+        """What was asked for, each with the turn of the case that it is meant for."""
+        self._turn = self._shown_turn = 0
+        """How many cases were left before the present one, and before the one that the listener was told last."""
         self._analysed: _Read | None = None
-        """The newest analysis, as measured, and by whom: before what the reader moved."""
-        self._previews: Latest[RuleChange] = Latest()
+        """The newest analysis of the present case, as measured: before what the reader moved."""
+        self._previews: Latest[tuple[int, RuleChange]] = Latest()
         self._sweeps = False
         self._mode = Mode.READING
         self._map = SlideMap(first_case.next_island if first_case is not None else first_island)
+        self._since_s = -math.inf
+        """When the map was begun for the present case (monotonic): earlier frames were placed on another case's."""
         self._n_joins = 0
         """Of the map's, those that the case knows."""
         self._told_rule: RuleInForce | None = None
+        self._told_clock = ""
         self._n_controls = 0
         """Of the case, as the listener was told it last: a control may give its fields other lists of cells."""
         self._camera = LiveCamera(source, self._map, listener, clock, self._take_frame, self._tell_figures)
@@ -137,13 +148,14 @@ class LiveEngine:
 
     def read_control(self, expected: Score, lot: str, run: str = "") -> None:
         """Read the newest frame as a control field of a known score; unnamed, a lot's run is called by its day."""
+        turn = self._shown_turn
         named = run or (self._clock.now_utc()[: len("2026-01-15")] if lot else "")
         try:
             tracked = self._camera.newest()
         except CaseRuleError as error:
             self._say(Severity.WARNING, str(error))
         else:
-            self._ask(lambda case: self._do_read_control(case, tracked, expected, lot, named))
+            self._ask(lambda case: self._do_read_control(case, tracked, expected, lot, named), turn=turn)
 
     def override_control(self, reason: str) -> None:
         """Score in spite of an invalid control, for a written reason."""
@@ -151,6 +163,7 @@ class LiveEngine:
 
     def accept_field(self) -> None:
         """Add the newest frame to the case; refused with a message where it cannot be scored."""
+        turn = self._shown_turn
         try:
             newest = self._camera.newest()  # the picture that the reader saw, not the newest when its turn comes
         except CaseRuleError as error:
@@ -159,7 +172,7 @@ class LiveEngine:
             analysed = self._analysed
             if self._case is None and not self._ended.is_set():
                 self._say(Severity.INFO, "taken: this field is added as soon as the method is loaded")
-            self._ask(lambda case: self._do_accept(case, newest, analysed))
+            self._ask(lambda case: self._do_accept(case, newest, analysed), turn=turn)
 
     def remove_field(self, number: int) -> None:
         """Take a field out of the case."""
@@ -193,7 +206,7 @@ class LiveEngine:
 
     def preview_rule(self, change: RuleChange) -> None:
         """Show the case as it would be with moved cuts; only the newest preview is made."""
-        self._previews.put(change)
+        self._previews.put((self._shown_turn, change))
         self._wake.set()
 
     def enter_case_data(self, data: CaseData) -> None:
@@ -223,8 +236,29 @@ class LiveEngine:
         self._ask(lambda case: case.enter_ish(ish), f"ISH: {ish.value if ish else 'not entered'}")
 
     def finish(self) -> None:
-        """Close the case and write its report; the message says where."""
+        """End the reading and write the report; the case is in review. The message says where the report is."""
         self._ask(self._do_finish)
+
+    def reopen(self, reason: str) -> None:
+        """Back from review to reading, for a written reason."""
+        self._ask(lambda case: case.reopen(reason), "the case is open again: it is read, finished and signed anew")
+
+    def sign(self, name: str, pin: str, looked_at_fields: bool) -> None:
+        """Sign the case in review and write its report; refused unless the signer looked at the annotated fields."""
+        self._ask(lambda case: self._signed(case, case.sign(name, pin, looked_at_fields)))
+
+    def enrol_and_sign(self, name: str, pin: str, looked_at_fields: bool) -> None:
+        """The same by somebody who signs here for the first time: the PIN is theirs from now on."""
+        self._ask(lambda case: self._signed(case, case.enrol_and_sign(name, pin, looked_at_fields)))
+
+    def amend(self, name: str, pin: str, reason: str) -> None:
+        """Open a signed case again as its next version, for a written reason; the signed one is kept."""
+        self._ask(lambda case: case.amend(name, pin, reason), "the case is open again, as its next version")
+
+    def open_case(self, case_id: str) -> None:
+        """Leave this case as it is, and open a stored one."""
+        self._drop_preview()
+        self._ask(lambda case: self._do_open_case(case, case_id))
 
     def new_case(self) -> None:
         """Leave this case as it is and start the next one."""
@@ -239,7 +273,9 @@ class LiveEngine:
         """What is asked for now is newer than any cuts that were only tried."""
         self._previews.take(timeout_s=0.0)
 
-    def _ask(self, command: Callable[[CaseSession], None], done: str | None = None) -> None:
+    def _ask(self, command: Callable[[CaseSession], None], done: str | None = None, turn: int | None = None) -> None:
+        """Let the case's thread do something to the case that the reader sees, or saw at that turn."""
+
         def run(case: CaseSession) -> None:
             command(case)
             if done is not None:
@@ -249,7 +285,7 @@ class LiveEngine:
             self._say(Severity.ERROR, "no case is open: nothing was taken. Start her2scope again.")
             return
         try:
-            self._commands.put_nowait(run)
+            self._commands.put_nowait((self._shown_turn if turn is None else turn, run))
         except queue.Full:
             self._say(Severity.WARNING, "still busy with earlier commands; this one was not taken. Try again.")
             return
@@ -331,16 +367,22 @@ class LiveEngine:
         """Do what was asked, each command by itself: one that fails is said, and the next is done."""
         while self._case is not None:
             try:
-                command = self._commands.get_nowait()
+                turn, command = self._commands.get_nowait()
             except queue.Empty:
                 return
             try:
+                self._check_turn(turn, self._case)
                 command(self._case)
-            except CaseRuleError as error:
+            except (CaseRuleError, SigningError) as error:
                 self._say(Severity.WARNING, str(error))
             except Exception as error:  # noqa: BLE001 - one command must not end the case
                 self._say_fault(error)
             self._tell_case(self._case)
+
+    def _check_turn(self, turn: int, case: CaseSession) -> None:
+        """Raise CaseRuleError for what was asked for while another case was shown: it was not meant for this one."""
+        if turn != self._turn:
+            raise CaseRuleError(f"case {case.case_id} is open by now: what was asked for before was not done.")
 
     def _tell_case(self, case: CaseSession) -> None:
         if (
@@ -351,6 +393,10 @@ class LiveEngine:
         self._n_controls = len(case.view.controls)
         self._analysis.analyse_by(case.analyser, case.cuts)
         self._listener.on_case(case.view)
+        self._shown_turn = self._turn
+        if case.clock_warning and case.clock_warning != self._told_clock:
+            self._say(Severity.WARNING, case.clock_warning)
+        self._told_clock = case.clock_warning
 
     def _take_joins(self, case: CaseSession) -> None:
         """Let the case know which islands of the map turned out to be one, and the map what the case found out."""
@@ -369,11 +415,11 @@ class LiveEngine:
 
     def _show_preview(self) -> None:
         """Show what the newest moved cuts would give; they are the reader's only once they are asked for."""
-        change = self._previews.take(timeout_s=0.0)
-        if change is None or self._case is None:
+        asked = self._previews.take(timeout_s=0.0)
+        if asked is None or self._case is None or asked[0] != self._turn:
             return
         try:
-            self._listener.on_case(self._case.preview(change))
+            self._listener.on_case(self._case.preview(asked[1]))
         except CaseRuleError as error:
             self._say(Severity.WARNING, str(error))
 
@@ -399,7 +445,7 @@ class LiveEngine:
             return
         if result.cuts != case.cuts:
             return
-        self._analysed = tracked, result, analysed.by
+        self._analysed = tracked, result
         self._latencies_ms.append(1000 * (now_s - tracked.frame.captured_s))
         self._took_ms.append(analysed.took_ms)
         self._analysed_ticks.append(now_s)
@@ -442,9 +488,7 @@ class LiveEngine:
         return case.analyser.analyse(tracked.frame, case.cuts, tracked.speed_um_per_s)
 
     def _do_accept(self, case: CaseSession, newest: TrackedFrame, analysed: _Read | None) -> None:
-        # asked for while the next case was being opened: it may have other settings, or another calibration
-        own = analysed if analysed is not None and analysed[2] is case.analyser else None
-        tracked, ready = _seen(newest, own)
+        tracked, ready = _seen(newest, analysed)
         result, place = self._result_for(tracked, case, ready), self._place_of(tracked)
         self._tell_accepted(case.accept(tracked.frame, result, place=place, show=self._show_accepted))
 
@@ -454,9 +498,13 @@ class LiveEngine:
         self._analysis.go_on()
 
     def _place_of(self, tracked: TrackedFrame) -> MapPlace | None:
-        """Where a frame lies, after all joins since it was taken; None where the map only guesses."""
-        place = MapPlace(tracked.island, tracked.x_um, tracked.y_um)
-        return place_after(place, self._map.view.joins) if tracked.trusted else None
+        """Where a frame lies, after all joins since it was taken; None where the map only guesses.
+
+        None also for a frame that was taken before this case was opened: its island is another case's.
+        """
+        if not tracked.trusted or tracked.frame.captured_s < self._since_s:
+            return None
+        return place_after(MapPlace(tracked.island, tracked.x_um, tracked.y_um), self._map.view.joins)
 
     def _tell_accepted(self, accepted: AcceptedField) -> None:
         n_seen = accepted.n_seen_before
@@ -497,23 +545,55 @@ class LiveEngine:
     def _do_finish(self, case: CaseSession) -> None:
         """Finish, or where that was done, write the report once more: it may have failed."""
         view = case.view if case.view.finished_utc is not None else case.finish()
+        status = view.sign_off.status
+        self._report(case, view, "finished" if status is CaseStatus.IN_REVIEW else status.value)
+
+    def _signed(self, case: CaseSession, view: CaseView) -> None:
+        """Seal a case that was signed and write its report: what fails is said, and the signature stands."""
+        try:
+            case.seal()
+        except Her2ScopeError as error:
+            self._say(Severity.ERROR, f"the case is signed and saved, but not sealed: {error} Closing it seals it too.")
+        signed = view.sign_off.signatures[-1]
+        self._report(case, view, f"signed by {signed.name} as version {signed.version}")
+
+    def _report(self, case: CaseSession, view: CaseView, done: str) -> None:
+        """Write the report of a case with which something was done, and say so."""
         try:
             files = self._write_report(view)
         except Her2ScopeError as error:
-            said = f"the case is finished and saved, but has no report: {error} Then press Ctrl+F again."
+            said = f"the case is {done} and saved, but has no report: {error} Then press Ctrl+F again."
             self._say(Severity.ERROR, said)
             return
         where = files[0].parent if files else "nowhere"
-        self._say(Severity.INFO, f"case {case.case_id} finished; report in {where} (Ctrl+N starts the next case)")
+        self._say(Severity.INFO, f"case {case.case_id} {done}; report in {where} (Ctrl+N starts the next case)")
 
     def _do_new_case(self, case: CaseSession) -> None:
         fresh = self._open_case()
+        self._change_to(fresh, case)
+        self._say(Severity.INFO, f"case {fresh.case_id} started; read its control first")
+
+    def _do_open_case(self, case: CaseSession, case_id: str) -> None:
+        """Open a stored case; where that fails the present one stays as it is."""
+        if case_id == case.case_id:
+            raise CaseRuleError(f"case {case_id} is open already.")
+        if self._open_stored is None:
+            raise CaseRuleError("stored cases cannot be opened here.")
+        self._say(Severity.INFO, f"opening case {case_id}")
+        fresh = self._open_stored(case_id)
+        self._change_to(fresh, case)
+        self._say(Severity.INFO, f"case {case_id} is open")
+
+    def _change_to(self, fresh: CaseSession, case: CaseSession) -> None:
+        """Leave a case for another one: what is seen or asked from now on is the other one's."""
         case.close()
+        self._turn += 1
         self._case = fresh
         self._analysed = None  # made with the other case's settings
+        self._map.renew(fresh.next_island)
+        self._n_joins, self._since_s = 0, self._clock.monotonic_s()
         self._stop_sweeping()
         self._camera.expect_new_slide()
-        self._say(Severity.INFO, f"case {fresh.case_id} started; read its control first")
 
     def _say(self, severity: Severity, text: str) -> None:
         self._listener.on_message(Message(severity, text))
@@ -529,7 +609,7 @@ def _seen(newest: TrackedFrame, analysed: _Read | None) -> tuple[TrackedFrame, F
     So the score follows at once, and what was seen is what is kept.
     """
     if analysed is not None and analysed[1].quality.usable and is_same_view(newest, analysed[0]):
-        return analysed[:2]
+        return analysed
     return newest, None
 
 

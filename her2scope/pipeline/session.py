@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, cast
 
 from her2scope.domain.cells import StainCuts
 from her2scope.domain.control_history import ControlEntry
 from her2scope.domain.corrections import CaseData, Correction, RuleChange, RuleInForce
-from her2scope.domain.errors import CaseRuleError
+from her2scope.domain.errors import CaseRuleError, SigningError, StoreError
 from her2scope.domain.events import Event, EventKind
 from her2scope.domain.guideline import SCORES, Ish, Score
 from her2scope.domain.regions import Region, RegionDraft
 from her2scope.domain.score import ControlStatus
+from her2scope.domain.sign_off import CaseStatus, signer_key
 from her2scope.imaging.registration import Relief
 from her2scope.pipeline.accumulate import join_of, kept_cells, overlaps_with
 from her2scope.pipeline.analyse import FieldAnalyser
@@ -29,9 +30,11 @@ from her2scope.pipeline.control import (
 )
 from her2scope.pipeline.field_data import field_images, field_to_data, overlap_to_data
 from her2scope.pipeline.hand import join_in_force, place_after
+from her2scope.pipeline.opening import opening_data, resuming_data
 from her2scope.pipeline.remeasure import measured_again
-from her2scope.pipeline.wording import change_words
-from her2scope.ports import CaseFile, Clock, ControlHistory
+from her2scope.pipeline.signing import signed_data
+from her2scope.pipeline.wording import change_words, clock_words, frozen_words
+from her2scope.ports import CaseFile, CaseReading, Clock, ControlHistory, Signers
 from her2scope.records import (
     AcceptedField,
     CaseView,
@@ -43,7 +46,7 @@ from her2scope.records import (
     Overlap,
     ReaderScore,
 )
-from her2scope.settings import Calibration, ScoringSettings, as_mapping, from_mapping
+from her2scope.settings import Calibration, ScoringSettings, from_mapping
 
 
 class CaseSession:
@@ -51,21 +54,31 @@ class CaseSession:
 
     Parameters
     ----------
+    file : a `CaseFile`, or with `resume` False any reading of a case
     history : every control reading of the laboratory, by which new ones are judged and to which they are added
     other_case_of : id of another open case by its slide id (`CaseData.slide_id`), None where there is none
+    signers : who may sign; None where cases are not signed, as in a demonstration
+    resume : False to look at a stored case: nothing is ever recorded, and every change is refused
     """
 
     def __init__(
         self,
-        file: CaseFile,
+        file: CaseReading,
         analyser: FieldAnalyser,
         clock: Clock,
         who: str,
         history: ControlHistory | None = None,
         other_case_of: Callable[[str], str | None] = lambda _: None,
+        signers: Signers | None = None,
+        *,
+        resume: bool = True,
     ) -> None:
         self._file, self._analyser, self._clock, self._who = file, analyser, clock, who
-        self._history, self._other_case_of = history, other_case_of
+        self._history, self._other_case_of, self._signers = history, other_case_of, signers
+        self._may_write = resume
+        self._is_told = False
+        """Whether the case knows by which run of the program it is changed now."""
+        self._clock_warning = ""
         self._view: tuple[int, CaseView] | None = None
         self._state = CaseState(file.case_id, file.image)
         self._scoring = CaseScoring(self._state, analyser)
@@ -73,10 +86,8 @@ class CaseSession:
         for event in stored:
             self._state.take(event)
         self._state.check()
-        if not stored:
-            self._record(EventKind.OPENED, opening_data(analyser))
-        elif self._state.finished_utc is None:
-            self._record(EventKind.RESUMED, {"program": asdict(analyser.program())})
+        if resume and self._state.sign_off.status is CaseStatus.OPEN:
+            self._tell_run()  # a frozen case is told only when somebody does something to it
 
     @property
     def case_id(self) -> str:
@@ -106,6 +117,11 @@ class CaseSession:
     def in_force(self, result: FieldResult) -> FieldResult:
         """A field's analysis by the cuts in force: the same where the reader moved none."""
         return self._scoring.in_force(result, self.rule)
+
+    @property
+    def clock_warning(self) -> str:
+        """What must be said of this computer's clock, once; empty where its times are in order."""
+        return self._clock_warning
 
     def close(self) -> None:
         """Let go of the case; it can be opened again."""
@@ -277,7 +293,7 @@ class CaseSession:
         Gives whether that means anything to this case.
         """
         meant = join_in_force(join, self.joins)
-        if self._state.finished_utc is not None or meant is None or not self._knows_island(meant.island):
+        if self._state.sign_off.status is not CaseStatus.OPEN or meant is None or not self._knows_island(meant.island):
             return False
         self._join(meant)
         return True
@@ -354,7 +370,7 @@ class CaseSession:
             self._record(EventKind.ISH_ENTERED, {"ish": ish, "before": before})
 
     def finish(self) -> CaseView:
-        """Close the case for good; its view is what the report is written from."""
+        """End the reading: from now on the case is in review; its view is what the report is written from."""
         self._must_be_open()
         own = self._state.hand.reader_score
         missing = self._missing_sentence(own) if own is not None else ""
@@ -363,20 +379,98 @@ class CaseSession:
         self._record(EventKind.FINISHED, {"score": self.view.score.score})
         return self.view
 
+    # ---- sign-off -------------------------------------------------------------------------------------------------
+
+    def reopen(self, reason: str) -> None:
+        """Back from review to reading; what was signed is amended instead."""
+        self._must_be((CaseStatus.IN_REVIEW,), "only a case in review is reopened")
+        reason = _written(reason, "reopening a case")
+        self._must_be_its_only_case(self._state.hand.data)
+        self._record(EventKind.REOPENED, {"reason": reason})
+
+    def sign(self, name: str, pin: str, looked_at_fields: bool) -> CaseView:
+        """Sign this version of the case; CaseRuleError where it cannot be signed now, SigningError for a wrong PIN."""
+        own = self._signable(looked_at_fields)
+        name = self._checked(name, pin)
+        self._record(EventKind.SIGNED, signed_data(self.view, own, name, self._analyser.program()))
+        return self.view
+
+    def enrol_and_sign(self, name: str, pin: str, looked_at_fields: bool) -> CaseView:
+        """The same by somebody who signs here for the first time: nobody is enrolled for a case that is not signed."""
+        self._signable(looked_at_fields)
+        self._who_may_sign().enrol(name, pin)
+        return self.sign(name, pin, looked_at_fields)
+
+    def amend(self, name: str, pin: str, reason: str) -> None:
+        """Open a signed case again as its next version, by somebody who may sign; what was signed is kept."""
+        self._must_be((CaseStatus.SIGNED, CaseStatus.AMENDED), "only a signed case is amended")
+        reason = _written(reason, "amending a case")
+        self._must_be_its_only_case(self._state.hand.data)
+        name, signed = self._checked(name, pin), self._state.sign_off
+        data = {"version": signed.version + 1, "name": name, "reason": reason}
+        self._record(EventKind.AMENDED, {**data, "amends_event": signed.signatures[-1].event})
+
+    def seal(self) -> None:
+        """Write the manifest of the signed case's files, and keep the head of its events outside it."""
+        self._writable().seal("signed")
+
+    def _signable(self, looked_at_fields: bool) -> ReaderScore:
+        """The pathologist's own score, where all is there that a signature needs; CaseRuleError else."""
+        self._must_be((CaseStatus.IN_REVIEW,), "only a case in review is signed: finish its reading first")
+        own = self._state.hand.reader_score
+        if own is None:
+            raise CaseRuleError(
+                f"case {self.case_id} has no score of your own: reopen it, enter your score (or indeterminate), "
+                "finish it, then sign."
+            )
+        if not looked_at_fields:
+            raise CaseRuleError("confirm that you looked at the annotated fields: without that a case is not signed.")
+        return own
+
+    def _checked(self, name: str, pin: str) -> str:
+        """The signer's name as it is enrolled; where name or PIN are wrong that is kept as an event, never the PIN."""
+        signers = self._who_may_sign()
+        key = signer_key(name)
+        known = next((one for one in signers.names() if signer_key(one) == key), "")
+        try:
+            signers.check(name, pin)
+        except SigningError:
+            # a name that nobody has may be a PIN in the wrong line, and is not kept
+            self._record(EventKind.SIGNING_REFUSED, {"name": known})
+            raise
+        return known
+
+    def _who_may_sign(self) -> Signers:
+        if self._signers is None:
+            raise CaseRuleError(f"case {self.case_id} is a demonstration's or a copy: nobody signs it.")
+        return self._signers
+
     # ---- what there is --------------------------------------------------------------------------------------------
 
     @property
     def view(self) -> CaseView:
         """The case as it stands: a pure function of its events and their measures."""
-        if self._view is None or self._view[0] != len(self._state.events):
-            self._view = len(self._state.events), self._scoring.view(self.rule)
+        n_events = len(self._state.events)
+        if self._view is None or self._view[0] != n_events:
+            self._view = n_events, self._scoring.view(self.rule)
+        if self._view[1].head.n_events != n_events:
+            self._view = n_events, self._with_head(self._view[1])
         return self._view[1]
 
     @property
     def view_at_once(self) -> CaseView:
         """The case as it stands but for what the pixels of its fields say by moved cuts, which takes longer."""
         rule = self.rule
-        return replace(self._scoring.view(replace(rule, is_preview=True)), rule=rule) if rule.deviates else self.view
+        if not rule.deviates:
+            return self.view
+        return self._with_head(replace(self._scoring.view(replace(rule, is_preview=True)), rule=rule))
+
+    def _with_head(self, view: CaseView) -> CaseView:
+        """The case with the end of its chain: of one event less while the newest is being written."""
+        try:
+            return replace(view, head=self._file.head())
+        except StoreError:
+            return view  # what is saved is saved; the next view asks again
 
     # ---- events ---------------------------------------------------------------------------------------------------
 
@@ -391,11 +485,12 @@ class CaseSession:
         `results` are the analyses that the event names, by field number (0: the control's).
         """
         results = results or {}
+        file = self._writable()
         event = self._next_event(kind, data)
         images: list[Image] = []
         for result in results.values():
             images += field_images(result)
-        self._file.append(event, images)
+        file.append(event, images)
         self._state.take(event, results)
 
     def _record_field(
@@ -405,20 +500,43 @@ class CaseSession:
 
         What fails to be written has not happened here either: the field goes again.
         """
+        file = self._writable()
         told = self._next_event(EventKind.FIELD_ACCEPTED, data)
         self._state.take(told, {data["field"]: result})
         try:
             if show is not None:
                 show(self.view)
             whole = replace(told, data={**data, "result": field_to_data(result)})
-            self._file.append(whole, field_images(result))
+            file.append(whole, field_images(result))
         except BaseException:
             self._state.forget_last()
             self._view = None
             raise
 
     def _next_event(self, kind: EventKind, data: Mapping[str, Any]) -> Event:
-        return Event(len(self._state.events) + 1, kind, self._clock.now_utc(), self._who, data)
+        now_utc, monotonic_us = self._clock.now_utc(), round(1e6 * self._clock.monotonic_s())
+        if self._state.events and not self._clock_warning:
+            self._clock_warning = clock_words(self._state.events[-1].at_utc, now_utc)
+        return Event(len(self._state.events) + 1, kind, now_utc, self._who, data, monotonic_us)
+
+    def _writable(self) -> CaseFile:
+        """The case's file, which knows by then which run of the program writes to it."""
+        self._must_be_writable()
+        if not self._is_told:
+            self._tell_run()
+        return cast(CaseFile, self._file)  # whoever may write gave one
+
+    def _tell_run(self) -> None:
+        """Record that a case is opened, or that another run of the program goes on with it."""
+        self._is_told = True
+        try:
+            if self._state.events:
+                self._record(EventKind.RESUMED, resuming_data(self._analyser))
+            else:
+                self._record(EventKind.OPENED, opening_data(self._analyser))
+        except BaseException:
+            self._is_told = False
+            raise
 
     def _turn(self, kind: EventKind, event: Event | None, nothing: str) -> str:
         self._must_be_open()
@@ -490,8 +608,8 @@ class CaseSession:
 
     def _must_be_its_only_case(self, data: CaseData) -> None:
         """Raise CaseRuleError where another open case has the slide that `data` name."""
-        is_new = data.slide_id and data.slide_id != self._state.hand.data.slide_id
-        other = self._other_case_of(data.slide_id) if is_new else None
+        is_known = self._state.sign_off.status is CaseStatus.OPEN and data.slide_id == self._state.hand.data.slide_id
+        other = self._other_case_of(data.slide_id) if data.slide_id and not is_known else None
         if other is not None:
             raise CaseRuleError(
                 f"slide {data.slide_id} is open in case {other} already: it would be scored twice. "
@@ -509,21 +627,32 @@ class CaseSession:
             return f"your score {score.score} differs from the reference score {computed}: that needs a sentence."
         return ""
 
+    def _must_be_writable(self) -> None:
+        if not self._may_write:
+            raise CaseRuleError(f"case {self.case_id} is only looked at here: open it to change it.")
+
     def _must_be_open(self) -> None:
-        if self._state.finished_utc is not None:
-            raise CaseRuleError(f"case {self.case_id} is finished; start a new case to go on.")
+        self._must_be_writable()
+        frozen = frozen_words(self.case_id, self._state.sign_off)
+        if frozen:
+            raise CaseRuleError(frozen)
+
+    def _must_be(self, statuses: Sequence[CaseStatus], only: str) -> None:
+        """Raise CaseRuleError unless the case is in one of these states."""
+        self._must_be_writable()
+        now = self._state.sign_off
+        if now.status not in statuses:
+            raise CaseRuleError(frozen_words(self.case_id, now) or f"case {self.case_id} is still being read: {only}.")
 
 
-def opening_data(analyser: FieldAnalyser) -> dict[str, Any]:
-    """What a case must be able to say of itself years later: program, settings, calibration."""
-    return {
-        "program": asdict(analyser.program()),
-        "settings": as_mapping(analyser.settings),
-        "calibration": as_mapping(analyser.calibration),
-    }
+def _written(reason: str, what: str) -> str:
+    """A reason without the space around it; CaseRuleError where nothing is written."""
+    if not reason.strip():
+        raise CaseRuleError(f"{what} needs a written reason: it stands in the report.")
+    return reason.strip()
 
 
-def stored_settings(file: CaseFile) -> tuple[str, ScoringSettings, Calibration] | None:
+def stored_settings(file: CaseReading) -> tuple[str, ScoringSettings, Calibration] | None:
     """Method, settings and calibration that a case was opened with, None for a new one: a resumed case keeps them."""
     events = file.events()
     if not events:

@@ -157,6 +157,12 @@ class SlideMap:
             if self._island < island:
                 self._clear()
 
+    def renew(self, island: int) -> None:
+        """Start anew for another case, which knows the islands below this number and none of this map's joins."""
+        with self._lock:
+            self._next_island, self._joins, self._n_told = max(self._next_island, island), [], 0
+            self._clear()
+
     def adopt(self, join: IslandJoin) -> None:
         """Two islands are one, as somebody else found out: a case, by its stored fields."""
         with self._lock:

@@ -12,9 +12,10 @@ from her2scope.domain.heterogeneity import HotSpot
 from her2scope.domain.score import LOW_END_NOT_COVERED, NEGATIVE_NOT_READ
 from her2scope.overlays.palette import LABELS
 from her2scope.ports import JsonObject
-from her2scope.records import AcceptedField, CaseView, ControlReading, ProgramInfo
+from her2scope.records import AcceptedField, CaseView, ControlReading, ProgramInfo, ReportContent
 from her2scope.reporting import doubt, hand, words
-from her2scope.reporting.json_parts import MEASURE_DIGITS, case_json, field_json, rounded
+from her2scope.reporting.cap import cap_json
+from her2scope.reporting.json_parts import MEASURE_DIGITS, case_json, field_json, record_json, rounded
 
 SCORE_SCHEMA = "her2scope.score/1"
 CONTROL_SCHEMA = "her2scope.control/1"
@@ -92,7 +93,7 @@ def control_figures(reading: ControlReading) -> tuple[tuple[str, str, str, str],
 
 
 def versions(view: CaseView) -> tuple[tuple[str, str], ...]:
-    """What made the result: program, method, model, guideline and cuts."""
+    """What made the result: program, method, model, guideline, cuts, and the digest of all that decides a score."""
     program = view.program
     moved, origin = hand.deviation(view), "from the control" if view.cuts_from_control else "defaults"
     model = f"{program.model_name} (SHA-256 {program.model_sha256})" if program.model_name else "none"
@@ -104,6 +105,7 @@ def versions(view: CaseView) -> tuple[tuple[str, str], ...]:
         ("Guideline", f"{view.guideline}: {view.guideline_source}"),
         ("Cuts", f"{words.cuts_text(view)} ({origin}{', moved by the reader' if moved else ''})"),
         *([("Cuts moved by the reader", moved)] if moved else []),
+        ("Settings digest (SHA-256)", view.settings_sha256),
     )
 
 
@@ -116,10 +118,16 @@ def score_json(view: CaseView) -> JsonObject:
         "schema": SCORE_SCHEMA,
         "program": _program_json(view.program),
         "guideline": view.guideline,
+        "settings_sha256": view.settings_sha256,
         "control": _control_of_case_json(view),
         "fields": [field_json(item) for item in view.active_fields],
         "case": case_json(view),
     }
+
+
+def report_json(content: ReportContent) -> JsonObject:
+    """The same with the case's record and the entries of the CAP template, as a stored case's report has them."""
+    return {**score_json(content.case), "record": record_json(content), "cap": cap_json(content)}
 
 
 def control_json(reading: ControlReading) -> JsonObject:

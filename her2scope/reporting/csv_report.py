@@ -48,7 +48,7 @@ class CsvReport:
         writer = csv.writer(text, lineterminator="\r\n")
         writer.writerow(COLUMNS)
         for item in content.case.active_fields:
-            writer.writerows([_inert(content.case.case_id), *row] for row in _rows(item))
+            writer.writerows([inert(content.case.case_id), *row] for row in _rows(item))
         return text.getvalue().encode("utf-8-sig", errors="replace")
 
     def write(self, content: ReportContent, path: Path) -> None:
@@ -62,7 +62,7 @@ def _rows(item: AcceptedField) -> Iterator[list[object]]:
         measure = cell.measure
         yield [
             item.number,
-            _inert(item.result.frame.name),
+            inert(item.result.frame.name),
             number,
             f"{cell.x_px:.2f}",
             f"{cell.y_px:.2f}",
@@ -84,6 +84,6 @@ def _value(name: CellClass | Correction | None) -> str:
     return "" if name is None else name.value
 
 
-def _inert(text: str) -> str:
+def inert(text: str) -> str:
     """Keep a spreadsheet from running a name as a formula."""
     return "'" + text if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -9,18 +9,14 @@ from her2scope.domain.events import UNDOABLE, Event, EventKind, timeline
 from her2scope.overlays.palette import REGION_LABELS
 from her2scope.reporting import words
 from her2scope.reporting.cell_standing import correction_label
+from her2scope.reporting.hand import CASE_DATA_LABELS
 
 Data = Mapping[str, Any]
 MAX_NAMED_CELLS = 12
 """A lasso may correct hundreds of cells at once: beyond this their number is told, and the list stands with the cells.
 """
-_CASE_DATA = {
-    "accession": "accession",
-    "block": "block",
-    "slide": "slide",
-    "specimen": "specimen",
-    "antibody_run": "antibody run",
-}
+DIGITS = 12
+"""Of a digest in the history; the whole of it stands with the versions."""
 
 
 def history(events: Sequence[Event]) -> tuple[tuple[str, str, str, str], ...]:
@@ -109,7 +105,7 @@ def _case_data(data: Data) -> str:
 
 
 def _entries(data: Data) -> str:
-    entries = {name: words.clean(data.get(key) or "") for key, name in _CASE_DATA.items()}
+    entries = {name.lower(): words.clean(data.get(key) or "") for key, name in CASE_DATA_LABELS.items()}
     return ", ".join(f"{name} {value}" for name, value in entries.items() if value)
 
 
@@ -145,8 +141,47 @@ def _ish(data: Data) -> str:
     return f"{told}: {data['ish'] or 'none'}{before}"
 
 
+def _opened(what: str) -> Callable[[Data], str]:
+    """With the program and the settings that the case is scored by from then on, as far as the event tells them."""
+
+    def told(data: Data) -> str:
+        program = data.get("program") or {}
+        said = [f"her2scope {program['version']}, {program['method']}"] if {"version", "method"} <= set(program) else []
+        said += [f"settings {data['settings_sha256'][:DIGITS]}"] if data.get("settings_sha256") else []
+        return what + (f": {', '.join(said)}" if said else "")
+
+    return told
+
+
+def _with_reason(what: str) -> Callable[[Data], str]:
+    def told(data: Data) -> str:
+        reason = words.clean(data.get("reason") or "")
+        return what + (f": {reason}" if reason else "")
+
+    return told
+
+
+def _signed(data: Data) -> str:
+    told = "Case signed" + (f" as version {data['version']}" if "version" in data else "") + _named(" by", data)
+    if "score" not in data:
+        return told
+    own = data.get("own_score") or words.INDETERMINATE
+    looked = f", {words.count(len(data.get('fields', ())), 'field')} looked at"
+    return f"{told}: reference score {data['score'] or words.NO_SCORE}, own score {own}{looked}"
+
+
+def _amended(data: Data) -> str:
+    which = f" as version {data['version']}" if "version" in data else ""
+    return _with_reason(f"Signed case opened again{which}{_named(' by', data)}")(data)
+
+
+def _named(what: str, data: Data) -> str:
+    name = words.clean(data.get("name") or "")
+    return f"{what} {name}" if name else ""
+
+
 _TEXTS: Mapping[EventKind, Callable[[Data], str]] = {
-    EventKind.OPENED: lambda _: "Case opened",
+    EventKind.OPENED: _opened("Case opened"),
     EventKind.CONTROL_READ: _control_read,
     EventKind.CONTROL_OVERRIDDEN: lambda _: "Invalid control overridden",
     EventKind.FIELD_ACCEPTED: _accepted,
@@ -163,6 +198,10 @@ _TEXTS: Mapping[EventKind, Callable[[Data], str]] = {
     EventKind.ISH_ENTERED: _ish,
     EventKind.UNDONE: _undo("Undone"),
     EventKind.REDONE: _undo("Done again"),
-    EventKind.RESUMED: lambda _: "Case opened again",
-    EventKind.FINISHED: lambda _: "Case finished",
+    EventKind.RESUMED: _opened("Case opened again"),
+    EventKind.FINISHED: lambda _: "Reading finished: case in review",
+    EventKind.REOPENED: _with_reason("Back to reading"),
+    EventKind.SIGNED: _signed,
+    EventKind.SIGNING_REFUSED: lambda data: "Signature refused: wrong name or PIN" + _named(", for", data),
+    EventKind.AMENDED: _amended,
 }

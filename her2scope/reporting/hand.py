@@ -22,7 +22,13 @@ CASE_DATA_LABELS = {
     "slide": "Slide",
     "specimen": "Specimen",
     "antibody_run": "Antibody run",
+    "antibody_clone": "Antibody clone",
+    "cold_ischaemia_min": "Cold ischaemia",
+    "fixative": "Fixative",
+    "fixation_h": "Fixation time",
 }
+IN_TEMPLATE = frozenset({"antibody_clone", "cold_ischaemia_min", "fixative", "fixation_h"})
+"""What stands with the entries of the CAP template, and not on page one."""
 REGION_HEAD = ("Region", "Kind", "Drawn on", "Area", "Tumour cells", "Note")
 CORRECTION_HEAD = ("Field", "As read", "By the reader", "Cells")
 REMARK_HEAD = ("Field", "Remark")
@@ -62,7 +68,7 @@ class RegionRow:
 
 def case_data(data: CaseData) -> tuple[tuple[str, str], ...]:
     """What the laboratory calls the case: name and entry of what was entered."""
-    entries = {name: words.clean(value) for name, value in asdict(data).items()}
+    entries = {name: words.clean(value) for name, value in asdict(data).items() if name not in IN_TEMPLATE}
     return tuple((CASE_DATA_LABELS[name], value) for name, value in entries.items() if value)
 
 

@@ -27,8 +27,8 @@ from her2scope.overlays.palette import (
     marker_polygon,
 )
 from her2scope.overlays.raster import MARKER_UM, MIN_MARKER_PX, OTHER_MARKER_SIZE
-from her2scope.records import FAINT, INTENSE, AcceptedField, Cell, FieldResult, Mask
-from her2scope.reporting import words
+from her2scope.records import FAINT, INTENSE, AcceptedField, Cell, FieldResult, Mask, RgbImage
+from her2scope.reporting import record, words
 from her2scope.reporting.cell_standing import as_read, correction_label, corrections, polygon_px, standings
 from her2scope.reporting.content import ShareRow
 from her2scope.reporting.images import at_most, data_uri, jpeg, png
@@ -38,6 +38,8 @@ PICTURE_PX = 1600
 OUTLINE_TOLERANCE_PX = 0.4
 """An outline may differ from the measured one by this much: under half a pixel, with a fifth of the points."""
 MEMBRANE_ALPHA = 150
+ZOOMS = {"fit": "fit", "zoom-1": "100 %", "zoom-2": "200 %", "zoom-4": "400 %"}
+"""Steps of the zoom by the name of their style: the page's width, or pixels of the screen for one of the field."""
 
 
 def tag(name: str, inner: str, **attributes: object) -> str:
@@ -78,10 +80,26 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[
     return tag("table", top + tag("tbody", "\n".join(body)), class_=class_)
 
 
+def told_line(told: record.Told) -> str:
+    """A line of the head: its title bold and coloured, so that it is seen without being read."""
+    tone = "good" if told.good else "warn"
+    return tag("p", tag("strong", said(told.title), class_=tone) + " " + said(told.text), class_="told")
+
+
+def picture(rgb: RgbImage, words_of_it: str) -> str:
+    """A drawn picture, exactly as it is."""
+    return tag("p", f'<img src="{data_uri(png(rgb))}" alt="{said(words_of_it)}">')
+
+
 def notice(title: str, text: str, tone: str) -> str:
     """Coloured box; `tone` is good, warn, bad or plain."""
     inner = tag("strong", said(title)) + " " + tag("span", said(text))
     return tag("p", inner, class_=f"notice {tone} on-{tone}")
+
+
+def section(title: str, inner: str) -> list[str]:
+    """Heading and content, nothing where there is no content."""
+    return [tag("h2", said(title)), inner] if inner else []
 
 
 # ---- markers ------------------------------------------------------------------------------------------------------
@@ -193,8 +211,18 @@ def _layers(key: str, result: FieldResult, palette: Palette) -> str:
     membranes = "Membranes" + _swatch(palette.membrane_faint, MEMBRANE_FAINT_LABEL)
     membranes += _swatch(palette.membrane_intense, MEMBRANE_INTENSE_LABEL)
     layers = [("markers", "Cells", True), ("outlines", "Outlines", True), ("membranes", membranes, False)]
-    shown = layers if result.cells else []
-    return "".join(_check_box(key, *layer) for layer in (*shown, ("full", "Full size", False)))
+    boxes = [_check_box(key, *layer) for layer in (layers if result.cells else [])]
+    return "".join(boxes) + _zoom(key)
+
+
+def _zoom(key: str) -> str:
+    """Steps to zoom by: radio buttons that the style sheet reads, for the page runs no script."""
+    steps = []
+    for step, inner in ZOOMS.items():
+        mark = " checked" if step == "fit" else ""
+        steps.append(f'<input type="radio" class="{step}" name="{key}-zoom" id="{key}-{step}"{mark}>')
+        steps.append(tag("label", inner, for_=f"{key}-{step}"))
+    return tag("span", "Zoom:", class_="zoom") + "".join(steps)
 
 
 def _region_paths(item: AcceptedField, regions: Sequence[Region]) -> str:
@@ -232,9 +260,10 @@ def _field_svg(result: FieldResult, palette: Palette, told: Sequence[tuple[CellM
     drawn.append("</g>")
     box = f"-0.5 -0.5 {width} {height}"
     drawing = tag(
-        "svg", "\n".join(drawn), viewBox=box, width=width, height=height, role="img", aria_label=result.frame.name
-    )
-    return tag("div", drawing, class_="view")
+        "svg", "\n".join(drawn), viewBox=box, width=width, height=height, role="img", aria_label=result.frame.name,
+        style=f"--width:{width}px",
+    )  # fmt: skip
+    return tag("div", drawing, class_="view", tabindex="0")
 
 
 def _cell(cell: Cell, mark: CellMark, says: str, radius_px: float) -> str:

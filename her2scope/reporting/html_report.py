@@ -12,7 +12,7 @@ from her2scope.domain.score_sentence import INTERVAL_SCOPE
 from her2scope.overlays.model import legend_entries
 from her2scope.overlays.palette import SAFE, Palette
 from her2scope.records import AcceptedField, CaseView, ControlReading, FieldResult, ReportContent
-from her2scope.reporting import doubt, hand, words
+from her2scope.reporting import doubt, hand, record, words
 from her2scope.reporting.content import FieldRow, control_figures, field_rows, share_rows, versions
 from her2scope.reporting.event_words import history
 from her2scope.reporting.files import write_aside
@@ -25,11 +25,14 @@ from her2scope.reporting.html_parts import (
     notice,
     paragraph,
     said,
+    section,
     share_chart,
     table,
     tag,
+    told_line,
 )
 from her2scope.reporting.html_plan import plan_svg
+from her2scope.reporting.html_record import cap_section, chart_section, record_section
 from her2scope.reporting.slide_plan import PLAN_KEY, PLAN_TITLE, slide_plan
 
 _TONES = {
@@ -38,8 +41,8 @@ _TONES = {
     ControlStatus.INVALID: "bad",
     ControlStatus.ABSENT: "bad",
 }
-# Whatever a name contains, the page can load nothing and run nothing.
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+# Whatever a name contains, the page can load nothing, run nothing and send nothing.
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _SHARE_HEADS = (
     "Complete, intense %",
     "Complete, moderate %",
@@ -80,13 +83,14 @@ class HtmlReport:
     def _body(self, content: ReportContent) -> str:
         view = content.case
         parts = [marker_symbols(), _head(content), _verdict(view), *_doubt(view), *_overridden(view), *_why(view)]
-        parts += [self._shares(view), _control(view), *_section("Not counted", bullets(words.not_assessed(view)))]
-        parts += _section("Fields", _field_table(view) if view.active_fields else "")
+        parts += [self._shares(view), _control(view), *section("Not counted", bullets(words.not_assessed(view)))]
+        parts += cap_section(content)
+        parts += section("Fields", _field_table(view) if view.active_fields else "")
         parts += [*_plan(view), *_hand(view)]
-        parts += [self._control_field(view, reading) for reading in words.latest_readings(view)]
+        parts += [self._control_field(content, reading) for reading in words.latest_readings(view)]
         rows = zip(view.active_fields, field_rows(view), strict=True)
         parts += [self._field(item, row, view.regions) for item, row in rows]
-        return "\n".join([*parts, *_method(view)])
+        return "\n".join([*parts, *_method(content), tag("footer", _seal(view))])
 
     def _shares(self, view: CaseView) -> str:
         title = f"Membrane staining of {words.count(view.score.counts.n_tumour, 'tumour cell')}"
@@ -95,13 +99,14 @@ class HtmlReport:
     def _legend(self, result: FieldResult) -> str:
         return legend(legend_entries(self._palette, result.counts.shares_percent())) if result.cells else ""
 
-    def _control_field(self, view: CaseView, reading: ControlReading) -> str:
+    def _control_field(self, content: ReportContent, reading: ControlReading) -> str:
         status = reading.verdict.status
         inner = tag("h3", said(f"Control {reading.expected}: {status.value}"))
         inner += notice(f"{status.value.capitalize()}.", words.reading_summary(reading), _TONES[status])
         inner += table((), control_figures(reading), class_="pairs")
+        inner += chart_section(reading, content.control_history)
         inner += field_view(f"control-{reading.number}", reading.result, self._palette) + self._legend(reading.result)
-        return tag("section", inner + _earlier(words.earlier_readings(view, reading)), class_="field")
+        return tag("section", inner + _earlier(words.earlier_readings(content.case, reading)), class_="field")
 
     def _field(self, item: AcceptedField, row: FieldRow, regions: Sequence[Region]) -> str:
         inner = tag("h3", said(f"Field {row.number}: {row.score}")) + paragraph(
@@ -114,16 +119,13 @@ class HtmlReport:
         return tag("section", inner, class_="field", id=f"field-{row.number}")
 
 
-def _section(title: str, inner: str) -> list[str]:
-    """Heading and content, nothing where there is no content."""
-    return [tag("h2", said(title)), inner] if inner else []
-
-
 def _head(content: ReportContent) -> str:
     inner = tag("h1", said(content.title)) + paragraph(f"Case {content.case.case_id}", "case")
     inner += paragraph(hand.case_data_line(content.case.data)) if hand.case_data(content.case.data) else ""
     inner += paragraph(words.case_line(content), "grey small")
-    return tag("header", inner + paragraph(content.disclaimer, "disclaimer"))
+    inner += paragraph(content.disclaimer, "disclaimer")
+    inner += told_line(record.state(content)) + told_line(record.validation(content))
+    return tag("header", inner + _seal(content.case))
 
 
 def _verdict(view: CaseView) -> str:
@@ -167,8 +169,8 @@ def _overridden(view: CaseView) -> list[str]:
 
 
 def _why(view: CaseView) -> list[str]:
-    blocked = _section("Why it is not reportable", bullets(words.blocking(view), "bad"))
-    return blocked + _section("Why this score", bullets(words.reasons(view)))
+    blocked = section("Why it is not reportable", bullets(words.blocking(view), "bad"))
+    return blocked + section("Why this score", bullets(words.reasons(view)))
 
 
 def _control(view: CaseView) -> str:
@@ -205,25 +207,32 @@ def _plan(view: CaseView) -> list[str]:
     titles = [tag("h3", said(panel.title)) if panel.title else "" for panel in plan.panels]
     drawn = [tag("div", title + plan_svg(panel, scale)) for title, panel in zip(titles, plan.panels, strict=True)]
     key = paragraph(" ".join([PLAN_KEY, plan.note]).strip(), "grey small")
-    return _section(PLAN_TITLE, key + tag("div", "".join(drawn), class_="plans"))
+    return section(PLAN_TITLE, key + tag("div", "".join(drawn), class_="plans"))
 
 
 def _hand(view: CaseView) -> list[str]:
     """Regions, corrected cells, remarks, swept fields and the internal control; nothing where there is none."""
     regions = [row.cells for row in hand.region_rows(view)]
-    parts = _section("Outlined regions", table(hand.REGION_HEAD, regions) if regions else "")
+    parts = section("Outlined regions", table(hand.REGION_HEAD, regions) if regions else "")
     parts += [paragraph(line) for line in (hand.swept_text(view), hand.duct_text(view)) if line]
     corrections, remarks = hand.correction_rows(view), hand.remark_rows(view)
     title = f"{words.count(hand.n_corrected(view), 'cell')} corrected by the reader"
-    parts += _section(title, table(hand.CORRECTION_HEAD, corrections, numbers=(3,)) if corrections else "")
-    return parts + _section("Remarks on fields", table(hand.REMARK_HEAD, remarks) if remarks else "")
+    parts += section(title, table(hand.CORRECTION_HEAD, corrections, numbers=(3,)) if corrections else "")
+    return parts + section("Remarks on fields", table(hand.REMARK_HEAD, remarks) if remarks else "")
 
 
-def _method(view: CaseView) -> list[str]:
+def _method(content: ReportContent) -> list[str]:
+    view = content.case
     method = paragraph(words.method_text(view)) + bullets(words.limits(view))
-    parts = _section("Method and limits", method) + _section("Versions", table((), versions(view), class_="pairs"))
+    parts = section("Method and limits", method) + record_section(content)
+    parts += section("Versions", table((), versions(view), class_="pairs"))
     for title, settings in (("Settings", view.settings), ("Calibration", view.calibration)):
-        parts += _section(title, table((), list(words.flat(settings)) or [("-", "none")], class_="pairs"))
+        parts += section(title, table((), list(words.flat(settings)) or [("-", "none")], class_="pairs"))
     if view.events:
-        parts += _section("History", table(("No.", "Time", "Who", "What"), history(view.events)))
+        parts += section("History", table(("No.", "Time", "Who", "What"), history(view.events)))
     return parts
+
+
+def _seal(view: CaseView) -> str:
+    """End of the chain; it stands at the top and, as on the last page of the PDF, at the end."""
+    return paragraph(record.head_text(view.head), "grey small") if view.head.digest else ""

@@ -10,9 +10,10 @@ from her2scope.domain.cells import SHARE_ORDER, CellClass, CellCounts
 from her2scope.domain.corrections import CellStanding, Correction
 from her2scope.domain.heterogeneity import HotSpot
 from her2scope.domain.regions import RegionKind
+from her2scope.domain.sign_off import Signature
 from her2scope.ports import JsonObject
-from her2scope.records import AcceptedField, CaseView, Cell, MapPlace
-from her2scope.reporting import doubt, hand, words
+from her2scope.records import AcceptedField, CaseView, Cell, MapPlace, ReportContent
+from her2scope.reporting import doubt, hand, record, words
 from her2scope.reporting.cell_standing import as_read, corrections, standings
 
 SHARE_DIGITS, PX_DIGITS, MEASURE_DIGITS = 9, 2, 4
@@ -154,6 +155,33 @@ def _ducts_json(view: CaseView) -> JsonObject | None:
         return None
     counts: CellCounts = hand.duct_counts(view)
     return {**{name.value: counts[name] for name in SHARE_ORDER}, "n_other": counts.n_other}
+
+
+# ---- the record ---------------------------------------------------------------------------------------------------
+
+
+def record_json(content: ReportContent) -> JsonObject:
+    """State, signatures, validation and end of the chain."""
+    view = content.case
+    now = view.sign_off
+    return {
+        "case_id": view.case_id,
+        "opened_utc": view.opened_utc,
+        "finished_utc": view.finished_utc,
+        "as_of_utc": content.as_of_utc,
+        "state": now.status.value,
+        "version": now.version,
+        "superseded": _text(record.later_words(content)),
+        "amendment_reason": _text(now.reason),
+        "signatures": [_signature_json(item) for item in now.signatures],
+        "validated": record.validation(content).good,
+        "validation": None if content.validation is None else asdict(content.validation),
+        "head": {"n_events": view.head.n_events, "sha256": view.head.digest} if view.head.digest else None,
+    }
+
+
+def _signature_json(item: Signature) -> JsonObject:
+    return {**asdict(item), "fields": list(item.fields)}
 
 
 # ---- values -------------------------------------------------------------------------------------------------------

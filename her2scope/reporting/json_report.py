@@ -7,7 +7,7 @@ from pathlib import Path
 
 from her2scope.ports import JsonObject
 from her2scope.records import ReportContent
-from her2scope.reporting.content import score_json
+from her2scope.reporting.content import report_json
 from her2scope.reporting.files import write_aside
 
 
@@ -30,7 +30,7 @@ class JsonReport:
 
     def render(self, content: ReportContent) -> bytes:
         """Bytes of the file; the same case gives the same bytes."""
-        return json_bytes(score_json(content.case))
+        return json_bytes(report_json(content))
 
     def write(self, content: ReportContent, path: Path) -> None:
         """Write the report to `path`."""

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from reportlab.platypus import KeepTogether, Table, TableStyle
+from reportlab.platypus import KeepTogether
 from reportlab.platypus.flowables import Flowable
 
 from her2scope.records import CaseView
 from her2scope.reporting import doubt, hand, words
-from her2scope.reporting.pdf_parts import WIDTH, table
+from her2scope.reporting.pdf_parts import HALF, WIDTH, side_by_side, table
 from her2scope.reporting.pdf_plan import MAX_HEIGHT, plan_drawing
 from her2scope.reporting.pdf_text import GREY, heading, text
 from her2scope.reporting.slide_plan import PLAN_KEY, PLAN_TITLE, PlanPanel, slide_plan
-
-_GAP = 10.0
 
 
 def plan_part(view: CaseView) -> list[Flowable]:
@@ -23,19 +19,12 @@ def plan_part(view: CaseView) -> list[Flowable]:
     if not plan.panels:
         return []
     key = text(" ".join([PLAN_KEY, plan.note]).strip(), 8, colour=GREY, after=4)
-    width = WIDTH if len(plan.panels) == 1 else (WIDTH - _GAP) / 2
+    width = WIDTH if len(plan.panels) == 1 else HALF
     drawn = [_panel(panel, plan.scale(width, MAX_HEIGHT)) for panel in plan.panels]
     if len(drawn) == 1:
         return [KeepTogether([heading(PLAN_TITLE), key, *drawn[0]])]
-    rows = [_side_by_side(drawn[start : start + 2], width) for start in range(0, len(drawn), 2)]
+    rows = [side_by_side(drawn[start : start + 2]) for start in range(0, len(drawn), 2)]
     return [KeepTogether([heading(PLAN_TITLE), key, rows[0]]), *rows[1:]]
-
-
-def _side_by_side(panels: Sequence[list[Flowable]], width: float) -> Table:
-    made = Table([[*panels, *[[]] * (2 - len(panels))]], colWidths=[width + _GAP, width], hAlign="LEFT")
-    padding = [(f"{side}PADDING", (0, 0), (-1, -1), 0) for side in ("LEFT", "RIGHT")]
-    made.setStyle(TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), *padding]))
-    return made
 
 
 def _panel(panel: PlanPanel, scale: float) -> list[Flowable]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from reportlab import rl_config
@@ -20,7 +21,7 @@ from her2scope.overlays.model import LegendEntry
 from her2scope.overlays.palette import MARKERS, Palette, Rgb, halo, hex_colour, marker_polygon
 from her2scope.records import RgbImage
 from her2scope.reporting.content import ShareRow
-from her2scope.reporting.images import at_most, jpeg
+from her2scope.reporting.images import at_most, jpeg, png
 from her2scope.reporting.pdf_text import BOLD, FONT, GREY, INK, LINE, PALE, style, text
 from her2scope.reporting.words import interval, percent
 
@@ -34,6 +35,9 @@ FRAME_PADDING = 6
 FOOTER = 8 * mm
 WIDTH = A4[0] - 2 * MARGIN
 HEIGHT = A4[1] - 2 * MARGIN - FOOTER
+GAP = 10.0
+HALF = (WIDTH - GAP) / 2
+"""Width of two things beside each other."""
 PICTURE_PX = 1200
 """About 170 dots per inch over the page's width: an outline of one pixel still prints."""
 
@@ -175,6 +179,14 @@ def table(
     return made
 
 
+def side_by_side(panels: Sequence[list[Flowable]]) -> Table:
+    """One or two stacks of flowables of half the page's width each."""
+    made = Table([[*panels, *[[]] * (2 - len(panels))]], colWidths=[HALF + GAP, HALF], hAlign="LEFT")
+    padding = [(f"{side}PADDING", (0, 0), (-1, -1), 0) for side in ("LEFT", "RIGHT")]
+    made.setStyle(TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), *padding]))
+    return made
+
+
 # ---- pictures and pages -------------------------------------------------------------------------------------------
 
 
@@ -186,17 +198,33 @@ def picture(rgb: RgbImage, max_height: float, max_width: float = WIDTH) -> Image
     return Image(io.BytesIO(jpeg(reduced)), width=scale * width_px, height=scale * height_px, hAlign="LEFT")
 
 
+def chart(rgb: RgbImage, width: float = WIDTH) -> Image:
+    """A drawn chart over so much of the page's width; its thin lines are kept exactly."""
+    height_px, width_px = rgb.shape[:2]
+    return Image(io.BytesIO(png(rgb)), width=width, height=width * height_px / width_px, hAlign="LEFT")
+
+
 MAX_FOOTER = 100
 """Characters of a footer that fit beside the page number on one line."""
 
 
 class NumberedCanvas(Canvas):
-    """Holds pages back until their number is known, for `page 2 of 9`."""
+    """Holds pages back until their number is known, for `page 2 of 9`.
 
-    def __init__(self, *args: Any, footer: str, **keywords: Any) -> None:
+    Parameters
+    ----------
+    footer : words at the foot of each page
+    seal : words at the foot of the first and of the last page
+    as_of_utc : when the report was written (ISO 8601), which becomes the date of the file
+    """
+
+    def __init__(self, *args: Any, footer: str, seal: str, as_of_utc: str, **keywords: Any) -> None:
         super().__init__(*args, **keywords)
         self._footer_words = footer if len(footer) <= MAX_FOOTER else footer[: MAX_FOOTER - 1] + "\u2026"
+        self._seal_words = seal
         self._held: list[dict[str, Any]] = []
+        if date := pdf_date(as_of_utc):
+            self.setDateFormatter(lambda *_: date)
 
     def showPage(self) -> None:  # noqa: N802 - reportlab's name
         """Keep the page."""
@@ -208,6 +236,8 @@ class NumberedCanvas(Canvas):
         for number, page in enumerate(self._held, start=1):
             self.__dict__.update(page)
             self._footer(f"page {number} of {len(self._held)}")
+            if number in (1, len(self._held)):
+                self._draw_line(self._seal_words, WIDTH, MARGIN - 7 * mm)
             super().showPage()
         super().save()
 
@@ -216,8 +246,18 @@ class NumberedCanvas(Canvas):
         self.setStrokeColor(HexColor(LINE))
         self.setLineWidth(0.5)
         self.line(MARGIN, y + 5 * mm, A4[0] - MARGIN, y + 5 * mm)
-        for words, right in ((self._footer_words, False), (number, True)):
-            made = text(words, 7.5, colour=GREY, right=right)
-            width = WIDTH - 70 if not right else WIDTH
-            _, height = made.wrap(width, 24)
-            made.drawOn(self, MARGIN, y + 3.4 * mm - height)
+        self._draw_line(self._footer_words, WIDTH - 70, y)
+        self._draw_line(number, WIDTH, y, right=True)
+
+    def _draw_line(self, words: str, width: float, y: float, right: bool = False) -> None:
+        made = text(words, 7.5, colour=GREY, right=right)
+        _, height = made.wrap(width, 24)
+        made.drawOn(self, MARGIN, y + 3.4 * mm - height)
+
+
+def pdf_date(at_utc: str) -> str:
+    """ISO 8601 time as PDF writes it; empty for what is none."""
+    try:
+        return datetime.fromisoformat(at_utc).astimezone(UTC).strftime("D:%Y%m%d%H%M%S+00'00'")
+    except ValueError:
+        return ""

@@ -18,7 +18,7 @@ from her2scope.overlays.model import FOR_REPORT, OverlaySelection, legend_entrie
 from her2scope.overlays.palette import SAFE, Palette
 from her2scope.overlays.raster import draw_overlay
 from her2scope.records import AcceptedField, CaseView, ControlReading, FieldResult, ReportContent, RgbImage
-from her2scope.reporting import doubt, hand, words
+from her2scope.reporting import doubt, hand, record, words
 from her2scope.reporting.content import FieldRow, control_figures, field_rows, share_rows, versions
 from her2scope.reporting.event_words import history
 from her2scope.reporting.files import write_aside
@@ -27,6 +27,7 @@ from her2scope.reporting.pdf_hand import hand_part, plan_part
 from her2scope.reporting.pdf_parts import (
     FOOTER,
     FRAME_PADDING,
+    HALF,
     HEIGHT,
     MARGIN,
     PICTURE_PX,
@@ -36,8 +37,10 @@ from her2scope.reporting.pdf_parts import (
     legend,
     picture,
     share_chart,
+    side_by_side,
     table,
 )
+from her2scope.reporting.pdf_record import cap_part, chart_part, record_part, told_line
 from her2scope.reporting.pdf_text import (
     BAD,
     BAD_PALE,
@@ -50,6 +53,7 @@ from her2scope.reporting.pdf_text import (
     WARN_PALE,
     bullets,
     heading,
+    led,
     notice,
     text,
 )
@@ -61,6 +65,9 @@ _STATUS_COLOURS = {
     ControlStatus.INVALID: (BAD, BAD_PALE),
     ControlStatus.ABSENT: (BAD, BAD_PALE),
 }
+
+
+_CONTROL_HEIGHT = 0.32 * HEIGHT
 
 
 class PdfReport:
@@ -86,7 +93,8 @@ class PdfReport:
             author=f"her2scope {view.program.version}",
             invariant=1,
         )
-        document.build(self._story(content), canvasmaker=partial(NumberedCanvas, footer=_footer(content)))
+        feet = {"footer": _footer(content), "seal": record.head_text(view.head), "as_of_utc": content.as_of_utc}
+        document.build(self._story(content), canvasmaker=partial(NumberedCanvas, **feet))
         return buffer.getvalue()
 
     def write(self, content: ReportContent, path: Path) -> None:
@@ -95,14 +103,15 @@ class PdfReport:
 
     def _story(self, content: ReportContent) -> list[Flowable]:
         view = content.case
-        story = [*_first_page(content, self._palette), *_field_table(view), *plan_part(view), *hand_part(view)]
+        story = [*_first_page(content, self._palette), *cap_part(content)]
+        story += [*_field_table(view), *plan_part(view), *hand_part(view)]
         for reading in words.latest_readings(view):
-            story += [PageBreak(), *self._control_page(view, reading)]
+            story += [PageBreak(), *self._control_page(content, reading)]
         for item, row in zip(view.active_fields, field_rows(view), strict=True):
             story += [PageBreak(), *self._field_page(item, row, view.regions)]
         return [*story, PageBreak(), *_method_page(content)]
 
-    def _control_page(self, view: CaseView, reading: ControlReading) -> list[Flowable]:
+    def _control_page(self, content: ReportContent, reading: ControlReading) -> list[Flowable]:
         status = reading.verdict.status
         colour, ground = _STATUS_COLOURS[status]
         story: list[Flowable] = [heading(f"Control {reading.expected}: {status.value}")]
@@ -110,8 +119,9 @@ class PdfReport:
         story += [found, table((), control_figures(reading), [share * WIDTH for share in (0.28, 0.22, 0.28, 0.22)])]
         plain = at_most(reading.result.frame.rgb, PICTURE_PX)
         overlay = draw_overlay(plain, reading.result, self._palette, self._selection)
-        story += self._pictures(reading.result, plain, overlay, "Control field, with cells", 0.32 * HEIGHT)
-        earlier = words.earlier_readings(view, reading)
+        story += chart_part(reading, content.control_history)
+        story += self._beside(reading.result, plain, overlay)
+        earlier = words.earlier_readings(content.case, reading)
         if earlier:
             widths = [0.2 * WIDTH, 0.14 * WIDTH, 0.66 * WIDTH]
             story += [
@@ -143,9 +153,21 @@ class PdfReport:
         if not result.cells:
             return [Spacer(1, 4), picture(plain, max_height)]
         shown = [text(title, 8, bold=True, after=2), picture(overlay, max_height), Spacer(1, 3)]
-        entries = legend(legend_entries(self._palette, result.counts.shares_percent()))
         without = [text("Without", 8, bold=True, after=2), picture(plain, max_height)]
-        return [Spacer(1, 4), KeepTogether([*shown, entries]), Spacer(1, 4), KeepTogether(without)]
+        return [Spacer(1, 4), KeepTogether([*shown, self._legend(result)]), Spacer(1, 4), KeepTogether(without)]
+
+    def _beside(self, result: FieldResult, plain: RgbImage, overlay: RgbImage) -> list[Flowable]:
+        """A control field with the overlay and without, side by side: its chart shares the page."""
+        if not result.cells:
+            return [Spacer(1, 4), picture(plain, _CONTROL_HEIGHT)]
+        titled = (("Control field, with cells", overlay), ("Without", plain))
+        panels: list[list[Flowable]] = [
+            [text(title, 8, bold=True, after=2), picture(rgb, _CONTROL_HEIGHT, HALF)] for title, rgb in titled
+        ]
+        return [Spacer(1, 4), KeepTogether([side_by_side(panels), self._legend(result)])]
+
+    def _legend(self, result: FieldResult) -> Flowable:
+        return legend(legend_entries(self._palette, result.counts.shares_percent()))
 
 
 def _footer(content: ReportContent) -> str:
@@ -165,8 +187,8 @@ def _first_page(content: ReportContent, palette: Palette) -> list[Flowable]:
         *_blocked(view),
         *_why(view),
         *_shares(view, palette),
-        *_control(view),
         *_left_out(view),
+        *_control(view),
     ]
 
 
@@ -176,7 +198,10 @@ def _head(content: ReportContent) -> list[Flowable]:
         text(f"Case {content.case.case_id}", 13, bold=True, after=2),
         *([text(said, 9.5, after=2)] if (said := hand.case_data_line(content.case.data)) else []),
         text(words.case_line(content), 8, colour=GREY, after=2),
-        text(content.disclaimer, 8.5, bold=True, colour=BAD, after=6),
+        text(content.disclaimer, 8.5, bold=True, colour=BAD, after=3),
+        told_line(record.state(content), 10),
+        told_line(record.validation(content), 9),
+        Spacer(1, 4),
     ]
 
 
@@ -279,7 +304,7 @@ def _control(view: CaseView) -> list[Flowable]:
 
 def _left_out(view: CaseView) -> list[Flowable]:
     found = words.not_assessed(view)
-    return [heading("Not counted"), *bullets(found, 8.5)] if found else []
+    return [led("Not counted:", " ".join(found), 8.5)] if found else []
 
 
 # ---- further pages ------------------------------------------------------------------------------------------------
@@ -311,6 +336,7 @@ def _method_page(content: ReportContent) -> list[Flowable]:
     halves = [0.4 * WIDTH, 0.6 * WIDTH]
     story: list[Flowable] = [heading("Method and limits"), text(words.method_text(view), after=4)]
     story += bullets(words.limits(view))
+    story += record_part(content)
     story += [heading("Versions"), table((), versions(view), halves)]
     for title, settings in (("Settings", view.settings), ("Calibration", view.calibration)):
         rows = list(words.flat(settings)) or [("-", "none")]

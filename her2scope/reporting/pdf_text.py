@@ -106,6 +106,12 @@ def bullets(lines: tuple[str, ...], size: float = 9.0, colour: str = INK) -> lis
     return [Paragraph(marked(line), made, bulletText="\u2022") for line in lines]
 
 
+def led(title: str, words: str, size: float = 9.0, colour: str = INK, after: float = 2.0) -> Paragraph:
+    """Paragraph that a bold, coloured title leads."""
+    bold = f'<font name="{BOLD}" color="{colour}">{marked(title)}</font>'
+    return Paragraph(f"{bold} {marked(words)}".strip(), style(size, after=after))
+
+
 def notice(title: str, words: str, colour: str, ground: str) -> Paragraph:
     """Coloured box of any length: unlike a table's cell it may break over pages."""
     made = style(9.5, after=10)

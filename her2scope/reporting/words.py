@@ -176,8 +176,8 @@ def case_line(content: ReportContent) -> str:
     """Who read the case, and when."""
     view = content.case
     reader = f"Reader {clean(view.who)}" if view.who.strip() else "Reader not named"
-    finished = f"finished {when(view.finished_utc)}" if view.finished_utc else "not finished: interim report"
-    return f"{reader} \u00b7 opened {when(view.opened_utc)}, {finished} \u00b7 report of {when(content.written_utc)}"
+    finished = f"finished {when(view.finished_utc)}" if view.finished_utc else "not finished"
+    return f"{reader} \u00b7 opened {when(view.opened_utc)}, {finished} \u00b7 as of {when(content.as_of_utc)}"
 
 
 # ---- the control --------------------------------------------------------------------------------------------------

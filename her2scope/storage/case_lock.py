@@ -9,10 +9,12 @@ import sys
 import time
 from pathlib import Path
 
-from her2scope.domain.errors import CaseLockedError
+from her2scope.domain.errors import CaseLockedError, StoreError
 
 PATIENCE_S = 0.5
 """A list of cases tries each lock for an instant; whoever opens a case waits that long for it."""
+LONG_PATIENCE_S = 10.0
+"""How long to wait for a program that appends a line (one flush of the disk) or checks a PIN (a fifth of a second)."""
 HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 
 if sys.platform == "win32":
@@ -74,6 +76,25 @@ class CaseLock:
             _unlock(descriptor)
         finally:
             os.close(descriptor)
+
+
+def lock_of_file(path: Path, title: str) -> CaseLock:
+    """Claim the lock beside a file that programs change by turns; StoreError where another one never lets go.
+
+    Parameters
+    ----------
+    title : what the file is, as in `The <title> <path> is held by ...`
+    """
+    give_up_s = time.monotonic() + LONG_PATIENCE_S
+    while True:
+        try:
+            return CaseLock(path.with_name(path.name + ".lock"), "")
+        except CaseLockedError as error:
+            if time.monotonic() > give_up_s:
+                raise StoreError(
+                    f"The {title} {path} is held by another her2scope. Repeat the step in a moment; if that does not "
+                    "help, close the other program."
+                ) from error
 
 
 def is_locked(path: Path) -> bool:

@@ -1,8 +1,12 @@
-"""Cases on disk: one folder each, `case.sqlite`, `images/` and `case.lock`.
+"""Cases on disk: one folder each, `case.sqlite`, `images/`, `case.lock`, and `manifest.json` while nobody writes.
 
 What `append` has acknowledged survives the end of the program, of the system and of the power. The order is
 the reason: images first, flushed and named, then their event in one transaction. A crash between the two leaves
 an image that no event names, never an event without its image.
+
+A sealed case has a manifest of all its files. Before it is written to again, the ledger outside its folder learns that
+it was opened, and then the manifest goes: a case without one was open when its program ended, or was tampered with, and
+the ledger tells which.
 """
 
 from __future__ import annotations
@@ -13,23 +17,32 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from her2scope.domain.errors import CaseNotFoundError, StoreError
+from her2scope.domain.event_chain import ChainHead
 from her2scope.domain.events import Event
-from her2scope.ports import CaseSummary
-from her2scope.storage import event_rows
+from her2scope.pipeline.clock import SystemClock
+from her2scope.ports import CaseSummary, Clock, HeadLedger, KeptHead, SealReason
 from her2scope.storage.case_ids import check_case_id
 from her2scope.storage.case_lock import CaseLock, is_locked, locked_text
 from her2scope.storage.durable_files import ONLY_OWNER_FILE, ONLY_OWNER_FOLDER, flush_folder, remove_part_files
+from her2scope.storage.event_data import data_as_json
 from her2scope.storage.failures import damaged, gone, in_words, sqlite_code
 from her2scope.storage.images import ImageFolder, check_image, remove
+from her2scope.storage.manifest import MANIFEST, remove_manifest, write_manifest
 from her2scope.storage.summaries import newest_first, summarise, unreadable
 
+if TYPE_CHECKING:
+    from her2scope.storage.case_database import CaseDatabase
+
+# `case_database` is imported where a database is opened: SQLAlchemy takes a quarter of a second to load, and scoring
+# images from the command line needs none.
 DATABASE, IMAGES, LOCK = "case.sqlite", "images", "case.lock"
 UNBORN = ".new-"
 """Beginning of a folder in which a case is being made."""
@@ -39,33 +52,39 @@ UNBORN_MAX_AGE_S = 3600.0
 class SqliteCaseFile:
     """One open case (see `ports.CaseFile`). Threads may take turns; calls at the same time wait for each other."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, ledger: HeadLedger | None, clock: Clock) -> None:
         """Claim the case in `folder`, which `FolderCaseStore` has checked to be there."""
+        from her2scope.storage.case_database import CaseDatabase
+
         self.case_id = folder.name
         self.folder = folder
+        self._ledger, self._clock = ledger, clock
         self._images = ImageFolder(folder / IMAGES, self.case_id)
         self._turn = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
+        self._database: CaseDatabase | None = None
         with in_words(f"open case {self.case_id}", folder):
             self._lock = CaseLock(folder / LOCK, self.case_id)
             try:
                 self._images.folder.mkdir(mode=ONLY_OWNER_FOLDER, exist_ok=True)
                 remove_part_files(folder)
                 remove_part_files(self._images.folder)
-                self._connection = _opened(folder / DATABASE, self.case_id)
+                self._database = CaseDatabase(folder / DATABASE, self.case_id)
             except BaseException:
                 self._lock.release()
                 raise
+        self._sealed = (folder / MANIFEST).exists()
+        self._kept_as_opened = False
 
     def append(self, event: Event, images: Sequence[NDArray[np.uint8]] = ()) -> None:
         """Write an event and the images it names by digest; durable when it returns."""
-        data = event_rows.data_as_json(event, self.case_id)
+        data = data_as_json(event, self.case_id)
         for image in images:
             check_image(image)
-        with self._at_work(f"save event {event.number} of case {self.case_id}") as connection:
+        with self._at_work(f"save event {event.number} of case {self.case_id}") as database:
+            self._unseal(database)
             new = self._images.add(images)
             try:
-                event_rows.insert(connection, event, data, self.case_id)
+                database.append(event, data)
             except (sqlite3.Error, StoreError) as error:
                 if not _may_be_saved(error):
                     remove(new)
@@ -73,49 +92,125 @@ class SqliteCaseFile:
 
     def events(self) -> tuple[Event, ...]:
         """All events so far, in order; CaseDamagedError where one is missing, altered or unreadable."""
-        with self._at_work(f"read case {self.case_id}") as connection:
-            return tuple(event_rows.read(connection, self.case_id))
+        with self._at_work(f"read case {self.case_id}") as database:
+            return database.events()
 
     def image(self, digest: str) -> NDArray[np.uint8]:
         """Image with that `records.image_digest`, read-only; CaseDamagedError where it is missing or altered."""
         with self._at_work(f"read an image of case {self.case_id}"):
             return self._images.read(digest)
 
+    def head(self) -> ChainHead:
+        """Where the chain of its events ends now."""
+        with self._at_work(f"read case {self.case_id}") as database:
+            return database.head()
+
+    def seal(self, what: SealReason) -> None:
+        """Write the manifest of all files, and keep the chain's head outside the case; durable when it returns."""
+        with self._at_work(f"seal case {self.case_id}") as database:
+            self._seal(database, what)
+
     def close(self) -> None:
-        """Let go of the case. Safe to call twice."""
+        """Let go of the case, sealed where that is possible. Safe to call twice."""
         with self._turn:
-            connection, self._connection = self._connection, None
-            if connection is None:
+            database, self._database = self._database, None
+            if database is None:
                 return
-            # All that was acknowledged is on disk already: neither failure can lose any of it.
+            # All that was acknowledged is on disk already: no failure from here on can lose any of it.
+            if not self._sealed and self._in_place():
+                with suppress(OSError, sqlite3.Error, StoreError):
+                    self._seal(database, "closed")
             with suppress(sqlite3.Error):
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            with suppress(sqlite3.Error):
-                connection.close()
+                database.close()
             with suppress(OSError):
                 self._lock.release()
 
+    def _seal(self, database: CaseDatabase, what: SealReason) -> None:
+        database.empty_journal()
+        head = database.head()
+        digest = write_manifest(self.folder, self.case_id, head)
+        self._sealed = True
+        self._keep(what, head, digest)
+
+    def _unseal(self, database: CaseDatabase) -> None:
+        """Make the case one that is being written; the ledger first, or a crash here would look like tampering."""
+        if self._sealed or not self._kept_as_opened:
+            self._keep("opened", database.head())
+            remove_manifest(self.folder)
+            self._sealed, self._kept_as_opened = False, True
+
+    def _keep(self, what: SealReason, head: ChainHead, manifest_sha256: str = "") -> None:
+        if self._ledger is not None:
+            self._ledger.keep(KeptHead(self.case_id, what, self._clock.now_utc(), head, manifest_sha256))
+
     @contextmanager
-    def _at_work(self, doing: str) -> Iterator[sqlite3.Connection]:
+    def _at_work(self, doing: str) -> Iterator[CaseDatabase]:
         """Take the turn, make sure of the folder before and after, and put failures into words."""
         with self._turn, in_words(doing, self.folder):
-            if self._connection is None:
+            if self._database is None:
                 raise StoreError(f"Could not {doing}: it was closed. Open the case again.")
             # SQLite would go on writing into a deleted file, and what it wrote would be gone with the program.
             self._check_in_place(doing)
-            yield self._connection
+            yield self._database
             self._check_in_place(doing)
 
     def _check_in_place(self, doing: str) -> None:
-        if not self._lock.in_place() or not (self.folder / DATABASE).exists():
+        if not self._in_place():
             raise gone(doing, self.folder)
+
+    def _in_place(self) -> bool:
+        return self._lock.in_place() and (self.folder / DATABASE).exists()
+
+
+class StoredCase:
+    """A case on disk, to read only (see `ports.CaseReading`): it holds nothing open, locks nothing, writes nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self.case_id = folder.name
+        self.folder = folder
+        self._images = ImageFolder(folder / IMAGES, self.case_id)
+        self._is_open = True
+
+    def events(self) -> tuple[Event, ...]:
+        """All events so far, in order; CaseDamagedError where one is missing, altered or unreadable."""
+        from her2scope.storage.case_database import stored_events
+
+        with self._at_work(f"read case {self.case_id}"):
+            return stored_events(self.folder / DATABASE, self.case_id)
+
+    def image(self, digest: str) -> NDArray[np.uint8]:
+        """Image with that `records.image_digest`, read-only; CaseDamagedError where it is missing or altered."""
+        with self._at_work(f"read an image of case {self.case_id}"):
+            return self._images.read(digest)
+
+    def head(self) -> ChainHead:
+        """Where the chain of its events ends now."""
+        from her2scope.storage.case_database import stored_head
+
+        with self._at_work(f"read case {self.case_id}"):
+            return stored_head(self.folder / DATABASE, self.case_id)
+
+    def close(self) -> None:
+        """Let go of the case. Safe to call twice."""
+        self._is_open = False
+
+    @contextmanager
+    def _at_work(self, doing: str) -> Iterator[None]:
+        with in_words(doing, self.folder):
+            if not self._is_open:
+                raise StoreError(f"Could not {doing}: it was closed. Open the case again.")
+            if not (self.folder / DATABASE).exists():
+                raise gone(doing, self.folder)
+            yield
 
 
 class FolderCaseStore:
     """Cases in the folders of `root` (see `ports.CaseStore`)."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, ledger: HeadLedger | None = None, clock: Clock | None = None) -> None:
+        """Cases below `root`; `ledger` keeps the heads of their chains, None: nobody does."""
         self.root = root
+        self._ledger, self._clock = ledger, clock or SystemClock()
 
     def folder(self, case_id: str) -> Path:
         """Folder of a case, whether or not it is there."""
@@ -131,16 +226,17 @@ class FolderCaseStore:
                 raise _taken(case_id)
             _remove_unborn(self.root)
             self._make(folder)
-        return SqliteCaseFile(folder)
+        return self._opened(folder)
 
     def open(self, case_id: str) -> SqliteCaseFile:
         """Open a case; CaseNotFoundError, CaseLockedError, CaseDamagedError."""
-        folder = self.folder(case_id)
-        with in_words(f"open case {case_id}", self.root):
-            if not folder.is_dir():
-                raise CaseNotFoundError(f"There is no case {case_id} in {self.root}. Check its name.")
-            _check_database_is_there(folder)
-        return SqliteCaseFile(folder)
+        return self._opened(self._present(case_id))
+
+    def read(self, case_id: str) -> StoredCase:
+        """Open a case to read only, whoever has it open; CaseNotFoundError, CaseDamagedError."""
+        case = StoredCase(self._present(case_id))
+        case.head()  # a database that is none, or of a newer her2scope, is said at once
+        return case
 
     def cases(self) -> tuple[CaseSummary, ...]:
         """All cases, newest first; a damaged or locked one is listed, never an error."""
@@ -150,15 +246,27 @@ class FolderCaseStore:
             folders = [item for item in self.root.iterdir() if not item.name.startswith(".") and _is_case(item)]
         return newest_first(_summary(folder) for folder in folders)
 
+    def _opened(self, folder: Path) -> SqliteCaseFile:
+        return SqliteCaseFile(folder, self._ledger, self._clock)
+
+    def _present(self, case_id: str) -> Path:
+        folder = self.folder(case_id)
+        with in_words(f"open case {case_id}", self.root):
+            if not folder.is_dir():
+                raise CaseNotFoundError(f"There is no case {case_id} in {self.root}. Check its name.")
+            _check_database_is_there(folder)
+        return folder
+
     def _make(self, folder: Path) -> None:
         """Make the case aside and rename it: a case is there with all its parts, or not at all."""
+        from her2scope.storage.sqlite_engine import start
+
         aside = Path(tempfile.mkdtemp(prefix=UNBORN, dir=self.root))
         try:
             (aside / IMAGES).mkdir(mode=ONLY_OWNER_FOLDER)
             # SQLite would make the file readable for everyone; its journal takes over the file's mode.
             (aside / DATABASE).touch(mode=ONLY_OWNER_FILE)
-            with closing(event_rows.connect(aside / DATABASE)) as connection:
-                event_rows.start(connection)
+            start(aside / DATABASE, folder.name, self._clock.now_utc())
             flush_folder(aside)
             _rename_unless_taken(aside, folder)
             flush_folder(self.root)
@@ -169,17 +277,6 @@ class FolderCaseStore:
 def _check_database_is_there(folder: Path) -> None:
     if not (folder / DATABASE).is_file():
         raise damaged(folder.name, f"its {DATABASE} is missing")
-
-
-def _opened(database: Path, case_id: str) -> sqlite3.Connection:
-    connection = event_rows.connect(database)
-    try:
-        event_rows.check_schema(connection, case_id)
-        event_rows.upgrade(connection)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
 
 
 def _may_be_saved(error: Exception) -> bool:
@@ -217,15 +314,15 @@ def _is_case(folder: Path) -> bool:
 
 
 def _summary(folder: Path) -> CaseSummary:
+    from her2scope.storage.case_database import stored_outline
+
     case_id = folder.name
     locked = is_locked(folder / LOCK)
     try:
         check_case_id(case_id)
         with in_words(f"read case {case_id}", folder):
             _check_database_is_there(folder)
-            with closing(event_rows.connect_reader(folder / DATABASE)) as connection:
-                event_rows.check_schema(connection, case_id)
-                events = tuple(event_rows.outline(connection, case_id))
+            events = stored_outline(folder / DATABASE, case_id)
         return summarise(case_id, events, locked, locked_text(folder / LOCK, case_id) if locked else None)
     except StoreError as error:
         return unreadable(case_id, locked, str(error))

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from her2scope.domain.corrections import CaseData
 from her2scope.domain.events import Event, EventKind, active_fields, timeline
+from her2scope.domain.sign_off import sign_off
 from her2scope.ports import CaseSummary
 from her2scope.storage.failures import damaged
 
@@ -13,18 +14,23 @@ from her2scope.storage.failures import damaged
 def summarise(case_id: str, events: Iterable[Event], locked: bool, problem: str | None) -> CaseSummary:
     """Summary of a readable case; CaseDamagedError where its events contradict each other.
 
-    Of the data it needs a field event's `field`, the `event` that an undo or redo names, and the case's own data.
+    Of the data it needs a field event's `field`, the `event` that an undo or redo names, the case's own data, and what
+    was signed and amended.
     """
     events = tuple(events)
     try:
+        state = sign_off(events)
         return CaseSummary(
             case_id=case_id,
             opened_utc=events[0].at_utc if events else "",
             n_fields=len(active_fields(events)),
-            finished=any(event.kind is EventKind.FINISHED for event in events),
+            finished=state.finished_utc is not None,
             locked=locked,
             problem=problem,
             slide_id=_slide_id(timeline(events).effective),
+            status=state.status,
+            version=state.version,
+            signed_by=state.signatures[-1].name if state.signatures else "",
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise damaged(case_id, f"its events contradict each other ({error})") from error

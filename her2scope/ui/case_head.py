@@ -1,4 +1,4 @@
-"""The head of the case panel, always in view: the score, how sure it is, and whether the reader moved its cuts."""
+"""The head of the case panel, always in view: the score, how sure it is, whether the cuts were moved, who signed it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBox
 from her2scope.domain.guideline import SCORES, Score
 from her2scope.domain.score import CaseScore
 from her2scope.records import CaseView
+from her2scope.ui.sign_words import state_text
 from her2scope.ui.status_line import ElidedLabel
 from her2scope.ui.theme import SCORE_PX, SMALL_PX, THEME, font, set_role
 from her2scope.ui.words import (
@@ -90,9 +91,10 @@ class CaseHead(QWidget):
         self.score.setAccessibleName("Reference score of the case")
         self.heading = ElidedLabel("No case yet")
         self.data = QPushButton("Data\N{HORIZONTAL ELLIPSIS}")
-        self.data.setToolTip("Enter accession, block, slide, specimen and antibody run (Ctrl+D)")
+        self.data.setToolTip("Enter accession, block, slide, specimen, antibody and fixation (Ctrl+D)")
         self.category = QLabel("Reference score")
         self.reportable = QLabel("No score yet")
+        self.state = _wrapped("warning")
         self.sentence = _wrapped("text")
         self.probability = ProbabilityBars()
         self.deviation = _wrapped("warning")
@@ -109,6 +111,10 @@ class CaseHead(QWidget):
     def show_case(self, view: CaseView, *, hidden: bool) -> None:
         """Show the case's score, or that the reader's own comes first."""
         self.heading.setText(f"Case {case_title(view)}")
+        state, role = state_text(view.sign_off)
+        self.state.setText(state)
+        self.state.setVisible(bool(state))
+        set_role(self.state, role)
         if hidden:
             self._show("?", "Reference score hidden", ("Not shown yet", "dim"), HIDDEN_SCORE)
             self.probability.show_probability(None)
@@ -167,6 +173,7 @@ class CaseHead(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addLayout(row)
+        column.addWidget(self.state)
         column.addLayout(moved)
         column.addWidget(self.sentence)
         column.addWidget(self.probability)

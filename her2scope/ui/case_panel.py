@@ -7,6 +7,7 @@ from PyQt6.QtGui import QKeyEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLineEdit, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from her2scope.domain.score import CaseScore
+from her2scope.domain.sign_off import CaseStatus
 from her2scope.overlays.palette import Palette
 from her2scope.records import AcceptedField, CaseView
 from her2scope.ui.actions import is_shortcut_override
@@ -20,6 +21,13 @@ from her2scope.ui.words import by_moved_cuts, count_text, sentence
 
 LEAST_MIDDLE_PX = 24
 """Of the scrolled part: where sliders and a cell leave no room, it gives way before the score's words are cut."""
+
+NEXT_STEPS = {
+    CaseStatus.OPEN: ("Finish case", "End the reading and write the report (Ctrl+F)"),
+    CaseStatus.IN_REVIEW: ("Sign\N{HORIZONTAL ELLIPSIS}", "Sign the case with name and PIN (Ctrl+Shift+S)"),
+}
+"""Text and tip of the button for the next step."""
+SIGNED = ("Signed", "To change a signed case, amend it (Ctrl+Shift+A)")
 
 
 class AnnotationLine(QLineEdit):
@@ -74,6 +82,7 @@ class CasePanel(QWidget):
     restore_asked = pyqtSignal(int)
     annotate_asked = pyqtSignal(int, str)
     finish_asked = pyqtSignal()
+    sign_asked = pyqtSignal()
     hiding_changed = pyqtSignal()
     """`hides_score` is another now."""
 
@@ -90,7 +99,8 @@ class CasePanel(QWidget):
         self.annotation = AnnotationLine()
         self.own = OwnScoreForm()
         self.remove = _button("Remove", "Take the selected field out of the case (Delete)")
-        self.finish = _button("Finish case", "Close the case and write its report (Ctrl+F)")
+        self.finish = _button(*NEXT_STEPS[CaseStatus.OPEN])
+        """The next step: in review it signs."""
         self._lay_out()
         self._connect()
         self._update_buttons()
@@ -180,13 +190,24 @@ class CasePanel(QWidget):
         field = self.fields.selected_field()
         self.remove.setEnabled(field is not None and not finished)
         self.remove.setText("Restore" if field is not None and not field.active else "Remove")
-        self.finish.setEnabled(self._view is not None and not finished)
+        text, tip = NEXT_STEPS.get(self._status, SIGNED)
+        self.finish.setText(text)
+        self.finish.setToolTip(tip)
+        signs = self._status is CaseStatus.IN_REVIEW
+        self.finish.setEnabled(self._view is not None and (signs or not finished))
+
+    @property
+    def _status(self) -> CaseStatus:
+        return CaseStatus.OPEN if self._view is None else self._view.sign_off.status
+
+    def _step_on(self) -> None:
+        (self.sign_asked if self._status is CaseStatus.IN_REVIEW else self.finish_asked).emit()
 
     # ---- assembling ------------------------------------------------------------------------------------------------
 
     def _connect(self) -> None:
         self.remove.clicked.connect(self.toggle_field)
-        self.finish.clicked.connect(self.finish_asked)
+        self.finish.clicked.connect(self._step_on)
         self.annotation.entered.connect(self.annotate_asked)
         self.fields.currentRowChanged.connect(self._update_buttons)
 

@@ -26,7 +26,7 @@ from her2scope.domain.errors import Her2ScopeError
 from her2scope.pipeline.live import Message, Severity
 from her2scope.ports import CaseSummary
 from her2scope.records import CaseView
-from her2scope.ui.actions import ACTIONS, Menu, shortcut_text
+from her2scope.ui.action_table import ACTIONS, Menu, shortcut_text
 from her2scope.ui.theme import THEME, font, set_role
 from her2scope.ui.words import (
     CATEGORY_WORDS,
@@ -36,6 +36,7 @@ from her2scope.ui.words import (
     own_score_text,
     reportable_text,
     sentence,
+    utc_text,
 )
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ class Question(QDialog):
 
 
 def finish_question(view: CaseView, parent: QWidget | None) -> Question:
-    """Whether to close the case, with what its report will say first."""
+    """Whether to end the reading, with what the report will say first."""
     score = view.score
     n = count_text(len(view.active_fields), "field", "fields")
     cells = count_text(score.counts.n_tumour, "tumour cell", "tumour cells")
@@ -85,7 +86,8 @@ def finish_question(view: CaseView, parent: QWidget | None) -> Question:
         f"Reference score {score.score or 'none'}, {CATEGORY_WORDS[score.category]}: {cells} in {n}.",
         *([f"{deviation}."] if deviation else []),
         f"{reportable_text(view)[0]}. Control: {view.standing.status.value}.",
-        f"Your own score: {own_score_text(own)}{remark}.",
+        f"Your own score: {own_score_text(own)}{remark}{'' if own else ', and without one the case cannot be signed'}.",
+        "The case is then in review until it is signed; until then it can be taken back to reading.",
     ]
     text = f"Finish case {case_title(view)} and write its report?"
     return Question("Finish case", text, lines, "&Finish (Enter)", "Go on &reading (Esc)", parent)
@@ -102,8 +104,7 @@ def new_case_question(view: CaseView, parent: QWidget | None) -> Question:
 def resume_question(summary: CaseSummary, parent: QWidget | None = None) -> Question:
     """Whether to go on with a case that was not finished."""
     fields = count_text(summary.n_fields, "field", "fields")
-    opened = summary.opened_utc[: len("2026-01-15T09:30")].replace("T", " ")
-    lines = [f"Opened {opened} UTC, {fields} accepted."]
+    lines = [f"Opened {utc_text(summary.opened_utc)}, {fields} accepted."]
     text = f"Case {summary.case_id} was not finished."
     return Question("her2scope", text, lines, "&Resume it (Enter)", "&New case (Esc)", parent)
 

@@ -6,6 +6,7 @@ from PyQt6.QtCore import QEvent, QObject, QRect
 from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QLabel, QLayout, QWidget
 
+from her2scope.domain.sign_off import CaseStatus, SignOff
 from her2scope.pipeline.live import Mode
 from her2scope.ui.control_compare import ControlCompare
 from her2scope.ui.legend import Legend
@@ -13,6 +14,7 @@ from her2scope.ui.live_view import LiveView
 from her2scope.ui.message_bar import MessageBar
 from her2scope.ui.picture_marks import SCALE_BAR_PX
 from her2scope.ui.review import Review
+from her2scope.ui.sign_words import chip_text, is_signed
 from her2scope.ui.theme import THEME
 
 MARGIN_PX = 12
@@ -23,6 +25,7 @@ FIGURES_PX = 206
 LEAST_FIGURES_PX = 570
 """Less room than this beside the legend, and the figures get the whole width."""
 GAP_PX = 4
+FIRST_READING = SignOff()
 
 
 class ModeChip(QLabel):
@@ -33,14 +36,13 @@ class ModeChip(QLabel):
         self.setObjectName("mode_chip")
         self._says = ("", "")
 
-    def show_mode(self, mode: Mode, expected: str, *, finished: bool = False) -> None:
-        """Name the mode."""
-        control = mode is Mode.CONTROL and not finished
-        if finished:
-            text = "FINISHED   Ctrl+N: next case"
-        else:
-            text = f"CONTROL {expected}   Space: read it" if control else "READING   Space: add field"
-        colour = THEME.warning if control else THEME.good if finished else THEME.accent
+    def show_mode(self, mode: Mode, expected: str, sign_off: SignOff = FIRST_READING) -> None:
+        """Name the mode, or how far the case has come beyond reading."""
+        text = chip_text(sign_off)
+        if mode is Mode.CONTROL and sign_off.status is CaseStatus.OPEN:
+            text = f"CONTROL {expected}   Space: read it"
+        reads = mode is Mode.READING and sign_off.status is CaseStatus.OPEN
+        colour = THEME.accent if reads else THEME.good if is_signed(sign_off) else THEME.warning
         if (text, colour) == self._says:
             return  # Qt reads a style sheet anew however often it is given the same
         self._says = text, colour

@@ -9,17 +9,7 @@ from pathlib import Path
 
 from PyQt6.QtCore import QEvent, QSize, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QAction, QCloseEvent, QGuiApplication, QKeyEvent, QResizeEvent
-from PyQt6.QtWidgets import (
-    QApplication,
-    QFrame,
-    QMainWindow,
-    QMenu,
-    QScrollArea,
-    QSplitter,
-    QTabWidget,
-    QVBoxLayout,
-    QWidget,
-)
+from PyQt6.QtWidgets import QApplication, QMainWindow, QMenu, QTabWidget, QWidget
 
 from her2scope.domain.control_history import ControlEntry
 from her2scope.domain.control_material import ControlMaterial, ControlMaterials
@@ -30,42 +20,36 @@ from her2scope.overlays.palette import PALETTES, Palette
 from her2scope.pipeline.live import CameraPhase, CameraStatus, LiveCommands, LiveResult, Message, Mode, Severity
 from her2scope.records import CaseView, TrackedFrame
 from her2scope.settings import Calibration, Preferences
-from her2scope.ui.actions import (
-    ACTIONS,
-    Menu,
-    apply_scope,
-    fill_menus,
-    is_shortcut_override,
-    keeps_key,
-    make_actions,
-)
+from her2scope.ui.action_table import ACTIONS, Menu
+from her2scope.ui.actions import apply_scope, fill_menus, is_shortcut_override, keeps_key, make_actions
+from her2scope.ui.background_read import BackgroundRead
 from her2scope.ui.bridge import LiveBridge
 from her2scope.ui.calibration_steps import CalibrationSetup
 from her2scope.ui.calibration_wizard import CalibrationWizard
 from her2scope.ui.case_panel import CasePanel
+from her2scope.ui.case_steps import CaseSteps, SignerNames, StoredCases
 from her2scope.ui.case_tools import CaseTools
 from her2scope.ui.control_compare import ControlCompare
 from her2scope.ui.control_panel import ControlPanel
 from her2scope.ui.curve_plot import CurvePlot
-from her2scope.ui.dialogs import KeysDialog, finish_question, messages_dialog, new_case_question
+from her2scope.ui.dialogs import KeysDialog, messages_dialog
 from her2scope.ui.field_keys import FieldKeys
-from her2scope.ui.history_loader import HistoryLoader, ReadHistory
 from her2scope.ui.legend import Legend, field_legend_text, legend_text
-from her2scope.ui.live_area import LiveArea
+from her2scope.ui.live_area import FIRST_READING, LiveArea
 from her2scope.ui.live_view import LiveView
 from her2scope.ui.live_words import COVERED, FROZEN
 from her2scope.ui.message_bar import MessageBar
 from her2scope.ui.navigator import Navigator
 from her2scope.ui.overlay_state import MAX_SPEED_UM_PER_S, same_tissue
 from her2scope.ui.review import Review
+from her2scope.ui.sign_words import title_state
 from her2scope.ui.status_line import StatusLine
+from her2scope.ui.window_layout import Parts, lay_out
 from her2scope.ui.words import by_moved_cuts, case_title, sentence
 
 SMALL_STEP, LARGE_STEP = 0.1, 0.75
 """Shares of a picture: the small one keeps enough tissue in view to follow it, the large one shows mostly new cells."""
 ZOOM_STEP = 1.25
-PANEL_WIDTH_PX = 372
-MINIMUM_SIZE = QSize(1024, 640)
 FRAME_PX = QSize(16, 40)
 """Room for a title bar and borders: Qt does not know them before the window is shown, and a status line below the
 screen's edge says nothing."""
@@ -79,6 +63,8 @@ ROOMY_PX = 900
 """Height of a window that has room for the sliders, a cell and its plot beneath the case."""
 
 SavePreferences = Callable[[Preferences], None]
+ReadHistory = Callable[[], tuple[tuple[ControlEntry, ...], tuple[str, ...]]]
+"""All readings, and what of the history could not be kept as it was."""
 
 
 class MainWindow(QMainWindow):
@@ -95,6 +81,8 @@ class MainWindow(QMainWindow):
     calibration : what the calibration wizard needs; None: this window cannot calibrate
     material : the control of the laboratory; None: a run slide with all levels
     read_history : every control reading of the laboratory, and what of it could not be kept; may wait for the disk
+    signer_names : of all who may sign cases, for the sign-off; may wait for the disk
+    stored_cases : all of them, newest first; may wait for the disk
     """
 
     closed = pyqtSignal()
@@ -112,6 +100,8 @@ class MainWindow(QMainWindow):
         calibration: CalibrationSetup | None = None,
         material: ControlMaterial | None = None,
         read_history: ReadHistory | None = None,
+        signer_names: SignerNames = lambda: (),
+        stored_cases: StoredCases = lambda: (),
     ) -> None:
         super().__init__()
         self.setWindowTitle("her2scope")
@@ -120,7 +110,7 @@ class MainWindow(QMainWindow):
         self._save_preferences = save_preferences
         self._calibration = calibration
         self._material = material or ControlMaterials().controls[0]
-        self._history = HistoryLoader(read_history or (lambda: ((), ())), self)
+        self._history = BackgroundRead("control history", read_history or (lambda: ((), ())), self)
         self._wizard: CalibrationWizard | None = None
         self._mode = self._analysed_mode = Mode.READING
         self._case: CaseView | None = None
@@ -133,10 +123,11 @@ class MainWindow(QMainWindow):
         self.tools = CaseTools(
             commands, self.case_panel, self.area, self._navigator, self.status, self._palette(), self._tell, self
         )
+        self.steps = CaseSteps(commands, self.tools.may_finish, signer_names, stored_cases, self._tell, self)
         self.fields = FieldKeys(self.review, self.case_panel, self._read_tissue, self._tell, self)
         self.actions_by_id = make_actions(self, self._handlers())
         self._make_menus()
-        self._lay_out()
+        lay_out(self, self._parts())
         self._connect_panels()
         self._connect_bridge()
         self._show_source()
@@ -165,48 +156,17 @@ class MainWindow(QMainWindow):
         self._meter_clock.setInterval(METER_MS)
         self.tabs = QTabWidget()
 
-    def _lay_out(self) -> None:
-        self.tabs.addTab(_scrolled(self.control_panel), "Control  F2")
-        self.tabs.addTab(self.case_panel, "Case  F3")
-        self.tabs.setDocumentMode(True)
-        bar = self.tabs.tabBar()
-        if bar is not None:
-            bar.setDrawBase(False)
-        column = QWidget()
-        stack = QVBoxLayout(column)
-        stack.setContentsMargins(0, 0, 0, 0)
-        stack.setSpacing(0)
-        stack.addWidget(self.tabs, 1)
-        stack.addWidget(self.tools.rules)
-        stack.addWidget(self.curve)
-        stack.addWidget(self.review.inspector)
-        split = QSplitter(Qt.Orientation.Horizontal)
-        split.addWidget(self.area)
-        split.addWidget(column)
-        split.setStretchFactor(0, 1)
-        split.setStretchFactor(1, 0)
-        split.setChildrenCollapsible(False)
-        split.setHandleWidth(3)
-        column.setMinimumWidth(PANEL_WIDTH_PX)
-        middle = QWidget()
-        whole = QVBoxLayout(middle)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.setSpacing(0)
-        whole.addWidget(split, 1)
-        whole.addWidget(self.status)
-        self.setCentralWidget(middle)
-        self.setMinimumSize(MINIMUM_SIZE)
-        self._set_tab_order()
-
-    def _set_tab_order(self) -> None:
-        control, case = self.control_panel, self.case_panel
-        chain: list[QWidget] = [self.view, self.tabs]
-        chain += [control.expected, control.lot, control.run, control.read, control.reason, control.override]
-        chain += [case.head.data, case.head.reset, case.fields, case.annotation]
-        chain += [case.own.score, case.own.ish, case.own.remark, case.remove, case.own.enter, case.finish]
-        chain += [*self.tools.rules.sliders.values(), self.tools.rules.reset]
-        for first, second in zip(chain, chain[1:], strict=False):
-            QWidget.setTabOrder(first, second)
+    def _parts(self) -> Parts:
+        return Parts(
+            area=self.area,
+            tabs=self.tabs,
+            control=self.control_panel,
+            case=self.case_panel,
+            rules=self.tools.rules,
+            curve=self.curve,
+            inspector=self.review.inspector,
+            status=self.status,
+        )
 
     def _make_menus(self) -> None:
         bar = self.menuBar()
@@ -227,6 +187,7 @@ class MainWindow(QMainWindow):
         self._bridge.figures_changed.connect(self.status.show_figures)
         self._bridge.message_posted.connect(self.messages.post)
         self.tools.connect_bridge(self._bridge)
+        self.steps.connect_bridge(self._bridge)
         self._meter_clock.timeout.connect(self._show_how_live)
         self._meter_clock.start()
 
@@ -238,14 +199,17 @@ class MainWindow(QMainWindow):
         self.review.outlining.changed.connect(self.tools.place)
         self.review.scope_changed.connect(lambda scope: apply_scope(self.actions_by_id, scope))
         self.tabs.currentChanged.connect(lambda index: self._set_mode(_mode_of_tab(index)))
-        self._history.loaded.connect(self._show_history)
+        self._history.loaded.connect(lambda found: self._show_history(*found))
         self._history.failed.connect(lambda text: self._tell(text, True))
         self.control_panel.read_asked.connect(self._read_control)
         self.control_panel.override_asked.connect(self._commands.override_control)
         self.control_panel.expected.currentIndexChanged.connect(self._show_mode)
         self.case_panel.remove_asked.connect(self._commands.remove_field)
         self.case_panel.restore_asked.connect(self._commands.restore_field)
-        self.case_panel.finish_asked.connect(self._finish)
+        self.case_panel.finish_asked.connect(self.steps.finish)
+        self.case_panel.sign_asked.connect(self.steps.sign)
+        self.steps.field_asked.connect(self._look_at_field)
+        self.review.changed.connect(lambda: self.steps.note_shown(self.review.field))
         self.tools.hiding_changed.connect(self._show_mode)
         self.tools.rules_toggled.connect(self._show_curve)
         self.tools.field_chosen.connect(lambda _number: self.fields.show_selected())
@@ -259,6 +223,7 @@ class MainWindow(QMainWindow):
             **self.review.handlers(),
             **self.fields.handlers(),
             **self.tools.handlers(),
+            **self.steps.handlers(),
             "mode_control": lambda: self._set_mode(Mode.CONTROL),
             "mode_reading": lambda: self._set_mode(Mode.READING),
             "expected": self._go_to_level,
@@ -281,8 +246,6 @@ class MainWindow(QMainWindow):
             "restore": self.case_panel.restore_field,
             "own_score": lambda: self._go_to(Mode.READING, self.case_panel.own.score),
             "ish": lambda: self._go_to(Mode.READING, self.case_panel.own.ish),
-            "finish": self._finish,
-            "new_case": self._new_case,
             "quit": self._quit,
         }
 
@@ -329,7 +292,7 @@ class MainWindow(QMainWindow):
         self._case = view
         if view.rule is None or not view.rule.is_preview:
             self._live_moved = by_moved_cuts(view)
-        self.setWindowTitle(f"{case_title(view)}{' (finished)' if view.finished_utc else ''} \N{EN DASH} her2scope")
+        self.setWindowTitle(f"{case_title(view)}{title_state(view.sign_off)} \N{EN DASH} her2scope")
         self.case_panel.show_case(view)
         self.tools.show_case(view)
         self.control_panel.show_case(view)
@@ -339,6 +302,7 @@ class MainWindow(QMainWindow):
         self.messages.keep(view.finished_utc is not None)
         self._show_mode()
         self._show_figures_of_field()
+        self.steps.show_case(view)
 
     def _show_how_live(self) -> None:
         held = COVERED if self.review.field is not None else FROZEN if self.view.is_frozen else ""
@@ -451,6 +415,12 @@ class MainWindow(QMainWindow):
     def _read_tissue(self) -> None:
         self._set_mode(Mode.READING)
 
+    def _look_at_field(self, number: int) -> None:
+        """Show a field before the signature."""
+        self._read_tissue()
+        self.review.show_field(number)
+        self._tell("Ctrl+Down shows the next field; Ctrl+Shift+S goes back to the signature.", False)
+
     def _follow_mode(self, mode: Mode) -> None:
         """Show a mode that the demo chose; analyses from before the reader's own choice do not count."""
         changed, self._analysed_mode = mode is not self._analysed_mode, mode
@@ -460,11 +430,11 @@ class MainWindow(QMainWindow):
 
     def _show_mode(self) -> None:
         control = self._mode is Mode.CONTROL
-        finished = self._case is not None and self._case.finished_utc is not None
+        sign_off = self._case.sign_off if self._case is not None else FIRST_READING
         self.actions_by_id["mode_control"].setChecked(control)
         self.actions_by_id["mode_reading"].setChecked(not control)
         self.tabs.setCurrentIndex(0 if control else 1)
-        self.area.chip.show_mode(self._mode, self.control_panel.expected.currentText(), finished=finished)
+        self.area.chip.show_mode(self._mode, self.control_panel.expected.currentText(), sign_off)
         self.tools.show_mode(self._mode)
         self._show_blind(self.case_panel.hides_score and not control)
 
@@ -511,27 +481,6 @@ class MainWindow(QMainWindow):
             action = QAction(place, self._places_menu)
             action.triggered.connect(lambda _checked, name=place: self._arrive(self._navigator.go_to(name)))
             self._places_menu.addAction(action)
-
-    def _finish(self) -> None:
-        if self._case is None:
-            self._tell("There is no case to finish yet.", False)
-            return
-        if self._case.finished_utc is not None:
-            self._commands.finish()  # writes the report once more: it may have failed
-            return
-        if not self.tools.may_finish():
-            return
-        question = finish_question(self._case, self)
-        question.accepted.connect(self._commands.finish)
-        question.open()
-
-    def _new_case(self) -> None:
-        if self._case is None or self._case.finished_utc is not None or not self._case.fields:
-            self._commands.new_case()
-            return
-        question = new_case_question(self._case, self)
-        question.accepted.connect(self._commands.new_case)
-        question.open()
 
     def _go_to(self, mode: Mode, widget: QWidget) -> None:
         self._set_mode(mode)
@@ -665,14 +614,3 @@ class MainWindow(QMainWindow):
 
 def _mode_of_tab(index: int) -> Mode:
     return Mode.CONTROL if index == 0 else Mode.READING
-
-
-def _scrolled(panel: QWidget) -> QScrollArea:
-    """A panel on a low screen is scrolled rather than cut."""
-    area = QScrollArea()
-    area.setWidget(panel)
-    area.setWidgetResizable(True)
-    area.setFrameShape(QFrame.Shape.NoFrame)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    return area

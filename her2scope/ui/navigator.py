@@ -7,7 +7,7 @@ from collections.abc import Callable
 from her2scope.domain.errors import Her2ScopeError
 from her2scope.ports import FrameSequence, Nosepiece, Stage
 from her2scope.records import TrackedFrame
-from her2scope.ui.actions import Needs
+from her2scope.ui.action_table import Needs
 
 
 class Navigator:

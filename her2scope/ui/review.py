@@ -15,7 +15,7 @@ from her2scope.overlays.picking import cell_at, neighbour, reading_order
 from her2scope.pipeline.live import LiveCommands, LiveResult
 from her2scope.records import AcceptedField, CaseView
 from her2scope.settings import Calibration, from_mapping
-from her2scope.ui.actions import Scope
+from her2scope.ui.action_table import Scope
 from her2scope.ui.cell_facts import ShownCell
 from her2scope.ui.cell_inspector import CellInspector
 from her2scope.ui.field_view import FieldView

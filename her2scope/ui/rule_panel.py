@@ -167,7 +167,7 @@ class RulePanel(QWidget):
             self._show_value(row)
         finished = view.finished_utc is not None
         if finished:
-            self._set_enabled(frozenset(), "The case is finished.")
+            self._set_enabled(frozenset(), "The case is not being read: its cuts stay as they are.")
         else:
             reasons = "; ".join(dict.fromkeys((fixed or {}).values()))
             self._set_enabled(frozenset(self.sliders) - frozenset(fixed or {}), reasons)

@@ -24,6 +24,8 @@ class Theme:
     raised: str = "#2a2e34"
     pressed: str = "#353a42"
     line: str = "#414850"
+    box: str = "#5f6770"
+    """Of a box to tick: 3 : 1 against the window, as marks need it."""
     text: str = "#d8dbde"
     dim: str = "#a8afb7"
     """Secondary text."""

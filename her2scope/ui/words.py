@@ -74,6 +74,11 @@ def count_text(n: int, one: str, many: str) -> str:
     return f"{n} {one if n == 1 else many}"
 
 
+def utc_text(at_utc: str) -> str:
+    """Time as a person reads it: `2025-03-04 09:31 UTC`."""
+    return f"{at_utc[: len('2025-03-04T09:31')].replace('T', ' ')} UTC"
+
+
 def capitalised(text: str) -> str:
     """Text with a capital first letter, unless its first word is no word (a file name, `3+`)."""
     first = text.split(" ", 1)[0].rstrip(":,;")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 
 from her2scope.domain.errors import CaseDamagedError, CaseLockedError, CaseNotFoundError, StoreError
+from her2scope.domain.event_chain import START, ChainHead
 from her2scope.domain.events import Event, EventKind
 from her2scope.ports import CaseFile, CaseStore, CaseSummary
 from her2scope.records import image_digest
@@ -181,7 +184,14 @@ def test_a_closed_case_refuses_work_and_may_be_closed_again(store: CaseStore) ->
     case.append(event(1))
     case.close()
     case.close()
-    for work in (lambda: case.append(event(2)), case.events, lambda: case.image("0" * 64)):
+    works = (
+        lambda: case.append(event(2)),
+        case.events,
+        lambda: case.image("0" * 64),
+        case.head,
+        lambda: case.seal("signed"),
+    )
+    for work in works:
         with pytest.raises(StoreError, match="it was closed"):
             work()
     with closing(store.open("case 1")) as again:
@@ -198,8 +208,9 @@ def test_a_name_is_taken_once(store: CaseStore) -> None:
 
 def test_an_unknown_case_is_not_found(store: CaseStore) -> None:
     assert store.cases() == ()
-    with pytest.raises(CaseNotFoundError, match="There is no case other"):
-        store.open("other")
+    for act in (store.open, store.read):
+        with pytest.raises(CaseNotFoundError, match="There is no case other"):
+            act("other")
 
 
 @pytest.mark.parametrize("case_id", ["H24-12345", "H24_1.2", "Fall 7 (Ötzi)", "症例 3", "a" * 80, "CONTROL", "x.part"])
@@ -213,9 +224,9 @@ def test_a_usual_name_is_allowed(store: CaseStore, case_id: str) -> None:
     ["", ".", "..", ".hidden", "a/b", "a\\b", "../x", "/abs", "C:", "a" * 81, "語" * 80 + "語"]
     + ["a\nb", "a\0", "a\x7f", "a\u202eb", "\udcff", " a", "a ", "a.", "con", "NUL.txt", "Com1", "LPT9 .x", "a?", "a*"],
 )
-@pytest.mark.parametrize("action", ["create", "open"])
+@pytest.mark.parametrize("action", ["create", "open", "read"])
 def test_a_name_that_is_no_folder_name_is_refused(store: CaseStore, action: str, case_id: str) -> None:
-    act: Callable[[str], CaseFile] = getattr(store, action)
+    act: Callable[[str], object] = getattr(store, action)
     with pytest.raises(StoreError, match=r"cannot be a case's name: .*\. Allowed: 1 to 80 letters") as caught:
         act(case_id)
     assert "\n" not in str(caught.value)
@@ -269,6 +280,28 @@ def test_the_list_knows_what_was_undone_and_done_again(store: CaseStore) -> None
     assert n_fields == [1, 2, 1, 2, 1, 2, 2]
 
 
+def test_the_list_tells_how_far_a_case_has_come(store: CaseStore) -> None:
+    finished = (EventKind.FINISHED, {"score": "2+"})
+    steps: list[tuple[EventKind, Mapping[str, Any]]] = [
+        finished, (EventKind.REOPENED, {"reason": "one more"}), finished, signed(1, "Ada"),
+        (EventKind.AMENDED, {"version": 2, "name": "Ada", "reason": "ISH"}), finished, signed(2, "Bea"),
+    ]  # fmt: skip
+    come = []
+    with closing(store.create("case 1")) as case:
+        for number, (kind, data) in enumerate(steps, start=1):
+            case.append(Event(number, kind, "2024-06-01T00:00:00.000+00:00", "who", data))
+            (summary,) = store.cases()
+            come.append((summary.status.value, summary.version, summary.signed_by, summary.finished))
+    assert come == [
+        ("in_review", 1, "", True), ("open", 1, "", False), ("in_review", 1, "", True), ("signed", 1, "Ada", True),
+        ("open", 2, "Ada", False), ("in_review", 2, "Ada", True), ("amended", 2, "Bea", True),
+    ]  # fmt: skip
+
+
+def signed(version: int, name: str) -> tuple[EventKind, Mapping[str, Any]]:
+    return EventKind.SIGNED, {"version": version, "name": name, "score": "2+", "own_score": None, "fields": [1]}
+
+
 def case_data(slide: str) -> Mapping[str, Any]:
     entered = {"accession": " S25-1", "block": "A1", "slide": slide, "specimen": "excision", "antibody_run": "R 7"}
     return {**entered, "before": None}
@@ -283,6 +316,69 @@ def test_a_slide_that_was_undone_or_never_named_is_no_slide(store: CaseStore) ->
     entered = EventKind.CASE_DATA_ENTERED
     undone = (EventKind.UNDONE, {"event": 2})
     assert summary_of(store, (entered, case_data("")), (entered, case_data("2")), undone).slide_id == ""
+
+
+def test_a_clock_that_nobody_can_set_comes_back_to_the_microsecond(store: CaseStore) -> None:
+    written = [
+        Event(1, EventKind.OPENED, "t", "who", {}, 0),
+        Event(2, EventKind.RESUMED, "t", "who", {}, 2**53 + 1),
+        Event(3, EventKind.FINISHED, "t", "who", {}, None),
+    ]
+    with closing(store.create("case 1")) as case:
+        for item in written:
+            case.append(item)
+        assert case.events() == tuple(written)
+    assert store.read("case 1").events() == tuple(written)
+
+
+def test_the_head_is_the_end_of_the_chain(case: CaseFile) -> None:
+    assert case.head() == ChainHead(0, START)
+    digest = START
+    for number, monotonic_us in ((1, None), (2, 7), (3, 7)):
+        item = Event(number, EventKind.RESUMED, "t", "Müller", {"a": [1, None]}, monotonic_us)
+        case.append(item)
+        # The rule by which anyone can check a case: each digest covers the one before and its own row.
+        columns: list[Any] = [digest, number, "resumed", "t", "Müller", '{"a":[1,null]}']
+        columns += [] if monotonic_us is None else [monotonic_us]
+        digest = hashlib.sha256(json.dumps(columns).encode()).hexdigest()
+        assert case.head() == ChainHead(number, digest)
+
+
+def test_a_case_is_read_beside_the_one_who_writes_it(store: CaseStore) -> None:
+    image = picture(10)
+    with closing(store.create("case 1")) as case, closing(store.read("case 1")) as reading:
+        assert (reading.case_id, reading.events(), reading.head()) == ("case 1", (), ChainHead(0, START))
+        case.append(event(1), [image])
+        assert reading.events() == case.events() == (event(1),)
+        assert reading.head() == case.head()
+        assert np.array_equal(reading.image(image_digest(image)), image)
+        case.append(event(2))
+        assert len(reading.events()) == 2
+    assert len(store.read("case 1").events()) == 2
+
+
+def test_a_reading_that_was_closed_refuses_work_and_claims_nothing(store: CaseStore) -> None:
+    store.create("case 1").close()
+    reading = store.read("case 1")
+    assert not store.cases()[0].locked
+    store.open("case 1").close()
+    reading.close()
+    reading.close()
+    for work in (reading.events, reading.head, lambda: reading.image("0" * 64)):
+        with pytest.raises(StoreError, match="it was closed"):
+            work()
+
+
+def test_a_sealed_case_goes_on(store: CaseStore) -> None:
+    with closing(store.create("case 1")) as case:
+        case.append(event(1), [picture(11)])
+        case.seal("signed")
+        assert case.events() == (event(1),)
+        case.append(event(2), [picture(12)])
+        case.seal("signed")
+        case.seal("closed")
+    with closing(store.open("case 1")) as case:
+        assert case.events() == (event(1), event(2))
 
 
 def test_a_case_may_be_handed_to_another_thread(case: CaseFile) -> None:

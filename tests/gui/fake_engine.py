@@ -14,9 +14,11 @@ from her2scope.domain.cells import CellClass, CellRule, StainCuts
 from her2scope.domain.control import ControlCode
 from her2scope.domain.corrections import CaseData, Correction, RuleChange, RuleInForce
 from her2scope.domain.errors import Her2ScopeError
+from her2scope.domain.event_chain import ChainHead
 from her2scope.domain.guideline import Ish, Score
 from her2scope.domain.regions import Region, RegionDraft, RegionKind
 from her2scope.domain.score import ControlStanding, ControlStatus
+from her2scope.domain.sign_off import CaseStatus, Signature, SignOff
 from her2scope.pipeline.live import (
     CameraPhase,
     CameraStatus,
@@ -51,6 +53,8 @@ MIXED = {
 STRONG = {CellClass.COMPLETE_INTENSE: 0.85, CellClass.COMPLETE_MODERATE: 0.12, None: 0.03}
 FADED = ("DAB too weak (median 0.21, limit 0.30 od10); check antibody, incubation, retrieval",)
 CUTS = StainCuts(0.15, 0.31, 0.62)
+FINISHED_UTC, SIGNED_UTC = "2025-03-04T09:31:40.000+00:00", "2025-03-04T09:40:12.000+00:00"
+HEAD = ChainHead(41, "5f2b7c9d" * 8)
 
 
 @functools.cache
@@ -85,6 +89,8 @@ class FakeEngine:
         self.more: dict[str, Any] = {"finished_utc": None}
         self.taken_slide_id = ""
         """Slide of another open case: case data that names it are refused."""
+        self.pins: dict[str, str] = {"Dr. A. Example": "2468", "Dr. B. Second": "1357"}
+        """By name of the signer."""
         self._done: list[_Step] = []
         self._undone: list[_Step] = []
 
@@ -257,15 +263,67 @@ class FakeEngine:
 
     def finish(self) -> None:
         self.calls.append(("finish",))
-        self.more["finished_utc"] = "2025-03-04T09:31:40.000+00:00"
+        self._come_to(CaseStatus.IN_REVIEW, FINISHED_UTC)
+        self.tell("Report written: cases/S25-01234/report.pdf", Severity.INFO)
+
+    def reopen(self, reason: str) -> None:
+        self.calls.append(("reopen", reason))
+        self._come_to(CaseStatus.OPEN, None)
+
+    def sign(self, name: str, pin: str, looked_at_fields: bool) -> None:
+        self.calls.append(("sign", name, pin, looked_at_fields))
+        if self._knows(name, pin):
+            self._sign(name)
+
+    def enrol_and_sign(self, name: str, pin: str, looked_at_fields: bool) -> None:
+        self.calls.append(("enrol_and_sign", name, pin, looked_at_fields))
+        if name in self.pins:
+            self.tell(f"{name} signs here already. Choose that name, or another one.")
+            return
+        self.pins[name] = pin
+        self._sign(name)
+
+    def amend(self, name: str, pin: str, reason: str) -> None:
+        self.calls.append(("amend", name, pin, reason))
+        if self._knows(name, pin):
+            self._come_to(CaseStatus.OPEN, None, version=self.sign_off.version + 1, reason=reason)
+
+    @property
+    def sign_off(self) -> SignOff:
+        found: SignOff = self.more.get("sign_off", SignOff())
+        return found
+
+    def _knows(self, name: str, pin: str) -> bool:
+        known = self.pins.get(name) == pin
+        if not known:
+            self.tell("The name and the PIN do not belong together. Nothing was signed.")
+        return known
+
+    def _sign(self, name: str) -> None:
+        view, before = self.view(), self.sign_off
+        fields = tuple(field.number for field in view.active_fields)
+        own = view.reader_score.score if view.reader_score is not None else None
+        signature = Signature(before.version, 42, name, SIGNED_UTC, view.score.score, own, fields)
+        status = CaseStatus.SIGNED if before.version == 1 else CaseStatus.AMENDED
+        self._come_to(status, FINISHED_UTC, signatures=(*before.signatures, signature))
+
+    def _come_to(self, status: CaseStatus, finished_utc: str | None, **more: Any) -> None:
+        self.more["finished_utc"], self.more["head"] = finished_utc, HEAD
+        self.more["sign_off"] = dataclasses.replace(self.sign_off, status=status, finished_utc=finished_utc, **more)
         self.tell_case()
-        self.listener.on_message(Message(Severity.INFO, "Report written: cases/S25-01234/report.pdf"))
+
+    def open_case(self, case_id: str) -> None:
+        self.calls.append(("open_case", case_id))
+        self._start(case_id)
 
     def new_case(self) -> None:
         self.calls.append(("new_case",))
+        self._start("S25-01235 A1")
+
+    def _start(self, case_id: str) -> None:
         self.fields, self.controls = [], []
         self._done, self._undone = [], []
-        self.more = {"finished_utc": None, "case_id": "S25-01235 A1"}
+        self.more = {"finished_utc": None, "case_id": case_id}
         self.tell_case()
 
     def reconnect(self) -> None:

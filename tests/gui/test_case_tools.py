@@ -110,7 +110,7 @@ def test_case_data_by_key_stand_in_heading_and_title(stand: Stand):
     dialog = stand.window.findChild(CaseDataDialog)
     for name, text in (("accession", "S25-7"), ("block", "A1"), ("slide", "2")):
         dialog.lines[name].setText(text)
-    dialog.enter()
+    dialog.ask()
     settle()
     assert dialog.isVisible() and "Another open case" in dialog.refusal.text()
     dialog.lines["slide"].setText("3")

@@ -14,7 +14,7 @@ from her2scope.domain.guideline import Ish
 from her2scope.domain.score import ControlStatus
 from her2scope.pipeline.live import Mode
 from her2scope.records import ReaderScore
-from her2scope.ui.actions import ACTIONS, Scope, keys_in, shortcut_text
+from her2scope.ui.action_table import ACTIONS, Scope, keys_in, shortcut_text
 from her2scope.ui.dialogs import KeysDialog, Question
 
 Key = Qt.Key
@@ -36,7 +36,7 @@ def test_no_key_means_two_things(scope):
 
 def test_nothing_that_changes_the_case_repeats_while_its_key_is_held():
     repeating = {info.id for info in ACTIONS if info.repeats}
-    assert not repeating & {"accept", "remove", "restore", "finish", "new_case", "reconnect"}
+    assert not repeating & {"accept", "remove", "restore", "finish", "new_case", "reconnect", "sign", "amend", "reopen"}
 
 
 def start_over(stand: Stand) -> None:
@@ -141,7 +141,7 @@ def test_whole_job_by_keyboard(stand: Stand, qtbot):
         ("finish",),
     ]
     assert "report.pdf" in stand.window.messages.label.text()
-    assert "finished" in stand.window.windowTitle()
+    assert "(in review)" in stand.window.windowTitle()
 
 
 def test_space_does_what_the_mode_says(stand: Stand):

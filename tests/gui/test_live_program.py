@@ -19,8 +19,11 @@ from her2scope.app.demo import DemoRequest
 from her2scope.app.window import LiveRequest, run_live
 from her2scope.cli import main
 from her2scope.domain.errors import SettingsError
+from her2scope.domain.sign_off import CaseStatus
+from her2scope.records import ReaderScore
 from her2scope.settings import Calibration, home_dir, save_yaml
 from her2scope.ui.main_window import MainWindow
+from her2scope.ui.sign_off import SignDialog
 
 PATIENCE_MS = 90_000
 
@@ -59,6 +62,45 @@ def test_the_demo_does_the_whole_job_in_its_window(qapp, tmp_path):
     assert found["case"]["score"] == "3+" and found["case"]["reportable"]
     assert [case.finished for case in case_store().cases()] == [True]
     assert (home_dir() / "preferences.yaml").exists()
+
+
+class SignInWindow:
+    """Reads one field, finishes and signs: each step once, when the one before shows."""
+
+    def __init__(self) -> None:
+        self.step = 0
+
+    def __call__(self, window: MainWindow) -> bool:
+        view, commands = window._case, window._commands  # noqa: SLF001
+        status = view.sign_off.status if view is not None else None
+        if self.step == 0 and view is not None and window.view.shown is not None:
+            commands.accept_field()
+            self.step = 1
+        elif self.step == 1 and view is not None and view.fields:
+            commands.enter_reader_score(ReaderScore(None, "one field only"))
+            commands.finish()
+            self.step = 2
+        elif self.step == 2 and status is CaseStatus.IN_REVIEW:
+            window.actions_by_id["sign"].trigger()
+            self.step = 3
+        elif self.step == 3 and (dialog := window.findChild(SignDialog)) is not None:
+            dialog.confirmed.setChecked(True)
+            dialog.signer.new_name.setText("Dr. A. Example")
+            dialog.signer.pin.setText("804217")
+            dialog.signer.again.setText("804217")
+            dialog.ask()
+            self.step = 4
+        return status is CaseStatus.SIGNED and window.findChild(SignDialog) is None
+
+
+@pytest.mark.timeout(180)
+def test_a_case_is_signed_in_the_window(qapp):
+    closer = CloseWhen(SignInWindow())
+    assert run_live(LiveRequest(source="phantom:3+?seed=2", method="closed-contours")) == 0
+    assert closer.seen
+    (case,) = case_store().cases()
+    assert (case.status, case.version, case.signed_by) == (CaseStatus.SIGNED, 1, "Dr. A. Example")
+    assert case.problem is None and not case.locked
 
 
 @pytest.mark.timeout(180)

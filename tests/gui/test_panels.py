@@ -172,10 +172,36 @@ def test_half_written_remark_survives_a_new_field(case_panel):
     assert case_panel.own.score.currentText() == "2+"
 
 
-def test_finished_case_takes_no_more_changes(case_panel):
-    case_panel.show_case(factories.case_view([factories.equivocal_field()]))
-    case_panel.own.score.setCurrentText("3+")
-    assert not (case_panel.remove.isEnabled() or case_panel.own.enter.isEnabled() or case_panel.finish.isEnabled())
+def test_finished_case_takes_no_more_changes(case_panel, qtbot):
+    view = factories.case_view([factories.equivocal_field()])
+    for shown in (view, factories.signed(view), factories.signed(view, "wrong block")):
+        case_panel.show_case(shown)
+        case_panel.own.score.setCurrentText("3+")
+        assert not (case_panel.remove.isEnabled() or case_panel.own.enter.isEnabled())
+    assert case_panel.finish.text() == "Signed" and not case_panel.finish.isEnabled()
+
+
+def test_the_next_step_of_a_case_in_review_is_its_signature(case_panel, qtbot):
+    asked = []
+    case_panel.finish_asked.connect(lambda: asked.append("finish"))
+    case_panel.sign_asked.connect(lambda: asked.append("sign"))
+    for view in (open_case([factories.equivocal_field()]), factories.case_view([factories.equivocal_field()])):
+        case_panel.show_case(view)
+        case_panel.finish.click()
+    assert asked == ["finish", "sign"]
+
+
+def test_head_says_who_signed_and_what_is_amended(case_panel):
+    head, view = case_panel.head, factories.case_view([factories.equivocal_field()])
+    case_panel.show_case(open_case([factories.equivocal_field()]))
+    assert head.state.isHidden(), "while it is read for the first time, nothing needs to be said"
+    for shown, part, role in (
+        (view, "In review, not signed yet", "warning"),
+        (factories.signed(view), "Signed by Dr. B. Signer, 2025-03-04 10:15 UTC", "good"),
+        (factories.signed(view, "wrong block"), "Amended: version 2, signed by Dr. B. Signer, 2025-03-05", "good"),
+    ):
+        case_panel.show_case(shown)
+        assert part in head.state.text() and not head.state.isHidden() and head.state.property("role") == role
 
 
 # ---- control ------------------------------------------------------------------------------------------------------

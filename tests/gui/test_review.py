@@ -21,7 +21,7 @@ from her2scope.overlays.model import OverlaySelection
 from her2scope.overlays.palette import REGION_COLOURS, SAFE
 from her2scope.overlays.picking import reading_order
 from her2scope.records import MapPlace
-from her2scope.ui.actions import Scope
+from her2scope.ui.action_table import Scope
 from her2scope.ui.live_view import LiveView
 
 Key = Qt.Key

@@ -341,7 +341,7 @@ def test_place_of_the_report_stays_until_the_next_case(stand: Stand, monkeypatch
     stand.engine.finish()
     QTest.qWait(300)
     assert "report.pdf" in stand.window.messages.label.text() and stand.window.messages.isVisible()
-    assert "FINISHED" in stand.window.area.chip.text()
+    assert "IN REVIEW" in stand.window.area.chip.text()
     stand.press(Qt.Key.Key_N, Qt.KeyboardModifier.ControlModifier)
     settle()
     assert stand.engine.calls[-1] == ("new_case",)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from her2scope.app.compose import DEFAULT_METHOD, make_analyser
+from her2scope.domain.errors import SigningError
+from her2scope.domain.sign_off import signer_key
 from her2scope.phantom.field import PhantomSpec, render_field
 from her2scope.pipeline.analyse import FieldAnalyser
-from her2scope.records import Frame
+from her2scope.records import FieldResult, Frame
 from her2scope.settings import Calibration, ScoringSettings
 
 
@@ -23,6 +25,30 @@ class HeldClock:
 
     def monotonic_s(self) -> float:
         return self.now_s
+
+
+class KnownSigners:
+    """Signers in RAM, whose PINs are not hashed."""
+
+    def __init__(self, **pins: str) -> None:
+        self.pins = {name.replace("_", " "): pin for name, pin in pins.items()}
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(sorted(self.pins))
+
+    def enrol(self, name: str, pin: str) -> None:
+        if any(signer_key(one) == signer_key(name) for one in self.pins):
+            raise SigningError("enrolled already.")
+        self.pins[name] = pin
+
+    def change_pin(self, name: str, pin: str, new_pin: str) -> None:
+        self.check(name, pin)
+        self.pins[name] = new_pin
+
+    def check(self, name: str, pin: str) -> None:
+        known = {signer_key(one): own for one, own in self.pins.items()}
+        if known.get(signer_key(name)) != pin:
+            raise SigningError("this name and PIN do not belong together.")
 
 
 @pytest.fixture
@@ -49,3 +75,9 @@ def frames() -> dict[str, Frame]:
     found["faded 3+"] = phantom_frame("3+", damage="faded")
     found["blurred"] = phantom_frame("2+", damage="blurred")
     return found
+
+
+@pytest.fixture(scope="session")
+def analysed(analyser, frames) -> FieldResult:
+    """The 2+ field, as it is analysed until a control is read."""
+    return analyser.analyse(frames["2+"], analyser.default_cuts)

@@ -467,8 +467,8 @@ def test_cells_chosen_before_a_control_was_read_are_not_corrected_after_it(live,
     listener.wait_for("case", lambda view: any(item.n_corrected for item in view.fields))
 
 
-def test_an_analysis_of_the_last_case_is_not_accepted_into_one_of_another_calibration(frames, analyser):
-    """A field that is asked for while the next case is being opened is analysed as that case wants it."""
+def test_what_is_asked_for_while_the_next_case_is_being_opened_is_not_done_to_it(frames, analyser):
+    """The reader sees the case before, and its slide; what is asked for then was never meant for the next one."""
     listener, store, begun, go = Listener(), MemoryCaseStore(), threading.Event(), threading.Event()
     calibrated = FieldAnalyser(analyser.segmenter, analyser.settings, Calibration(white_rgb=(250.0, 250.0, 250.0)))
 
@@ -485,12 +485,26 @@ def test_an_analysis_of_the_last_case_is_not_accepted_into_one_of_another_calibr
         engine.new_case()
         assert begun.wait(PATIENCE_S)
         engine.accept_field()
+        engine.enter_case_data(CaseData(slide="of case 1"))
+        engine.preview_rule(RuleChange(complete_share=0.99))
+        engine.finish()
         go.set()
+        listener.wait_for("case", lambda view: view.case_id == "case-2")
+        listener.wait_for("message", lambda item: n_undone(listener) == 3)
+        listener.forget("result")
+        listener.wait_for("result")
+        engine.accept_field()
         view = listener.wait_for("case", lambda view: view.fields)
     finally:
         go.set()
         engine.stop()
     assert view.case_id == "case-2" and view.fields[0].result.white_rgb == (250.0, 250.0, 250.0)
+    assert view.finished_utc is None and view.data == CaseData() and len(view.fields) == 1
+    assert not any(view.rule.is_preview for view in listener.told["case"])
+
+
+def n_undone(listener: Listener) -> int:
+    return sum("was not done" in item.text for item in listener.told["message"])
 
 
 def test_what_waits_when_the_cases_thread_fails_is_told_to_be_lost(frames, analyser):

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,14 +18,16 @@ from hypothesis import strategies as st
 from pipeline.conftest import HeldClock
 
 from her2scope.domain.cells import CellClass, CellCounts, CellRule, StainCuts, classify
-from her2scope.domain.corrections import Correction, RuleChange
-from her2scope.domain.errors import CaseRuleError
+from her2scope.domain.corrections import CaseData, Correction, RuleChange
+from her2scope.domain.errors import CaseRuleError, SigningError
 from her2scope.domain.false_cells import FalseRates
+from her2scope.domain.guideline import SCORES, Ish
 from her2scope.domain.regions import RegionDraft, RegionKind
+from her2scope.domain.sign_off import CaseStatus
 from her2scope.imaging.opencv import cv2
 from her2scope.pipeline.analyse import FieldAnalyser
 from her2scope.pipeline.session import CaseSession
-from her2scope.records import CaseView, Cell, FieldResult, Frame, IslandJoin, MapPlace, Segmentation
+from her2scope.records import Cell, FieldResult, Frame, IslandJoin, MapPlace, ReaderScore, Segmentation
 from her2scope.settings import Calibration, ScoringSettings
 from her2scope.storage.memory import MemoryCaseStore
 
@@ -195,6 +198,23 @@ class Plain:
         return CellCounts.of(tumour), CellCounts.of(ducts)
 
 
+class AnybodySigns:
+    """Signers with one PIN for all (see `ports.Signers`)."""
+
+    def names(self) -> tuple[str, ...]:
+        return ("Dr Ada",)
+
+    def enrol(self, name: str, pin: str) -> None:
+        raise NotImplementedError
+
+    def change_pin(self, name: str, pin: str, new_pin: str) -> None:
+        raise NotImplementedError
+
+    def check(self, name: str, pin: str) -> None:
+        if pin != "right":
+            raise SigningError("wrong PIN")
+
+
 class Desk:
     """A case and its plain count side by side."""
 
@@ -205,8 +225,11 @@ class Desk:
         self.session = self._opened(self.store.create("case-1"))
 
     def _opened(self, file: Any) -> CaseSession:
-        analyser = DrawnAnalyser(DrawnMethod(), ScoringSettings(), Calibration())
-        return CaseSession(file, analyser, self.clock, "reader")
+        return CaseSession(file, self._analyser(), self.clock, "reader", signers=AnybodySigns())
+
+    @staticmethod
+    def _analyser() -> FieldAnalyser:
+        return DrawnAnalyser(DrawnMethod(), ScoringSettings(), Calibration())
 
     def island_um(self, island: int) -> float:
         """Where the tissue begins on an island that nothing was joined to."""
@@ -287,33 +310,87 @@ class Desk:
             lambda: setattr(self.plain, "complete_share", share),
         )
 
-    def control(self, od10: float) -> None:
-        self.session.read_control(control_frame(od10), "3+", f"lot {od10}")
+    def control(self, level: str, od10: float) -> None:
+        with suppress(CaseRuleError):
+            self.session.read_control(control_frame(od10), level, f"lot {od10}")
+
+    def override(self) -> None:
+        with suppress(CaseRuleError):
+            self.session.override_control("read on the run's other slide")
+
+    def enter(self, what: str, number: int) -> None:
+        """Something that moves no count: the case's plain count stays, and an undo takes it back all the same."""
+        session, text = self.session, f"number {number}"
+        commands: dict[str, Any] = {
+            "ish": lambda: session.enter_ish((None, Ish.NEGATIVE, Ish.POSITIVE)[number % 3]),
+            "own score": lambda: session.enter_reader_score(ReaderScore((*SCORES, None)[number % 5], text)),
+            "remark": lambda: session.annotate(1 + number % 3, text),
+            "case data": lambda: session.enter_case_data(CaseData(slide=text, fixation_h="24")),
+        }
+        self.change(commands[what], lambda: None)
+
+    def sign_off(self, what: str) -> None:
+        """Finish, reopen, sign or amend; what was signed can be undone no more."""
+        session = self.session
+        commands: dict[str, Any] = {
+            "finish": session.finish,
+            "reopen": lambda: session.reopen("one field more"),
+            "sign": lambda: session.sign("Dr Ada", "right", True),
+            "mistype": lambda: session.sign("Dr Ada", "wrong", True),
+            "amend": lambda: session.amend("Dr Ada", "right", "ISH came in"),
+        }
+        n_signed = len(session.view.sign_off.signatures)
+        with suppress(CaseRuleError, SigningError):
+            commands[what]()
+        if len(session.view.sign_off.signatures) > n_signed:
+            self.done, self.undone = [], []
 
     def join(self, one: int, other: int) -> None:
         """The map finds two islands to be one; what it says is true of the tissue."""
         if one != other:
             self.session.join_islands(IslandJoin(one, other, self.island_um(other) - self.island_um(one), 0.0))
 
+    def sign_a_version(self) -> None:
+        """The whole way of a case from reading to its next version, read back at each stop."""
+        self.enter("own score", 1)
+        for what in ("finish", "sign", "amend"):
+            self.sign_off(what)
+            self.look()
+
     def undo(self) -> None:
-        if self.done:
+        if self.done and self._is_open():
             self.session.undo()
             self.undone.append(self.plain)
             self.plain = self.done.pop()
 
     def redo(self) -> None:
-        if self.undone:
+        if self.undone and self._is_open():
             self.session.redo()
             self.done.append(self.plain)
             self.plain = self.undone.pop()
 
     def resume(self) -> None:
         """Close the case and read it back, by a program that was started anew."""
-        live = figures(self.session.view)
+        live = self.look()
         self.session.close()
         self.session = self._opened(self.store.open("case-1"))
-        assert figures(self.session.view) == live
+        assert told(self.session.view) == live
         assert self.store.cases()[0].n_fields == len(self.session.view.active_fields)
+
+    def look(self) -> object:
+        """All that the case says is what somebody sees who only looks at the stored case meanwhile."""
+        live, reading = self.session.view, self.store.read("case-1")
+        seen = CaseSession(reading, self._analyser(), self.clock, "somebody else", resume=False).view
+        reading.close()
+        says = told(live)
+        assert told(seen) == says
+        assert seen.head == live.head and len(seen.events) == live.head.n_events
+        for ours, stored in zip(live.events, seen.events, strict=True):
+            assert replace(ours, data={}) == replace(stored, data={})
+        return says
+
+    def _is_open(self) -> bool:
+        return self.session.view.sign_off.status is CaseStatus.OPEN
 
     def check(self) -> None:
         view = self.session.view
@@ -327,12 +404,19 @@ class Desk:
         assert CellCounts.total(item.duct_counts for item in view.active_fields) == ducts
 
 
-def figures(view: CaseView) -> object:
-    """All of a case that its events and measures decide."""
-    fields = [(item.number, item.active, item.counts, item.standings, item.corrections, item.place, item.overlaps,
-               item.duct_counts, [one.cell_class for one in item.result.cells], item.result.score, item.swept)
-              for item in view.fields]  # fmt: skip
-    return fields, view.score, view.rule, view.regions, view.undo_text, view.redo_text
+NOT_OF_THE_CASE = {"events", "head", "timings_ms", "captured_s"}
+"""Of a view: what was written since by reading it back, and what nobody stores."""
+
+
+def told(value: Any, name: str = "") -> Any:
+    """All that a case's view says, as plain values that can be compared."""
+    if is_dataclass(value) and type(value).__eq__ is object.__eq__:  # others compare themselves
+        return [(item.name, told(getattr(value, item.name), item.name)) for item in fields(value)
+                if item.name not in NOT_OF_THE_CASE]  # fmt: skip
+    if isinstance(value, np.ndarray):
+        value = value.round(2) if name == "outline_xy_px" else value  # they are stored so
+        return value.shape, value.dtype.str, value.tobytes()
+    return [told(item, name) for item in value] if isinstance(value, tuple | list) else value
 
 
 STEPS, ISLANDS, NUMBERS = st.integers(0, N_STEPS - 1), st.integers(0, 2), st.integers(0, 400)
@@ -347,9 +431,15 @@ COMMANDS = st.one_of(
     st.tuples(st.just("remove"), st.integers(1, 5)),
     st.tuples(st.just("restore"), st.integers(1, 5)),
     st.tuples(st.just("move_rule"), st.sampled_from([None, 0.5, 0.98])),
-    st.tuples(st.just("control"), st.sampled_from([0.6, 0.8, 0.9])),
+    st.tuples(st.just("control"), st.just("3+"), st.sampled_from([0.6, 0.8, 0.9])),
     st.tuples(st.just("join"), ISLANDS, ISLANDS),
     st.tuples(st.just("undo")), st.tuples(st.just("undo")), st.tuples(st.just("redo")), st.tuples(st.just("resume")),
+)  # fmt: skip
+ENTRIES = st.one_of(
+    st.tuples(st.just("enter"), st.sampled_from(["ish", "own score", "remark", "case data"]), NUMBERS),
+    st.tuples(st.just("control"), st.sampled_from(["3+", "1+", "0"]), st.sampled_from([0.6, 0.9])),
+    st.tuples(st.just("sign_off"), st.sampled_from(["finish", "reopen", "sign", "mistype", "amend"])),
+    st.just(("override",)), st.just(("sign_a_version",)), st.just(("sign_a_version",)),
 )  # fmt: skip
 
 
@@ -362,6 +452,18 @@ def test_each_cell_counts_once_whatever_is_done_in_whatever_order(commands):
         desk.check()
     desk.resume()
     desk.check()
+
+
+@settings(max_examples=8, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@given(st.lists(COMMANDS | ENTRIES | ENTRIES, min_size=5, max_size=9))
+def test_what_is_stored_says_all_that_the_live_case_says(commands):
+    desk = Desk()
+    desk.accept(1, 0, False)
+    desk.control("3+", 0.8)
+    for name, *values in commands:
+        getattr(desk, name)(*values)
+    desk.resume()
+    desk.look()
 
 
 def test_a_word_goes_with_its_cell_when_a_control_gives_a_field_other_cells():
@@ -391,7 +493,7 @@ def test_a_word_goes_with_its_cell_when_a_control_gives_a_field_other_cells():
     live = session.view
     session.close()
     session = CaseSession(store.open("case-1"), analyser, HeldClock(), "reader")
-    assert figures(session.view) == figures(live)
+    assert told(session.view) == told(live)
     assert session.view.controls[-1].lost_words == reading.lost_words
 
 
@@ -400,7 +502,7 @@ def test_a_moved_cut_holds_over_whatever_cuts_a_later_control_sets():
     desk = Desk()
     desk.accept(0, 0, False)
     desk.session.change_rule(RuleChange(intense_od10=0.4))
-    desk.control(0.9)
+    desk.control("3+", 0.9)
     assert desk.session.cuts.moderate_od10 == 0.45
     rule = desk.session.view.rule
     assert rule is not None and rule.cuts == StainCuts(0.15, 0.4, 0.4)

@@ -362,8 +362,8 @@ def test_a_field_is_shown_while_it_is_written_and_gone_where_that_fails(store, a
         """A case file that shows what was told by the time it is asked to write."""
 
         def __init__(self, file: CaseFile) -> None:
-            self.file, self.case_id, self.image, self.events, self.close = (
-                file, file.case_id, file.image, file.events, file.close,
+            self.file, self.case_id, self.image, self.events, self.head, self.close = (
+                file, file.case_id, file.image, file.events, file.head, file.close,
             )  # fmt: skip
             self.is_full = False
             self.told_before: list[int] = []

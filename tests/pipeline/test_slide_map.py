@@ -248,6 +248,19 @@ def test_islands_are_never_used_twice(slide, elsewhere):
     assert microscope.map.view.tiles[0].island >= 40
 
 
+def test_another_case_begins_on_an_island_of_its_own_and_without_the_joins_of_the_one_before(slide):
+    microscope = Microscope(slide)
+    before = microscope.look(0, 0)
+    microscope.map.adopt(IslandJoin(7, before.island, 10.0, 0.0))
+    for known in (40, 0):
+        used = microscope.map.view.island
+        microscope.map.renew(known)
+        view = microscope.map.view
+        assert view.island >= known and view.island != used
+        assert view.tiles == () and view.joins == () and microscope.map.new_joins() == ()
+        assert microscope.look(0, 0).island == view.island, "the same tissue is another case's by now"
+
+
 def test_nothing_is_forgotten_of_nothing():
     slide_map = SlideMap(3)
     slide_map.forget()

@@ -17,7 +17,7 @@ from her2scope.domain.regions import Region, RegionKind
 from her2scope.domain.score import CaseScore, score_case
 from her2scope.records import AcceptedField, CaseView, FieldResult, MapPlace, ReaderScore
 
-DATA = CaseData("S25-01234", "A1", "2", "core biopsy", "run 2025-03-04/B")
+DATA = CaseData("S25-01234", "A1", "2", "core biopsy", "run 2025-03-04/B", "4B5", "45", "NBF", "80")
 REMARK = "Crushed tissue at the lower edge; membranes there were left out."
 LONG_REMARK = "The invasive front lies to the left and stains more strongly than the rest of the core. " * 8
 CHANGE = RuleChange(intense_od10=0.75, complete_share=0.85)

@@ -88,6 +88,15 @@ def test_the_file_fits_its_schema(name: str) -> None:
     checked(cases()[name])
 
 
+@pytest.mark.parametrize("name", cases())
+def test_what_is_scored_without_a_record_and_what_was_written_before_fit_too(name: str) -> None:
+    found = score_json(cases()[name])
+    validator = jsonschema.Draft202012Validator(schema(SCORE_SCHEMA))
+    validator.validate(found)
+    del found["settings_sha256"]
+    validator.validate(found)
+
+
 @pytest.mark.parametrize("name", [SCORE_SCHEMA, CONTROL_SCHEMA])
 def test_the_schema_is_a_schema(name: str) -> None:
     jsonschema.Draft202012Validator.check_schema(schema(name))
@@ -278,6 +287,10 @@ def test_a_busy_case_is_told_in_full() -> None:
         "slide": "2",
         "specimen": "core biopsy",
         "antibody_run": "run 2025-03-04/B",
+        "antibody_clone": "4B5",
+        "cold_ischaemia_min": "45",
+        "fixative": "NBF",
+        "fixation_h": "80",
     }
     remark = "weaker to the left; the strong cells lie in the duct"
     assert case["reader_score"] == {"score": "1+", "remark": remark, "blind": True}

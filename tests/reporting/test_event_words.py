@@ -80,6 +80,39 @@ def test_every_event_has_words_of_its_own() -> None:
             {"island": 2, "into": 0, "dx_um": 1.0, "dy_um": 2.0},
             "Islands of the map joined: island 2 found on island 0",
         ),
+        (
+            EventKind.CASE_DATA_ENTERED,
+            {"antibody_clone": "4B5", "cold_ischaemia_min": "45", "before": {"fixation_h": "8"}},
+            "Case data entered: antibody clone 4B5, cold ischaemia 45 (before: fixation time 8)",
+        ),
+        (
+            EventKind.OPENED,
+            {"program": {"version": "0.2.0", "method": "network"}, "settings_sha256": "0123456789abcdef" * 4},
+            "Case opened: her2scope 0.2.0, network, settings 0123456789ab",
+        ),
+        (
+            EventKind.RESUMED,
+            {"program": {"version": "0.3.0", "method": "network"}},
+            "Case opened again: her2scope 0.3.0, network",
+        ),
+        (EventKind.REOPENED, {"reason": "a field\nis missing"}, "Back to reading: a field is missing"),
+        (
+            EventKind.SIGNED,
+            {"version": 2, "name": "Dr. B", "score": "2+", "own_score": None, "fields": [1, 3]},
+            "Case signed as version 2 by Dr. B: reference score 2+, own score indeterminate, 2 fields looked at",
+        ),
+        (
+            EventKind.SIGNED,
+            {"version": 1, "name": "Dr. B", "score": None, "own_score": "0", "fields": [1]},
+            "Case signed as version 1 by Dr. B: reference score no score, own score 0, 1 field looked at",
+        ),
+        (EventKind.SIGNING_REFUSED, {"name": ""}, "Signature refused: wrong name or PIN"),
+        (EventKind.SIGNING_REFUSED, {"name": "Dr. B"}, "Signature refused: wrong name or PIN, for Dr. B"),
+        (
+            EventKind.AMENDED,
+            {"version": 2, "name": "Dr. B", "reason": "wrong block", "amends_event": 9},
+            "Signed case opened again as version 2 by Dr. B: wrong block",
+        ),
         (EventKind.UNDONE, {"event": 5}, "Undone: event 5"),
         (EventKind.REDONE, {"event": 5}, "Done again: event 5"),
         (

@@ -16,11 +16,11 @@ from her2scope.domain.corrections import CellStanding, Correction
 from her2scope.domain.score import ControlStanding, ControlStatus
 from her2scope.records import CaseView, ReaderScore
 from her2scope.reporting.content import score_json
-from her2scope.reporting.html_parts import cell_words
+from her2scope.reporting.html_parts import ZOOMS, cell_words
 from her2scope.reporting.html_report import HtmlReport
 
 FIELD = factories.equivocal_field()
-VOID = {"meta", "input", "line", "rect", "image", "use"}
+VOID = {"meta", "img", "input", "line", "rect", "image", "use"}
 
 
 class Page(HTMLParser):
@@ -100,6 +100,9 @@ def test_it_needs_no_network_and_no_script() -> None:
     (policy,) = (item["content"] for item in found.all("meta") if "http-equiv" in item)
     assert policy is not None
     assert policy.startswith("default-src 'none'")
+    assert "base-uri 'none'; form-action 'none'" in policy
+    assert "script-src" not in policy
+    assert "connect-src" not in policy
 
 
 def test_ids_are_unique_and_every_reference_has_its_target(usual: Page) -> None:
@@ -114,6 +117,7 @@ def test_layers_can_be_switched_off(usual: Page) -> None:
     assert boxes["field-1-markers"]
     assert boxes["field-1-outlines"]
     assert not boxes["field-1-membranes"]
+    assert [boxes[f"field-1-{step}"] for step in ZOOMS] == [True, False, False, False]
     assert "field-2-markers" not in boxes
 
 

@@ -15,14 +15,14 @@ import pytest
 from reporting import busy_case
 
 from her2scope.domain.cells import CellClass
-from her2scope.domain.errors import DiskFullError, StoreError
+from her2scope.domain.errors import DiskFullError, NotAvailableError, StoreError
 from her2scope.imaging.opencv import cv2
 from her2scope.ports import ReportWriter
 from her2scope.reporting.csv_report import COLUMNS, CsvReport
 from her2scope.reporting.files import write_aside
 from her2scope.reporting.html_report import HtmlReport
 from her2scope.reporting.images import at_most, data_uri, jpeg, png
-from her2scope.reporting.write import write_report, writers
+from her2scope.reporting.write import KINDS, write_report, writers
 
 CONTENT = factories.report_content()
 
@@ -42,6 +42,33 @@ def test_each_writer_writes_what_it_renders(kind: str, tmp_path: Path) -> None:
     as_port.write(CONTENT, tmp_path / f"case{writer.suffix}")
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [f"case.{kind}"]
     assert (tmp_path / f"case.{kind}").read_bytes() == writer.render(CONTENT)
+
+
+def test_geojson_is_a_file_and_a_picture_for_each_field(tmp_path: Path) -> None:
+    content = factories.report_content(factories.case_view([factories.equivocal_field()] * 2))
+    paths = write_report(content, tmp_path, kinds=("geojson", "csv", "csv"))
+    names = [path.name for path in paths]
+    assert names == [
+        "report-field-001.geojson", "report-field-001.png", "report-field-002.geojson", "report-field-002.png",
+        "report.csv",
+    ]  # fmt: skip
+    picture = cv2.imread(str(paths[1]), cv2.IMREAD_COLOR)[..., ::-1]
+    np.testing.assert_array_equal(picture, content.case.fields[0].result.frame.rgb)
+
+
+def test_an_unknown_kind_is_named_and_writes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(NotAvailableError, match="kind of report 'docx' is not available. Available: pdf, html, json"):
+        write_report(CONTENT, tmp_path / "out", kinds=("json", "docx"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_runs_of_the_same_case_give_the_same_bytes(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        write_report(factories.report_content(busy_case.busy_view()), tmp_path / folder, kinds=KINDS)
+    files = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert len(files) == 4 + 2 * 4
+    for name in files:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
 
 
 def test_a_fault_in_one_report_writes_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from her2scope.domain.errors import DiskFullError, StoreError
-from her2scope.storage import control_history
+from her2scope.storage import case_lock, line_log
 from her2scope.storage.case_lock import CaseLock
 from her2scope.storage.control_history import FileControlHistory
 
@@ -146,7 +146,7 @@ def test_a_full_disk_keeps_nothing_of_the_reading(history: FileControlHistory, m
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(control_history, "flush", full)
+    monkeypatch.setattr(line_log, "flush", full)
     with pytest.raises(DiskFullError, match="Could not save the control reading: no space is left"):
         history.append(entry(9))
     assert history.entries() == series([0.1, 0.2, 0.3])
@@ -159,7 +159,7 @@ def test_a_folder_in_its_place_is_said(tmp_path: Path) -> None:
 
 
 def test_another_program_that_keeps_the_lock_is_said(history: FileControlHistory, monkeypatch) -> None:
-    monkeypatch.setattr(control_history, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(case_lock, "LONG_PATIENCE_S", 0.0)
     lock = CaseLock(history.path.with_name("history.jsonl.lock"), "")
     try:
         with pytest.raises(StoreError, match="is held by another her2scope"):

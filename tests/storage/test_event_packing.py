@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from her2scope.domain.errors import StoreError
 from her2scope.domain.events import Event, EventKind
-from her2scope.storage.event_rows import MOST_AT_ONCE, data_as_json
+from her2scope.storage.event_data import MOST_AT_ONCE, data_as_json
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 VALUES = st.recursive(

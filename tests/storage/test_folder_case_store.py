@@ -15,17 +15,20 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from sqlalchemy import Connection
 
 from her2scope.domain.errors import CaseDamagedError, CaseLockedError, DiskFullError, StoreError
+from her2scope.domain.event_chain import next_digest
 from her2scope.domain.events import Event, EventKind
 from her2scope.records import image_digest
-from her2scope.storage import case_lock, durable_files, event_rows
+from her2scope.storage import case_lock, durable_files, event_rows, sqlite_engine
 from her2scope.storage.case_store import FolderCaseStore, SqliteCaseFile
 
 posix_only = pytest.mark.skipif(
@@ -105,7 +108,7 @@ def test_a_case_is_a_folder_with_a_database_and_png_files(store: FolderCaseStore
         assert store.folder("case 1") == case.folder == folder
         assert {"case.sqlite", "case.lock", "images"} <= files(folder)
         assert (folder / "case.lock").read_text() == f"{os.getpid()} {socket.gethostname()}\n"
-    assert files(folder) == {"case.sqlite", "case.lock", "images"}
+    assert files(folder) == {"case.sqlite", "case.lock", "images", "manifest.json"}
     assert files(store.root) == {"case 1"}
     (png,) = (folder / "images").iterdir()
     assert png.name == f"{image_digest(image)}.png"
@@ -116,12 +119,13 @@ def test_plain_sqlite_reads_a_case_and_may_not_change_it(store: FolderCaseStore)
     filled(store)
     with closing(sqlite3.connect(store.root / "case 1" / "case.sqlite", isolation_level=None)) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
         assert connection.execute("SELECT number, kind FROM events").fetchall()[0] == (1, "field_accepted")
         for statement in (
             "UPDATE events SET who = 'other'",
             "DELETE FROM events WHERE number = 3",
-            "INSERT INTO events (number, kind, at_utc, who, digest, data) VALUES (5, '', '', '', '', '{}')",
+            "INSERT INTO events (case_id, number, kind, at_utc, who, digest, data) "
+            "VALUES ('case 1', 5, '', '', '', '', '{}')",
         ):
             with pytest.raises(sqlite3.IntegrityError, match="never|without a gap"):
                 connection.execute(statement)
@@ -134,7 +138,7 @@ def test_an_image_is_flushed_and_named_before_its_event_is_written(
     case: SqliteCaseFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: list[str] = []
-    fsync, replace, insert = os.fsync, os.replace, event_rows.insert
+    fsync, replace, append = os.fsync, os.replace, event_rows.append
 
     def noted_fsync(descriptor: int) -> None:
         steps.append("flush folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "flush file")
@@ -144,14 +148,14 @@ def test_an_image_is_flushed_and_named_before_its_event_is_written(
         steps.append("rename")
         replace(source, target)
 
-    def noted_insert(connection: sqlite3.Connection, *arguments: Any) -> None:
+    def noted_append(connection: Connection, *arguments: Any) -> None:
         steps.append("write event")
-        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
-        insert(connection, *arguments)
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
+        append(connection, *arguments)
 
     monkeypatch.setattr(durable_files.os, "fsync", noted_fsync)
     monkeypatch.setattr(durable_files.os, "replace", noted_replace)
-    monkeypatch.setattr(event_rows, "insert", noted_insert)
+    monkeypatch.setattr(event_rows, "append", noted_append)
     monkeypatch.setattr(sys, "platform", "linux")
     case.append(event(2), [picture(1)])
     assert steps == ["flush file", "rename", "flush folder", "write event"]
@@ -260,13 +264,13 @@ def test_a_disk_that_fills_at_the_second_image_takes_back_the_first(
 
 def test_a_database_that_cannot_grow_is_a_full_disk(store: FolderCaseStore, monkeypatch: pytest.MonkeyPatch) -> None:
     connections: list[sqlite3.Connection] = []
-    connect = event_rows.connect
+    connect = sqlite3.connect
 
-    def remembered(database: Path) -> sqlite3.Connection:
-        connections.append(connect(database))
+    def remembered(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        connections.append(connect(*arguments, **options))
         return connections[-1]
 
-    monkeypatch.setattr(event_rows, "connect", remembered)
+    monkeypatch.setattr(sqlite_engine.sqlite3, "connect", remembered)
     with closing(store.create("case 1")) as case:
         case.append(event(1))
         connections[-1].execute("PRAGMA max_page_count = 40")
@@ -322,45 +326,36 @@ def test_a_full_disk_is_said_when_a_case_is_started_or_opened(small_disk: Path) 
     store.open("case 1").close()
 
 
-class CommitThatIsNotFlushed:
-    """A connection whose COMMIT meets a disk that does not flush."""
+class CommitThatIsNotFlushed(sqlite3.Connection):
+    """A connection whose COMMIT meets a disk that does not flush, while `fails` says so."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self.fails = False
+    fails = False
 
-    def execute(self, statement: str, *arguments: Any) -> Any:
-        if self.fails and statement == "COMMIT":
+    def commit(self) -> None:
+        if CommitThatIsNotFlushed.fails and self.in_transaction:
             error = sqlite3.OperationalError("disk I/O error")
             error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
             raise error
-        return self._connection.execute(statement, *arguments)
-
-    def close(self) -> None:
-        self._connection.close()
+        super().commit()
 
 
 def test_a_flush_that_fails_is_an_error_and_keeps_the_images(
     store: FolderCaseStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filled(store)
-    connect, connections = event_rows.connect, []
-
-    def failing(database: Path) -> Any:
-        connections.append(CommitThatIsNotFlushed(connect(database)))
-        return connections[-1]
-
-    monkeypatch.setattr(event_rows, "connect", failing)
+    connect = partial(sqlite3.connect, factory=CommitThatIsNotFlushed)
+    monkeypatch.setattr(sqlite_engine.sqlite3, "connect", connect)
     with closing(store.open("case 1")) as case:
-        connections[-1].fails = True
-        with pytest.raises(StoreError, match="Could not save event 4 .* the disk of .* reports .* Check the drive"):
-            case.append(event(4), [picture(4)])
-        # After a crash now the event could be there: its image has to be there too.
-        assert len(files(case.folder / "images")) == 4
-        assert numbers(case) == [1, 2, 3]
-        connections[-1].fails = False
         case.append(event(4), [picture(4)])
+        with monkeypatch.context() as patch:
+            patch.setattr(CommitThatIsNotFlushed, "fails", True)
+            with pytest.raises(StoreError, match="Could not save event 5 .* the disk of .* reports .* Check the drive"):
+                case.append(event(5), [picture(5)])
+        # After a crash now the event could be there: its image has to be there too.
+        assert len(files(case.folder / "images")) == 5
         assert numbers(case) == [1, 2, 3, 4]
+        case.append(event(5), [picture(5)])
+        assert numbers(case) == [1, 2, 3, 4, 5]
 
 
 # A folder that is lost or forbidden
@@ -537,8 +532,9 @@ def test_an_event_of_unknown_form_is_found(store: FolderCaseStore, row: str, wor
         (previous,) = connection.execute("SELECT digest FROM events WHERE number = 3").fetchone()
         # The rule by which anyone can check a case: each digest covers the one before and its own row.
         kind, data = ("unheard_of", "{}") if "unheard_of" in row else ("resumed", "[1]")
-        digest = event_rows.chained(previous, 4, kind, "", "", data)
-        connection.execute(f"INSERT INTO events (number, kind, at_utc, who, digest, data) VALUES ({row})", (digest,))  # noqa: S608
+        digest = next_digest(previous, 4, kind, "", "", data, None)
+        columns = "case_id, number, kind, at_utc, who, digest, data"
+        connection.execute(f"INSERT INTO events ({columns}) VALUES ('case 1', {row})", (digest,))  # noqa: S608
     with closing(store.open("case 1")) as case, pytest.raises(CaseDamagedError, match=words):
         case.events()
 
@@ -565,49 +561,9 @@ def test_a_database_of_another_program_is_found(store: FolderCaseStore) -> None:
 def test_a_case_of_a_newer_version_is_left_alone(store: FolderCaseStore) -> None:
     filled(store)
     alter(store, "PRAGMA user_version = 99")
-    with pytest.raises(StoreError, match=r"written by a newer her2scope \(schema 99, this one knows 2\)") as caught:
+    with pytest.raises(StoreError, match=r"written by a newer her2scope \(schema 99, this one knows 3\)") as caught:
         store.open("case 1")
     assert not isinstance(caught.value, CaseDamagedError)
-
-
-def test_an_older_schema_is_brought_up_step_by_step(store: FolderCaseStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    filled(store)
-    step = ("ALTER TABLE events ADD COLUMN remark TEXT",)
-    monkeypatch.setattr(event_rows, "SCHEMA_STEPS", (*event_rows.SCHEMA_STEPS, step))
-    monkeypatch.setattr(event_rows, "SCHEMA", event_rows.SCHEMA + 1)
-    for number in (4, 5):
-        with closing(store.open("case 1")) as case:
-            case.append(event(number))
-            assert numbers(case) == list(range(1, number + 1))
-
-
-def test_a_program_that_knows_no_corrections_refuses_a_case_that_may_hold_them(
-    store: FolderCaseStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with closing(store.create("case 1")) as case:
-        case.append(event(1, EventKind.CELLS_CORRECTED, cells=[3], to="none", before=[None]))
-    monkeypatch.setattr(event_rows, "SCHEMA", 1)
-    with pytest.raises(StoreError, match=r"newer her2scope \(schema 2, this one knows 1\)\. Open it with that version"):
-        store.open("case 1")
-    (summary,) = store.cases()
-    assert summary.problem is not None
-    assert "newer her2scope" in summary.problem
-
-
-def test_a_case_from_before_corrections_is_listed_as_it_is_and_takes_them_once_opened(
-    store: FolderCaseStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as first_program:
-        first_program.setattr(event_rows, "SCHEMA_STEPS", event_rows.SCHEMA_STEPS[:1])
-        first_program.setattr(event_rows, "SCHEMA", 1)
-        filled(store)
-    (summary,) = store.cases()
-    assert (summary.n_fields, summary.slide_id, summary.problem) == (3, "", None)
-    with closing(store.open("case 1")) as case:
-        case.append(event(4, EventKind.UNDONE, event=3))
-        assert numbers(case) == [1, 2, 3, 4]
-    (summary,) = store.cases()
-    assert summary.n_fields == 2
 
 
 @pytest.mark.parametrize(
@@ -615,7 +571,8 @@ def test_a_case_from_before_corrections_is_listed_as_it_is_and_takes_them_once_o
     [
         (EventKind.UNDONE, {"event": 2}),
         (EventKind.UNDONE, {}),
-        (EventKind.CASE_DATA_ENTERED, {"slide": "1"}),
+        (EventKind.SIGNED, {"version": 2}),
+        (EventKind.AMENDED, {}),
         (EventKind.CASE_DATA_ENTERED, dict.fromkeys(("accession", "block", "slide", "specimen", "antibody_run"), 7)),
     ],
 )

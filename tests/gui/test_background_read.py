@@ -1,4 +1,4 @@
-"""The history is read on a thread of its own, and what comes of it is told on the window's."""
+"""What is read from the disk is read on a thread of its own, and told on the window's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 from control_series import baseline
 
 from her2scope.domain.errors import StoreError
-from her2scope.ui.history_loader import HistoryLoader
+from her2scope.ui.background_read import BackgroundRead
 
 
 def test_what_was_read_is_told_on_the_windows_thread(qtbot):
@@ -17,8 +17,8 @@ def test_what_was_read_is_told_on_the_windows_thread(qtbot):
         threads.append(threading.current_thread())
         return baseline(), ("one line was left out",)
 
-    loader = HistoryLoader(read)
-    loader.loaded.connect(lambda entries, problems: told.append((entries, problems, threading.current_thread())))
+    loader = BackgroundRead("history", read)
+    loader.loaded.connect(lambda found: told.append((*found, threading.current_thread())))
     loader.start()
     qtbot.waitUntil(lambda: told != [])
     assert told == [(baseline(), ("one line was left out",), threading.main_thread())]
@@ -29,7 +29,7 @@ def test_a_failure_is_told(qtbot):
     def read():
         raise StoreError("history.jsonl cannot be read. Look at its permissions.")
 
-    loader, told = HistoryLoader(read), []
+    loader, told = BackgroundRead("history", read), []
     loader.failed.connect(told.append)
     loader.loaded.connect(told.append)
     loader.start()
@@ -45,7 +45,7 @@ def test_one_reading_at_a_time_and_another_after_it(qtbot):
         may_end.wait(10)
         return (), ()
 
-    loader = HistoryLoader(read)
+    loader = BackgroundRead("history", read)
     loader.loaded.connect(lambda *_: told.append(len(begun)))
     for _ in range(3):
         loader.start()

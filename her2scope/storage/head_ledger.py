@@ -1,0 +1,134 @@
+"""The heads of all cases' chains, kept outside their folders: in a file that only ever grows, and in RAM."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, get_args
+
+from her2scope.domain.event_chain import START, ChainHead
+from her2scope.ports import KeptHead, SealReason
+from her2scope.storage.line_log import LineLog, NewerLineError
+
+SCHEMA = "her2scope.case-head/1"
+_KEYS = {"schema", "case_id", "what", "at_utc", "n_events", "head", "manifest_sha256", "files"}
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class MemoryHeadLedger:
+    """Heads that live as long as this object (see `ports.HeadLedger`)."""
+
+    def __init__(self, entries: Iterable[KeptHead] = ()) -> None:
+        self._entries = list(entries)
+
+    def keep(self, entry: KeptHead) -> None:
+        """Append."""
+        self._entries.append(entry)
+
+    def of_case(self, case_id: str) -> tuple[KeptHead, ...]:
+        """All that was kept of a case, in order."""
+        return tuple(entry for entry in self._entries if entry.case_id == case_id)
+
+
+class FileHeadLedger:
+    """Heads in a file (see `ports.HeadLedger`); `path` and its folder need not be there yet."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._log = LineLog(path, "ledger of cases", _is_entry)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """An unfinished line that was set aside, until somebody has removed that file."""
+        if not self._log.torn.exists():
+            return ()
+        return (
+            f"The last line of {self.path} was not finished when the power or the program failed. It is kept in "
+            f"{self._log.torn}: the cases themselves are safe; delete this file when you have seen it.",
+        )
+
+    def entries(self) -> tuple[KeptHead, ...]:
+        """All that was kept, in order; StoreError where a line cannot be read back."""
+        return tuple(self._parsed(number, line) for number, line in self._log.lines())
+
+    def keep(self, entry: KeptHead) -> None:
+        """Append; durable when it returns."""
+        self._log.append(entry_line(entry), f"keep where the events of case {entry.case_id} end")
+
+    def of_case(self, case_id: str) -> tuple[KeptHead, ...]:
+        """All that was kept of a case, in order; StoreError where a line cannot be read back."""
+        return tuple(entry for entry in self.entries() if entry.case_id == case_id)
+
+    def _parsed(self, number: int, line: bytes) -> KeptHead:
+        try:
+            return read_entry(line)
+        except NewerLineError as error:
+            raise self._log.newer(number, error, SCHEMA) from None
+        except ValueError as error:
+            raise self._log.damaged(number, error, "") from None
+
+
+def entry_line(entry: KeptHead) -> bytes:
+    """An entry as a line of the ledger."""
+    data = {
+        "schema": SCHEMA,
+        "case_id": entry.case_id,
+        "what": entry.what,
+        "at_utc": entry.at_utc,
+        "n_events": entry.head.n_events,
+        "head": entry.head.digest,
+        "manifest_sha256": entry.manifest_sha256,
+        "files": dict(entry.files),
+    }
+    return json.dumps(data, sort_keys=True).encode("ascii") + b"\n"
+
+
+def read_entry(line: bytes) -> KeptHead:
+    """Entry of a line; ValueError saying what is wrong with it, NewerLineError for another schema."""
+    try:
+        data = json.loads(line)
+    except (ValueError, RecursionError):
+        raise ValueError("it is no JSON") from None
+    if not isinstance(data, dict):
+        raise ValueError("it is no entry")
+    schema = data.get("schema")
+    if schema != SCHEMA:
+        if isinstance(schema, str) and schema.startswith(SCHEMA.partition("/")[0]):
+            raise NewerLineError(schema)
+        raise ValueError("it is no entry of the ledger")
+    if data.keys() != _KEYS:
+        raise ValueError(f"its keys differ: {', '.join(sorted(data.keys() ^ _KEYS))}"[:120])
+    wrong = next((name for name, is_right in _checks(data).items() if not is_right), None)
+    if wrong:
+        raise ValueError(f"its {wrong} cannot be read")
+    what: SealReason = data["what"]
+    head = ChainHead(data["n_events"], data["head"])
+    return KeptHead(data["case_id"], what, data["at_utc"], head, data["manifest_sha256"], data["files"])
+
+
+def _checks(data: dict[str, Any]) -> dict[str, bool]:
+    n_events, files = data["n_events"], data["files"]
+    is_number = isinstance(n_events, int) and not isinstance(n_events, bool) and n_events >= 0
+    return {
+        "case_id": isinstance(data["case_id"], str),
+        "what": data["what"] in get_args(SealReason),
+        "at_utc": isinstance(data["at_utc"], str),
+        "n_events": is_number,
+        "head": data["head"] == START if n_events == 0 else _is_digest(data["head"]),
+        "manifest_sha256": data["manifest_sha256"] == "" or _is_digest(data["manifest_sha256"]),
+        "files": isinstance(files, dict) and all(map(_is_digest, files.values())),
+    }
+
+
+def _is_digest(value: object) -> bool:
+    return isinstance(value, str) and _SHA256.fullmatch(value) is not None
+
+
+def _is_entry(line: bytes) -> bool:
+    try:
+        read_entry(line)
+    except (NewerLineError, ValueError):
+        return False
+    return True
