@@ -41,7 +41,7 @@ test: setup
 	@if [ ! -d tests/gui ] || [ -n "$(strip $(ARGS))" ]; then :; \
 	elif command -v xvfb-run >/dev/null && command -v xauth >/dev/null; then \
 	    echo "make test: tests/gui again, in real windows on a virtual screen"; \
-	    QT_QPA_PLATFORM=xcb xvfb-run -a -s "-screen 0 1920x1080x24" $(BIN)/python -m pytest tests/gui; \
+	    scripts/test_in_windows.sh $(BIN)/python; \
 	else \
 	    echo "make test: SKIPPED tests/gui in real windows: xvfb-run or xauth is missing"; \
 	fi

@@ -142,6 +142,8 @@ class CaseSummary:
     version: int = 1
     signed_by: str = ""
     """Who signed last, empty where nobody did."""
+    title: str = ""
+    """What the laboratory calls the case (`CaseData.title`); empty where it named nothing."""
 
 
 class CaseReading(Protocol):
@@ -169,6 +171,12 @@ class CaseFile(CaseReading, Protocol):
         """Write an event and the images it names by digest; durable (fsync) when it returns.
 
         Raises DiskFullError or StoreError; then nothing of the event is in the case.
+        """
+
+    def doubt(self) -> str:
+        """Why this is not the case whose heads are kept outside its folder, in words; empty where it is.
+
+        StoreError where what was kept cannot be read.
         """
 
     def seal(self, what: SealReason) -> None:
@@ -220,6 +228,9 @@ class HeadLedger(Protocol):
 
     def of_case(self, case_id: str) -> tuple[KeptHead, ...]:
         """All that was kept of a case, in order; StoreError where a line cannot be read back."""
+
+    def knows(self, case_id: str) -> bool:
+        """Whether anything was kept of a case, told quickly; StoreError where that cannot be read."""
 
 
 class Signers(Protocol):

@@ -44,8 +44,15 @@ def _sign_off(case_id: str) -> SignOff:
         reading.close()
 
 
-def report_all(path: Path) -> list[str]:
-    """Write one table of all cases, of the kind that the file's suffix says; lines to print.
+def report_all(path: Path) -> tuple[bool, list[str]]:
+    """Write one table of all cases, of the kind that the file's suffix says.
+
+    Returns
+    -------
+    bool
+        Whether every case could be read.
+    list of str
+        Lines to print.
 
     Raises
     ------
@@ -58,7 +65,7 @@ def report_all(path: Path) -> list[str]:
     check_outputs([path], [])
     rows = [_row(item) for item in case_store().cases()]
     write_all({path: encode(rows)})
-    return list(_lines(path, rows))
+    return not any(row["problem"] for row in rows), list(_lines(path, rows))
 
 
 def _row(item: CaseSummary) -> Row:

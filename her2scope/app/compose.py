@@ -218,6 +218,8 @@ def write_case_report(
 ) -> Sequence[Path]:
     """Write the reports of a case, and keep their digests with the head of its chain outside its folder.
 
+    Its control charts end with the case: controls that were read later leave an old case's report as it was.
+
     Parameters
     ----------
     newest : how far the case has come since, where this is an earlier version of it
@@ -233,7 +235,9 @@ def write_case_report(
     validation = _read_or(None, lambda: validations().newest(view.settings_sha256))
     no_readings: tuple[ControlEntry, ...] = ()
     readings = _read_or(no_readings, lambda: control_history().entries())
-    content = ReportContent(view, view.events[-1].at_utc, validation, readings, newest)
+    end_utc = max(event.at_utc for event in view.events)  # not the last one's, where the clock was set back
+    told = tuple(entry for entry in readings if entry.at_utc <= end_utc)
+    content = ReportContent(view, view.events[-1].at_utc, validation, told, newest)
     files = write_report(content, out_dir, kinds=kinds)
     digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     head_ledger().keep(KeptHead(view.case_id, "reported", now_utc, view.head, files=digests))

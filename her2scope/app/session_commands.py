@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import shutil
+import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from her2scope.app.compose import case_store, head_ledger, report_dir, stored_view
 from her2scope.app.outputs import check_outputs, write_all
 from her2scope.domain.cells import CellClass
 from her2scope.domain.errors import BadInputError, CaseNotFoundError, StoreError
+from her2scope.domain.event_chain import ChainHead
 from her2scope.domain.sign_off import CaseStatus, SignOff
-from her2scope.ports import CaseSummary, HeadLedger, JsonObject
+from her2scope.ports import CaseSummary, HeadLedger, JsonObject, KeptHead
 from her2scope.records import CaseView
 from her2scope.reporting import words
 from her2scope.reporting.hand import case_data_line
@@ -20,13 +23,15 @@ from her2scope.reporting.json_report import json_bytes
 from her2scope.reporting.record import grouped
 from her2scope.settings import home_dir
 from her2scope.storage.bundle import export_bundle, restore_bundle, verify_bundle
-from her2scope.storage.findings import Verification
+from her2scope.storage.findings import Finding, Verification
 from her2scope.storage.head_ledger import MemoryHeadLedger
+from her2scope.storage.kept_heads import changed_reports
 from her2scope.storage.verify import verify_case
 
 CASES_SCHEMA, CASE_SCHEMA, VERIFICATION_SCHEMA = "her2scope.cases/1", "her2scope.case/1", "her2scope.verification/1"
-LONGEST_ID, LONGEST_SLIDE, LONGEST_STATE, LONGEST_PROBLEM = 24, 20, 28, 94
-"""Columns of the table of cases, which fits 100 of them."""
+LONGEST_ID, LONGEST_TITLE, LONGEST_STATE = 24, 20, 28
+WIDTH = 100
+"""Columns of the table of cases, and of a terminal that shows it without breaking lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +67,19 @@ def list_cases(json_path: Path | None) -> list[str]:
     rows = [("case", "slide", "opened", "fields", "state"), *map(_row, cases)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = [_cut(line, _terminal_width()) for line in lines]
     return [lines[0], *(line for row, item in zip(lines[1:], cases, strict=True) for line in _with_problem(row, item))]
+
+
+def _terminal_width() -> int:
+    """Columns of the terminal as far as the table uses them; all of them where it goes to a file."""
+    return min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns)
 
 
 def _row(item: CaseSummary) -> tuple[str, ...]:
     return (
         _cut(item.case_id, LONGEST_ID),
-        _cut(words.clean(item.slide_id) or "-", LONGEST_SLIDE),
+        _cut(words.clean(item.title) or "-", LONGEST_TITLE),
         words.when(item.opened_utc).removesuffix(" UTC"),
         str(item.n_fields) if item.opened_utc else "-",
         _cut(_standing(item), LONGEST_STATE),
@@ -80,14 +91,18 @@ def _standing(item: CaseSummary) -> str:
     if not item.opened_utc:
         return "unreadable" if item.problem else "empty"
     version = f" v{item.version}" if item.version > 1 else ""
+    in_use = ", in use" if item.locked else ""
     signed = item.status in (CaseStatus.SIGNED, CaseStatus.AMENDED)
-    return f"{state_words(item.status)}{version}" + (f", {words.clean(item.signed_by)}" if signed else "")
+    return f"{state_words(item.status)}{version}{in_use}" + (f", {words.clean(item.signed_by)}" if signed else "")
 
 
 def _with_problem(line: str, item: CaseSummary) -> Iterator[str]:
     yield line
-    if item.problem:
-        yield f"    {_cut(words.clean(item.problem), LONGEST_PROBLEM)}"
+    if item.problem and not (item.locked and item.opened_utc):  # in use is no problem, and stands in the line
+        indent = "    "
+        yield from textwrap.wrap(
+            words.clean(item.problem), _terminal_width(), initial_indent=indent, subsequent_indent=indent
+        )
 
 
 def _cut(text: str, longest: int) -> str:
@@ -174,6 +189,9 @@ def verify_cases(request: VerifyRequest) -> tuple[bool, list[str]]:
         raise BadInputError("which case? Give its name, its folder or its bundle, or --all.")
     ledger = _read_once() if len(targets) > 1 else head_ledger()
     found = [_verified(target, ledger, request.heads) for target in targets]
+    if request.all_cases:
+        gone = _cases_that_are_gone()
+        targets, found = [*targets, *(item.case_id for item in gone)], [*found, *gone]
     sound = all(item.sound for item in found)
     cases = [_verification_json(*item) for item in zip(targets, found, strict=True)]
     _write(request.json_path, {"schema": VERIFICATION_SCHEMA, "sound": sound, "cases": cases})
@@ -192,15 +210,39 @@ def _read_once() -> HeadLedger:
         return ledger  # each case then says what is wrong with it
 
 
+def _cases_that_are_gone() -> list[Verification]:
+    """Of the cases whose events the ledger knows and whose folder is not there."""
+    try:
+        entries = head_ledger().entries()
+    except StoreError:
+        return []  # each case that is there says what is wrong with it
+    last = {entry.case_id: entry for entry in entries if entry.head.n_events}
+    return [_gone(entry) for entry in last.values() if not (home_dir() / "cases" / entry.case_id).exists()]
+
+
+def _gone(last: KeptHead) -> Verification:
+    said = f"it is gone: the case had {words.count(last.head.n_events, 'event')} on {last.at_utc} ({last.what})"
+    return Verification(last.case_id, ChainHead(0, ""), 0, False, (Finding("case_missing", "its folder", said),), ())
+
+
 def _verified(target: str, ledger: HeadLedger, heads: Sequence[str]) -> Verification:
     path, root = Path(target), home_dir() / "cases"
     if _is_name(target) and (root / target).is_dir():
-        return verify_case(root / target, ledger, heads)
+        return _with_reports(verify_case(root / target, ledger, heads), ledger)
     if path.is_dir():
         return verify_case(path, ledger, heads, is_copy=path.resolve().parent != root.resolve())
     if path.is_file():
         return verify_bundle(path, ledger, heads)
     return verify_case(case_folder(target), ledger, heads)
+
+
+def _with_reports(found: Verification, ledger: HeadLedger) -> Verification:
+    """The same, with the reports that lie where they were written."""
+    try:
+        changed = tuple(changed_reports(report_dir(found.case_id), ledger.of_case(found.case_id)))
+    except StoreError:
+        return found  # it says so itself
+    return replace(found, findings=(*found.findings, *changed))
 
 
 def _is_name(target: str) -> bool:

@@ -20,6 +20,8 @@ from her2scope.pipeline.session import CaseSession
 from her2scope.records import CaseView
 from her2scope.settings import Calibration, ScoringSettings
 
+IN_THE_WINDOW = "Change and finish it in the window (Ctrl+O), then sign it anew"
+
 
 def enrol(name: str, pin: str) -> list[str]:
     """Take a new signer; lines to print."""
@@ -37,7 +39,7 @@ def reopen(case_id: str, reason: str) -> list[str]:
     """Back from review to reading; lines to print."""
     with _opened(case_id) as case:
         case.reopen(reason)
-        return _lines(case, "is open again: it is read, finished and signed anew")
+        return _lines(case, f"is open again. {IN_THE_WINDOW}")
 
 
 def sign(case_id: str, name: str, pin: str, looked_at: bool) -> list[str]:
@@ -54,7 +56,8 @@ def amend(case_id: str, name: str, pin: str, reason: str) -> list[str]:
     with _opened(case_id) as case:
         case.amend(name, pin, reason)
         version = case.view.sign_off.version
-        return _lines(case, f"is open again as version {version}; version {version - 1} is kept as it was signed")
+        kept = f"version {version - 1} is kept as it was signed"
+        return _lines(case, f"is open again as version {version}; {kept}. {IN_THE_WINDOW}")
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from her2scope.pipeline.clock import SystemClock
 from her2scope.pipeline.opening import settings_sha256
 from her2scope.records import ValidationRecord
 from her2scope.reporting.json_report import json_bytes
+from her2scope.reporting.words import count
 from her2scope.settings import Calibration
 
 SCHEMA = "her2scope.validation/1"
@@ -101,7 +102,8 @@ def _record(found: ReaderAgreement, digest: str, source: str) -> ValidationRecor
 
 def _lines(found: ReaderAgreement, record: ValidationRecord, scores: CaseScores, by_installation: bool) -> list[str]:
     """The table, the figures, and what follows from them."""
-    lines = [f"{found.n} cases with both scores", "", "reader \\ computed" + "".join(f"{score:>6}" for score in SCORES)]
+    head = "reader \\ computed" + "".join(f"{score:>6}" for score in SCORES)
+    lines = [f"{count(found.n, 'case')} with both scores", "", head]
     for score, row in zip(SCORES, found.table.tolist(), strict=True):
         lines.append(f"{score:>17}" + "".join(f"{n:>6}" for n in row))
     lines += ["", *(f"{name:<52}{words}".rstrip() for name, words in _figures(found)), "", *_verdict(found)]
@@ -145,7 +147,9 @@ def _kappa(kappa: Kappa | None) -> str:
 
 def _verdict(found: ReaderAgreement) -> list[str]:
     """What the figures mean against the guideline, and whether there are enough cases."""
-    few = f"TOO FEW CASES for a validation: {found.n_positive} that the reader calls 3+, {found.n_negative} 0 or 1+"
+    few = (
+        f"TOO FEW CASES for a validation: {found.n_positive} called 3+ by the reader, {found.n_negative} called 0 or 1+"
+    )
     return [_aim(found.concordance), *([] if found.is_enough else [few])]
 
 

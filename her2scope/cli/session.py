@@ -12,6 +12,7 @@ from her2scope.domain.errors import BadInputError
 
 KINDS = ("pdf", "html", "json", "csv", "geojson")
 USUAL_KINDS = "pdf,html,json"
+ID_HELP = "name of a case, as 'her2scope session list' shows it"
 
 
 def add_session(commands: argparse._SubParsersAction[OneLineParser]) -> None:
@@ -25,6 +26,10 @@ def add_session(commands: argparse._SubParsersAction[OneLineParser]) -> None:
     _add_restore(actions)
     _add_verify(actions)
     _add_signing(actions)
+
+
+def _add_case(command: OneLineParser) -> None:
+    command.add_argument("case", metavar="ID", help=ID_HELP)
 
 
 # ---- look ---------------------------------------------------------------------------------------------------------
@@ -44,7 +49,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
 def _add_show(actions: argparse._SubParsersAction[OneLineParser]) -> None:
     show = actions.add_parser("show", help="one case: score, state, signatures, control, fields")
-    show.add_argument("case", metavar="ID")
+    _add_case(show)
     show.add_argument("--json", type=Path, metavar="FILE", help="write it as JSON (her2scope.case/1)")
     show.set_defaults(run=_show)
 
@@ -57,7 +62,7 @@ def _show(arguments: argparse.Namespace) -> int:
 
 def _add_report(actions: argparse._SubParsersAction[OneLineParser]) -> None:
     report = actions.add_parser("report", help="write the report of a case again; with --all one table of all cases")
-    report.add_argument("case", nargs="?", metavar="ID")
+    report.add_argument("case", nargs="?", metavar="ID", help=ID_HELP)
     report.add_argument("--out", type=Path, metavar="DIR|FILE", help="folder; with --all a .csv, .json or .html file")
     report.add_argument(
         "--kinds", metavar="K,K", help=f"of {', '.join(KINDS)} (default {USUAL_KINDS}), with a comma between them"
@@ -76,7 +81,8 @@ def _report(arguments: argparse.Namespace) -> int:
             raise BadInputError("--all makes one table of all cases: leave out ID, --version and --kinds.")
         if arguments.out is None:
             raise BadInputError("--all needs --out FILE.csv, FILE.json or FILE.html.")
-        return say(report_all(arguments.out))
+        complete, lines = report_all(arguments.out)
+        return say(lines, DONE if complete else NEGATIVE)
     if arguments.case is None:
         raise BadInputError("which case? Give its ID ('her2scope session list' names them), or --all.")
     case_folder(arguments.case)
@@ -96,8 +102,8 @@ def _kinds(text: str) -> list[str]:
 
 def _add_export(actions: argparse._SubParsersAction[OneLineParser]) -> None:
     export = actions.add_parser("export", help="a case as one zip that verifies itself")
-    export.add_argument("case", metavar="ID")
-    export.add_argument("--bundle", type=Path, required=True, metavar="FILE.zip")
+    _add_case(export)
+    export.add_argument("--bundle", type=Path, required=True, metavar="FILE.zip", help="file to write; it must be new")
     export.set_defaults(run=_export)
 
 
@@ -109,7 +115,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
 def _add_restore(actions: argparse._SubParsersAction[OneLineParser]) -> None:
     restore = actions.add_parser("restore", help="bring back the case of a bundle")
-    restore.add_argument("bundle", type=Path, metavar="FILE.zip")
+    restore.add_argument("bundle", type=Path, metavar="FILE.zip", help="a bundle, as 'session export' writes it")
     restore.add_argument("--as", dest="case", metavar="ID", help="name of the case here (default: as it was)")
     restore.set_defaults(run=_restore)
 
@@ -122,7 +128,9 @@ def _restore(arguments: argparse.Namespace) -> int:
 
 def _add_verify(actions: argparse._SubParsersAction[OneLineParser]) -> None:
     verify = actions.add_parser("verify", help="is a case what was written? (exit 1: something is not)")
-    verify.add_argument("cases", nargs="*", metavar="ID|FOLDER|FILE.zip")
+    verify.add_argument(
+        "cases", nargs="*", metavar="ID|FOLDER|FILE.zip", help="a stored case, a copy of its folder, or a bundle"
+    )
     verify.add_argument("--all", action="store_true", help="every stored case")
     verify.add_argument(
         "--head",
@@ -147,28 +155,28 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 def _add_signing(actions: argparse._SubParsersAction[OneLineParser]) -> None:
     sign = actions.add_parser("sign", help="sign a case in review (the PIN is asked, or read from standard input)")
-    sign.add_argument("case", metavar="ID")
+    _add_case(sign)
     sign.add_argument("--name", required=True, help="your name, as enrolled")
     sign.add_argument(
         "--looked-at-fields", action="store_true", help="I have looked at the annotated fields (needed to sign)"
     )
     sign.set_defaults(run=_sign)
     amend = actions.add_parser("amend", help="open a signed case again, as its next version")
-    amend.add_argument("case", metavar="ID")
+    _add_case(amend)
     amend.add_argument("--name", required=True, help="your name, as enrolled")
     amend.add_argument("--reason", required=True, metavar="TEXT", help="why; it stands in the record and the report")
     amend.set_defaults(run=_amend)
     reopen = actions.add_parser("reopen", help="from review back to reading, before any signature")
-    reopen.add_argument("case", metavar="ID")
+    _add_case(reopen)
     reopen.add_argument("--reason", required=True, metavar="TEXT", help="why; it stands in the record")
     reopen.set_defaults(run=_reopen)
     enrol = actions.add_parser("enrol", help="a new signer and their PIN")
-    enrol.add_argument("name", metavar="NAME")
+    enrol.add_argument("name", metavar="NAME", help="as it should stand in reports")
     enrol.set_defaults(run=_enrol)
     change = actions.add_parser(
         "change-pin", help="another PIN for a signer (asked: the present one, then the new one)"
     )
-    change.add_argument("name", metavar="NAME")
+    change.add_argument("name", metavar="NAME", help="as enrolled")
     change.set_defaults(run=_change_pin)
 
 
@@ -177,6 +185,8 @@ def _sign(arguments: argparse.Namespace) -> int:
     from her2scope.app.session_commands import case_folder
 
     case_folder(arguments.case)
+    if not arguments.looked_at_fields:
+        raise BadInputError("look at the annotated fields, in the window or the report, then add --looked-at-fields.")
     return say(sign_off.sign(arguments.case, arguments.name, _pin(), arguments.looked_at_fields))
 
 

@@ -153,6 +153,11 @@ class CaseData:
         parts = (" ".join(part.split()).casefold() for part in (self.accession, self.block, self.slide))
         return "/".join(parts) if self.slide.strip() else ""
 
+    @property
+    def title(self) -> str:
+        """What the laboratory calls the case: accession, block and slide as written; empty where none is named."""
+        return " \N{MIDDLE DOT} ".join(part for part in (self.accession, self.block, self.slide) if part)
+
     def stripped(self) -> CaseData:
         """Without spaces around the entries."""
         return CaseData(**{name: value.strip() for name, value in asdict(self).items()})

@@ -12,6 +12,8 @@ from her2scope.domain.errors import BadInputError
 
 Floats = NDArray[np.float64]
 MIN_CORNERS = 3
+LEAST_AREA_UM2 = 1e-6
+"""Less is the rounding of a line."""
 
 
 class RegionKind(StrEnum):
@@ -40,7 +42,7 @@ class RegionDraft:
     note: str = ""
 
     def __post_init__(self) -> None:
-        if len(self.polygon_um) < MIN_CORNERS or area_um2(self.polygon_um) <= 0:
+        if len(self.polygon_um) < MIN_CORNERS or area_um2(self.polygon_um) < LEAST_AREA_UM2:
             raise BadInputError("an outline encloses no area. Draw it round the tissue that is meant.")
 
 
@@ -78,6 +80,34 @@ def inside(polygon_um: tuple[tuple[float, float], ...], xy_um: Floats) -> NDArra
 
 
 def area_um2(polygon_um: tuple[tuple[float, float], ...]) -> float:
-    """Area of a polygon (shoelace formula)."""
-    x, y = np.array(polygon_um, dtype=np.float64).T
-    return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
+    """Area that `inside` takes for enclosed: of an outline that crosses itself, the sum of its loops by even-odd.
+
+    Between two neighbouring heights of corners and crossings no two sides cross: there the polygon is trapezia, each
+    between one side and the next.
+    """
+    start = np.array(polygon_um, dtype=np.float64)
+    start -= start[0]  # far from the map's origin, differences of small lengths would drown
+    end = np.roll(start, -1, axis=0)
+    rising = start[:, 1] != end[:, 1]
+    start, end = start[rising], end[rising]
+    heights = np.unique(np.concatenate([start[:, 1], _crossing_heights(start, end)]))
+    area = 0.0
+    for low, high in zip(heights, heights[1:], strict=False):
+        middle = (low + high) / 2
+        crosses = (start[:, 1] > middle) != (end[:, 1] > middle)
+        (x1, y1), (x2, y2) = start[crosses].T, end[crosses].T
+        x = np.sort(x1 + (middle - y1) * (x2 - x1) / (y2 - y1))
+        area += (high - low) * float(np.sum(x[1::2] - x[::2]))
+    return area
+
+
+def _crossing_heights(start: Floats, end: Floats) -> Floats:
+    """Heights (y) at which sides `(N, 2)` to `(N, 2)` cross each other, ends included."""
+    along = end - start
+    between = start[None, :] - start[:, None]
+    cross = along[:, None, 0] * along[None, :, 1] - along[:, None, 1] * along[None, :, 0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        one = (between[..., 0] * along[None, :, 1] - between[..., 1] * along[None, :, 0]) / cross
+        other = (between[..., 0] * along[:, None, 1] - between[..., 1] * along[:, None, 0]) / cross
+        meet = (cross != 0) & (one >= 0) & (one <= 1) & (other >= 0) & (other <= 1)
+    return (start[:, None, 1] + one * along[:, None, 1])[meet]

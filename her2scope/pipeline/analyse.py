@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from threading import Lock
 
 import numpy as np
@@ -20,7 +21,16 @@ from her2scope.imaging.stains import estimate_white, unmix
 from her2scope.imaging.workers import Workers
 from her2scope.pipeline.plausibility import scale_doubt, state_doubts
 from her2scope.ports import Segmenter
-from her2scope.records import FieldResult, Frame, ProgramInfo, QualityReport, Segmentation, StainImage, StainSummary
+from her2scope.records import (
+    Cell,
+    FieldResult,
+    Frame,
+    ProgramInfo,
+    QualityReport,
+    Segmentation,
+    StainImage,
+    StainSummary,
+)
 from her2scope.settings import Calibration, ScoringSettings, Vector
 
 NO_PROVIDER = "none"
@@ -95,7 +105,8 @@ class FieldAnalyser:
     ) -> FieldResult:
         counts = CellCounts.of(cell.cell_class for cell in found.cells if not cell.edge)
         return FieldResult(
-            frame=frame, quality=quality, cells=found.cells, membrane=found.membrane, cuts=cuts, counts=counts,
+            frame=frame, quality=quality, cells=tuple(map(_as_kept, found.cells)), membrane=found.membrane,
+            cuts=cuts, counts=counts,
             finding=self.find(counts, frame.um_per_px), stain=summary, curve=curve, white_rgb=stains.white_rgb,
             white_estimated=stains.white_estimated, program=self.program(found.provider),
             doubts=(
@@ -126,6 +137,15 @@ class FieldAnalyser:
             curve=(0.0,) * len(SATURATION_LEVELS), white_rgb=stains.white_rgb,
             white_estimated=stains.white_estimated, program=self.program(), timings_ms=timings_ms,
         )  # fmt: skip
+
+
+OUTLINE_DIGITS = 2
+"""Decimals of a pixel to which an outline is kept."""
+
+
+def _as_kept(cell: Cell) -> Cell:
+    """A cell with its outline as it is stored, so that the report of a stored case is that of the live one."""
+    return replace(cell, outline_xy_px=cell.outline_xy_px.round(OUTLINE_DIGITS))
 
 
 @contextmanager

@@ -241,19 +241,21 @@ class LiveEngine:
 
     def reopen(self, reason: str) -> None:
         """Back from review to reading, for a written reason."""
-        self._ask(lambda case: case.reopen(reason), "the case is open again: it is read, finished and signed anew")
+        done = "the case is open again: it is read, finished and signed anew"
+        self._ask(lambda case: self._do_open_again(lambda: case.reopen(reason)), done)
 
-    def sign(self, name: str, pin: str, looked_at_fields: bool) -> None:
+    def sign(self, name: str, pin: str, looked_at_fields: bool, seen: CaseView | None = None) -> None:
         """Sign the case in review and write its report; refused unless the signer looked at the annotated fields."""
-        self._ask(lambda case: self._signed(case, case.sign(name, pin, looked_at_fields)))
+        self._ask(lambda case: self._signed(case, case.sign(name, pin, looked_at_fields, seen)))
 
-    def enrol_and_sign(self, name: str, pin: str, looked_at_fields: bool) -> None:
+    def enrol_and_sign(self, name: str, pin: str, looked_at_fields: bool, seen: CaseView | None = None) -> None:
         """The same by somebody who signs here for the first time: the PIN is theirs from now on."""
-        self._ask(lambda case: self._signed(case, case.enrol_and_sign(name, pin, looked_at_fields)))
+        self._ask(lambda case: self._signed(case, case.enrol_and_sign(name, pin, looked_at_fields, seen)))
 
     def amend(self, name: str, pin: str, reason: str) -> None:
         """Open a signed case again as its next version, for a written reason; the signed one is kept."""
-        self._ask(lambda case: case.amend(name, pin, reason), "the case is open again, as its next version")
+        done = "the case is open again, as its next version"
+        self._ask(lambda case: self._do_open_again(lambda: case.amend(name, pin, reason)), done)
 
     def open_case(self, case_id: str) -> None:
         """Leave this case as it is, and open a stored one."""
@@ -361,7 +363,17 @@ class LiveEngine:
         self._say(Severity.INFO, "opening the case and loading its method: analysis begins when both are there")
         case = self._open_case()
         self._say(Severity.INFO, f"case {case.case_id} is open")
+        self._say_doubt(case)
         return case
+
+    def _say_doubt(self, case: CaseSession) -> None:
+        """Tell that a case is not the one that was kept; it can be read, and is not signed."""
+        try:
+            doubt = case.doubt()
+        except Her2ScopeError as error:
+            doubt = str(error)
+        if doubt:
+            self._say(Severity.ERROR, doubt)
 
     def _run_commands(self) -> None:
         """Do what was asked, each command by itself: one that fails is said, and the next is done."""
@@ -542,20 +554,34 @@ class LiveEngine:
             lost = "; ".join(reading.lost_words)
             self._say(Severity.WARNING, f"the fields were read anew, and these corrections found no cell: {lost}")
 
+    def _do_open_again(self, open_again: Callable[[], None]) -> None:
+        """Open a frozen case, and offer it all islands that were found to be one: it took none of them meanwhile."""
+        open_again()
+        self._n_joins = 0
+        self._wake.set()
+
     def _do_finish(self, case: CaseSession) -> None:
         """Finish, or where that was done, write the report once more: it may have failed."""
         view = case.view if case.view.finished_utc is not None else case.finish()
+        self._stop_sweeping()
         status = view.sign_off.status
+        self._tell_before_report(case)
         self._report(case, view, "finished" if status is CaseStatus.IN_REVIEW else status.value)
 
     def _signed(self, case: CaseSession, view: CaseView) -> None:
         """Seal a case that was signed and write its report: what fails is said, and the signature stands."""
+        self._tell_before_report(case)
         try:
             case.seal()
         except Her2ScopeError as error:
             self._say(Severity.ERROR, f"the case is signed and saved, but not sealed: {error} Closing it seals it too.")
         signed = view.sign_off.signatures[-1]
         self._report(case, view, f"signed by {signed.name} as version {signed.version}")
+
+    def _tell_before_report(self, case: CaseSession) -> None:
+        """Show at once how far the case has come: its report takes seconds, and nobody should ask again meanwhile."""
+        self._tell_case(case)
+        self._say(Severity.INFO, f"writing the report of case {case.case_id}")
 
     def _report(self, case: CaseSession, view: CaseView, done: str) -> None:
         """Write the report of a case with which something was done, and say so."""
@@ -566,7 +592,8 @@ class LiveEngine:
             self._say(Severity.ERROR, said)
             return
         where = files[0].parent if files else "nowhere"
-        self._say(Severity.INFO, f"case {case.case_id} {done}; report in {where} (Ctrl+N starts the next case)")
+        sign = "Ctrl+Shift+S signs it, " if view.sign_off.status is CaseStatus.IN_REVIEW else ""
+        self._say(Severity.INFO, f"case {case.case_id} {done}; report in {where} ({sign}Ctrl+N starts the next case)")
 
     def _do_new_case(self, case: CaseSession) -> None:
         fresh = self._open_case()
@@ -582,7 +609,9 @@ class LiveEngine:
         self._say(Severity.INFO, f"opening case {case_id}")
         fresh = self._open_stored(case_id)
         self._change_to(fresh, case)
-        self._say(Severity.INFO, f"case {case_id} is open")
+        to_do = ": put its own slide on the stage" if fresh.view.sign_off.status is CaseStatus.OPEN else ""
+        self._say(Severity.INFO, f"case {case_id} is open{to_do}")
+        self._say_doubt(fresh)
 
     def _change_to(self, fresh: CaseSession, case: CaseSession) -> None:
         """Leave a case for another one: what is seen or asked from now on is the other one's."""

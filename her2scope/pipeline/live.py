@@ -170,10 +170,13 @@ class LiveCommands(Protocol):
     def reopen(self, reason: str) -> None:
         """Back from review to reading, for a written reason."""
 
-    def sign(self, name: str, pin: str, looked_at_fields: bool) -> None:
-        """Sign the case in review and write its report; refused unless the signer looked at the annotated fields."""
+    def sign(self, name: str, pin: str, looked_at_fields: bool, seen: CaseView | None = None) -> None:
+        """Sign the case in review and write its report; refused unless the signer looked at the annotated fields.
 
-    def enrol_and_sign(self, name: str, pin: str, looked_at_fields: bool) -> None:
+        Refused too where the case is not as it was `seen` any more; None: as it stands.
+        """
+
+    def enrol_and_sign(self, name: str, pin: str, looked_at_fields: bool, seen: CaseView | None = None) -> None:
         """The same by somebody who signs here for the first time: the PIN is theirs from now on."""
 
     def amend(self, name: str, pin: str, reason: str) -> None:

@@ -123,6 +123,11 @@ class CaseSession:
         """What must be said of this computer's clock, once; empty where its times are in order."""
         return self._clock_warning
 
+    def doubt(self) -> str:
+        """Why this is not the case that was kept, in words; empty where it is. StoreError where that is not known."""
+        why = cast(CaseFile, self._file).doubt() if self._may_write else ""
+        return why and f"case {self.case_id} was changed by another hand: {why}. Run her2scope session verify."
+
     def close(self) -> None:
         """Let go of the case; it can be opened again."""
         self._file.close()
@@ -388,24 +393,31 @@ class CaseSession:
         self._must_be_its_only_case(self._state.hand.data)
         self._record(EventKind.REOPENED, {"reason": reason})
 
-    def sign(self, name: str, pin: str, looked_at_fields: bool) -> CaseView:
-        """Sign this version of the case; CaseRuleError where it cannot be signed now, SigningError for a wrong PIN."""
-        own = self._signable(looked_at_fields)
+    def sign(self, name: str, pin: str, looked_at_fields: bool, seen: CaseView | None = None) -> CaseView:
+        """Sign this version of the case; CaseRuleError where it cannot be signed now, SigningError for a wrong PIN.
+
+        Parameters
+        ----------
+        seen : the case as the signer was shown it: nothing else is signed; None where nobody could change it meanwhile
+        """
+        own = self._signable(looked_at_fields, seen)
         name = self._checked(name, pin)
         self._record(EventKind.SIGNED, signed_data(self.view, own, name, self._analyser.program()))
         return self.view
 
-    def enrol_and_sign(self, name: str, pin: str, looked_at_fields: bool) -> CaseView:
+    def enrol_and_sign(self, name: str, pin: str, looked_at_fields: bool, seen: CaseView | None = None) -> CaseView:
         """The same by somebody who signs here for the first time: nobody is enrolled for a case that is not signed."""
-        self._signable(looked_at_fields)
+        self._signable(looked_at_fields, seen)
         self._who_may_sign().enrol(name, pin)
-        return self.sign(name, pin, looked_at_fields)
+        return self.sign(name, pin, looked_at_fields, seen)
 
     def amend(self, name: str, pin: str, reason: str) -> None:
         """Open a signed case again as its next version, by somebody who may sign; what was signed is kept."""
         self._must_be((CaseStatus.SIGNED, CaseStatus.AMENDED), "only a signed case is amended")
         reason = _written(reason, "amending a case")
         self._must_be_its_only_case(self._state.hand.data)
+        if doubt := self.doubt():
+            raise CaseRuleError(f"{doubt} It cannot be amended.")
         name, signed = self._checked(name, pin), self._state.sign_off
         data = {"version": signed.version + 1, "name": name, "reason": reason}
         self._record(EventKind.AMENDED, {**data, "amends_event": signed.signatures[-1].event})
@@ -414,18 +426,37 @@ class CaseSession:
         """Write the manifest of the signed case's files, and keep the head of its events outside it."""
         self._writable().seal("signed")
 
-    def _signable(self, looked_at_fields: bool) -> ReaderScore:
+    def _signable(self, looked_at_fields: bool, seen: CaseView | None) -> ReaderScore:
         """The pathologist's own score, where all is there that a signature needs; CaseRuleError else."""
         self._must_be((CaseStatus.IN_REVIEW,), "only a case in review is signed: finish its reading first")
+        if seen is not None and not self._reads_as(seen):
+            raise CaseRuleError(
+                f"case {self.case_id} is not as it was shown for the signature: look at it again, then sign it."
+            )
+        if doubt := self.doubt():
+            raise CaseRuleError(f"{doubt} It cannot be signed.")
         own = self._state.hand.reader_score
         if own is None:
             raise CaseRuleError(
                 f"case {self.case_id} has no score of your own: reopen it, enter your score (or indeterminate), "
                 "finish it, then sign."
             )
+        missing = self._missing_sentence(own)  # another version of the program may compute another score
+        if missing:
+            raise CaseRuleError(f"{missing} Reopen the case and write it as the remark to your score, then sign.")
         if not looked_at_fields:
             raise CaseRuleError("confirm that you looked at the annotated fields: without that a case is not signed.")
         return own
+
+    def _reads_as(self, seen: CaseView) -> bool:
+        """Whether nothing came since that could change what was shown, and the figures are those of the case."""
+        since = self._state.events[len(seen.events) :]
+        return (
+            seen.case_id == self.case_id
+            and seen.sign_off == self._state.sign_off
+            and seen.score == self.view.score
+            and all(event.kind in (EventKind.RESUMED, EventKind.SIGNING_REFUSED) for event in since)
+        )
 
     def _checked(self, name: str, pin: str) -> str:
         """The signer's name as it is enrolled; where name or PIN are wrong that is kept as an event, never the PIN."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from her2scope.domain.cells import CellClass
+from her2scope.domain.corrections import CaseData
 from her2scope.domain.guideline import Score
 from her2scope.domain.preanalytics import cold_ischaemia, fixation
 from her2scope.domain.score import ControlStatus
@@ -28,6 +29,7 @@ RESULTS: dict[Score, str] = {
     "2+": "Equivocal (score 2+)",
     "3+": "Positive (score 3+)",
 }
+HANDLING_TITLE = "Handling of the tissue:"
 CANNOT_BE_DETERMINED = "Cannot be determined (indeterminate)"
 _STATUS_WORDS = {
     ControlStatus.VALID: "adequate",
@@ -55,6 +57,16 @@ def cap_entries(content: ReportContent) -> tuple[CapEntry, ...]:
     return tuple(_entries(content))
 
 
+def handling_words(data: CaseData) -> str:
+    """In what the handling of the tissue, as entered, does not meet the guideline; empty where it does or is not known.
+
+    Antigen may then be lost, and a low score say nothing: page one tells it.
+    """
+    cold, fixed = cold_ischaemia(data.cold_ischaemia_min), fixation(data.fixative, data.fixation_h)
+    told = (("cold ischaemia", cold), ("fixation", fixed))
+    return " ".join(words.sentence(f"{name} {item.words}") for name, item in told if item.meets is False)
+
+
 def _entries(content: ReportContent) -> Iterator[CapEntry]:
     view, data = content.case, content.case.data
     yield CapEntry("result", "HER2 by IHC, result of the pathologist", _own_result(view))
@@ -69,7 +81,7 @@ def _entries(content: ReportContent) -> Iterator[CapEntry]:
     yield CapEntry("antibody_clone", "Primary antibody, clone", _entered(data.antibody_clone))
     yield CapEntry("antibody_run", "Staining run and lots", _runs(view))
     yield CapEntry("control", "External control", _control(view))
-    yield CapEntry("internal_control", "Internal control", hand.duct_text(view) or "no normal duct was marked")
+    yield CapEntry("internal_control", "Internal control", _internal_control(view))
     yield CapEntry("image_analysis", "Image analysis", _image_analysis(view))
     yield CapEntry("validation", "Validation of the image analysis", record.validation(content).line)
     yield CapEntry("guideline", "Scoring guideline", f"{view.guideline}: {view.guideline_source}")
@@ -108,7 +120,8 @@ def _uniform(view: CaseView) -> str:
         return CANNOT_BE_DETERMINED
     share, interval = view.score.shares_percent[name], view.score.interval95_percent[name]
     of = words.count(view.score.counts.n_tumour, "counted tumour cell")
-    return f"{words.percent(share)} of {of} (95 % interval {words.interval(interval)}), by image analysis"
+    found = f"{words.percent(share)} of {of} (95 % interval {words.interval(interval)}), by image analysis"
+    return found if view.score.reportable else f"{found}; not reportable"
 
 
 def _runs(view: CaseView) -> str:
@@ -123,6 +136,11 @@ def _runs(view: CaseView) -> str:
 def _control(view: CaseView) -> str:
     said = "NOT adequate for this case" if view.standing.refusals else _STATUS_WORDS[view.standing.status]
     return " ".join([words.sentence(f"{said} ({words.control_headline(view)})"), *words.control_reasons(view)])
+
+
+def _internal_control(view: CaseView) -> str:
+    found = hand.duct_text(view).removeprefix(hand.INTERNAL_CONTROL)
+    return found or "no normal duct was marked"
 
 
 def _image_analysis(view: CaseView) -> str:

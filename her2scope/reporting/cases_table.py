@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 
 from her2scope.domain.cells import SHARE_ORDER
+from her2scope.domain.score import ControlStatus
 from her2scope.ports import JsonObject
 from her2scope.records import CaseView
 from her2scope.reporting import words
@@ -140,6 +141,8 @@ def _told(row: Row, name: str) -> str:
             return "yes" if value else "NO"
         case float():
             return f"{value:.1f}"
+    if name == "control" and value == ControlStatus.INVALID and row["reportable"]:
+        return f"{value}, overridden"
     if name == "state" and row["version"] != 1:
         return f"{value}, version {row['version']}"
     return str(value).replace("_", " ") if name == "state" else str(value)

@@ -47,7 +47,10 @@ def _accepted(data: Data) -> str:
 
 def _control_read(data: Data) -> str:
     lost = "; ".join(data.get("lost_words", ()))
-    return "Control read" + (f". Corrections whose cells are not found any more: {lost}" if lost else "")
+    lot, status = words.clean(data.get("lot") or ""), (data.get("verdict") or {}).get("status", "")
+    level = f": level {data['expected']}" if "expected" in data else ""
+    told = f"Control read{level}{f', lot {lot}' if lot else ''}{f', {status}' if status else ''}"
+    return told + (f". Corrections whose cells are not found any more: {lost}" if lost else "")
 
 
 def _annotated(data: Data) -> str:
@@ -183,7 +186,7 @@ def _named(what: str, data: Data) -> str:
 _TEXTS: Mapping[EventKind, Callable[[Data], str]] = {
     EventKind.OPENED: _opened("Case opened"),
     EventKind.CONTROL_READ: _control_read,
-    EventKind.CONTROL_OVERRIDDEN: lambda _: "Invalid control overridden",
+    EventKind.CONTROL_OVERRIDDEN: _with_reason("Invalid control overridden"),
     EventKind.FIELD_ACCEPTED: _accepted,
     EventKind.FIELD_REMOVED: _of_field("Field removed"),
     EventKind.FIELD_RESTORED: _of_field("Field restored"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 from pathlib import Path
 
 from her2scope.domain.errors import DiskFullError, StoreError
@@ -17,7 +18,8 @@ def write_aside(path: Path, data: bytes) -> None:
     DiskFullError, StoreError
         If it cannot be written; nothing is left behind.
     """
-    aside = path.with_name(path.name + ".part")
+    # a name of its own: two programs may write the same report at once
+    aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with aside.open("wb") as file:

@@ -14,6 +14,7 @@ from her2scope.reporting import words
 from her2scope.reporting.cell_standing import corrected_cells, correction_label, places_um, standings
 
 UM2_PER_MM2 = 1e6
+INTERNAL_CONTROL = "Internal control: "
 MARKS_KEY = "A small white square marks a cell that the reader corrected; a line strikes out one that is excluded."
 DEVIATION_TITLE = "The reader moved the cuts: deviation from the stored settings."
 CASE_DATA_LABELS = {
@@ -165,4 +166,4 @@ def duct_text(view: CaseView) -> str:
     )
     n_cells = counts.n_tumour + counts.n_other
     found = f"{words.count(n_cells, 'cell')} in normal ducts that the reader marked"
-    return f"Internal control: {found}{f'; {classes}' if classes else ''}. None of them is counted as tumour."
+    return f"{INTERNAL_CONTROL}{found}{f'; {classes}' if classes else ''}. None of them is counted as tumour."

@@ -77,7 +77,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[
         body.append(
             tag("tr", "".join(cell(kind, text, n) for n, (kind, text) in enumerate(zip(kinds, row, strict=True))))
         )
-    return tag("table", top + tag("tbody", "\n".join(body)), class_=class_)
+    made = tag("table", top + tag("tbody", "\n".join(body)), class_=class_)
+    return tag("div", made, class_="wide") if head else made
 
 
 def told_line(told: record.Told) -> str:

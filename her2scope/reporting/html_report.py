@@ -13,6 +13,7 @@ from her2scope.overlays.model import legend_entries
 from her2scope.overlays.palette import SAFE, Palette
 from her2scope.records import AcceptedField, CaseView, ControlReading, FieldResult, ReportContent
 from her2scope.reporting import doubt, hand, record, words
+from her2scope.reporting.cap import HANDLING_TITLE, handling_words
 from her2scope.reporting.content import FieldRow, control_figures, field_rows, share_rows, versions
 from her2scope.reporting.event_words import history
 from her2scope.reporting.files import write_aside
@@ -139,7 +140,7 @@ def _verdict(view: CaseView) -> str:
     own += paragraph(words.reader_remark(view)) if words.reader_remark(view) else ""
     own += paragraph(words.reader_note(view), "warn small") if words.reader_note(view) else ""
     own += paragraph(f"ISH: {words.ish_text(view)}", "grey small")
-    tone = "bad" if not view.score.reportable else "warn" if view.override_reason else "good"
+    tone = _TONES[words.reportable_tone(view)]
     status = paragraph("This reference score is", "grey small") + paragraph(
         words.reportable_text(view), f"status {tone}"
     )
@@ -161,8 +162,10 @@ def _doubt(view: CaseView) -> list[str]:
 
 
 def _overridden(view: CaseView) -> list[str]:
-    """Moved cuts and an override: what must be known before any explanation is read."""
+    """Moved cuts, handling of the tissue and an override: what must be known before any explanation is read."""
     found = [notice(hand.DEVIATION_TITLE, hand.deviation(view), "warn")] if hand.deviation(view) else []
+    if handling_words(view.data):
+        found.append(notice(HANDLING_TITLE, handling_words(view.data), "warn"))
     if view.override_reason:
         found.append(notice("Invalid control overridden. Reason given:", view.override_reason, "bad"))
     return found

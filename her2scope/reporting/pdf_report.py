@@ -19,6 +19,7 @@ from her2scope.overlays.palette import SAFE, Palette
 from her2scope.overlays.raster import draw_overlay
 from her2scope.records import AcceptedField, CaseView, ControlReading, FieldResult, ReportContent, RgbImage
 from her2scope.reporting import doubt, hand, record, words
+from her2scope.reporting.cap import HANDLING_TITLE, handling_words
 from her2scope.reporting.content import FieldRow, control_figures, field_rows, share_rows, versions
 from her2scope.reporting.event_words import history
 from her2scope.reporting.files import write_aside
@@ -189,6 +190,7 @@ def _first_page(content: ReportContent, palette: Palette) -> list[Flowable]:
         *_shares(view, palette),
         *_left_out(view),
         *_control(view),
+        *_long_remark(view),
     ]
 
 
@@ -207,7 +209,7 @@ def _head(content: ReportContent) -> list[Flowable]:
 
 def _verdict(view: CaseView) -> Flowable:
     """The three answers of page one: reference score, the pathologist's own score, reportable or not."""
-    colour, ground = _reportable_colours(view)
+    colour, ground = _STATUS_COLOURS[words.reportable_tone(view)]
     no_score = view.score.score is None
     reference = [
         text("Reference score", 8.5, colour=GREY),
@@ -219,7 +221,7 @@ def _verdict(view: CaseView) -> Flowable:
     own = [
         text("Pathologist's own score", 8.5, colour=GREY),
         text(words.reader_text(view), 38 if entered else 15, bold=entered),
-        *([text(_short(words.reader_remark(view), "below"), 8.5)] if words.reader_remark(view) else []),
+        *([text(_short(words.reader_remark(view), "below", MAX_OWN_REMARK), 8.5)] if words.reader_remark(view) else []),
         *([text(words.reader_note(view), 8, colour=WARN)] if words.reader_note(view) else []),
         text(f"ISH: {words.ish_text(view)}", 8, colour=GREY),
     ]
@@ -250,30 +252,30 @@ def _doubt(view: CaseView) -> list[Flowable]:
     return story
 
 
-MAX_REMARK = 300
-"""Characters of a remark beside a score or a picture; the whole of it stands elsewhere."""
+MAX_REMARK, MAX_OWN_REMARK = 300, 120
+"""Characters of a remark beside a picture, and beside the own score; the whole of it stands elsewhere."""
 
 
-def _short(remark: str, where: str) -> str:
-    return remark if len(remark) <= MAX_REMARK else f"{remark[:MAX_REMARK].rstrip()} \u2026 (whole remark {where})"
-
-
-def _reportable_colours(view: CaseView) -> tuple[str, str]:
-    if not view.score.reportable:
-        return BAD, BAD_PALE
-    return (WARN, WARN_PALE) if view.override_reason else (GOOD, GOOD_PALE)
+def _short(remark: str, where: str, most: int = MAX_REMARK) -> str:
+    return remark if len(remark) <= most else f"{remark[:most].rstrip()} \u2026 (whole remark {where})"
 
 
 def _overridden(view: CaseView) -> list[Flowable]:
-    """Override, moved cuts and long remark: boxes that may grow, and come before everything that explains."""
+    """Moved cuts, handling of the tissue, override: boxes that may grow, before all that explains."""
     found: list[Flowable] = []
     if hand.deviation(view):
         found.append(notice(hand.DEVIATION_TITLE, hand.deviation(view), WARN, WARN_PALE))
+    if handling_words(view.data):
+        found.append(notice(HANDLING_TITLE, handling_words(view.data), WARN, WARN_PALE))
     if view.override_reason:
         found.append(notice("Invalid control overridden. Reason given:", view.override_reason, BAD, BAD_PALE))
-    if len(words.reader_remark(view)) > MAX_REMARK:
-        found.append(notice("Pathologist's remark:", words.reader_remark(view), INK, PALE))
     return found
+
+
+def _long_remark(view: CaseView) -> list[Flowable]:
+    """The whole remark, where the box of the own score has but its beginning: after what page one must hold."""
+    remark = words.reader_remark(view)
+    return [notice("Pathologist's remark:", remark, INK, PALE)] if len(remark) > MAX_OWN_REMARK else []
 
 
 def _blocked(view: CaseView) -> list[Flowable]:

@@ -109,7 +109,7 @@ def validation(content: ReportContent) -> Told:
     why = why_not_validated(found.n_positive, found.n_negative, found.concordance)
     if why:
         return Told(f"{NOT_VALIDATED}:", f"{why}. Compared with readers: {validation_figures(found)}.", good=False)
-    return Told("Validated with these settings:", f"{validation_figures(found)}.", good=True)
+    return Told("Validated against readers with these settings:", f"{validation_figures(found)}.", good=True)
 
 
 def validation_figures(found: ValidationRecord) -> str:

@@ -159,6 +159,14 @@ def reportable_text(view: CaseView) -> str:
     return "Reportable, control overridden" if view.override_reason else "Reportable"
 
 
+def reportable_tone(view: CaseView) -> ControlStatus:
+    """How good that news is, on the scale of a control: green is for what nobody has to doubt."""
+    if not view.score.reportable:
+        return ControlStatus.INVALID
+    doubted = view.override_reason or view.standing.status is not ControlStatus.VALID
+    return ControlStatus.WARNING if doubted else ControlStatus.VALID
+
+
 def blocking(view: CaseView) -> tuple[str, ...]:
     """Why the score is not reportable, as sentences; empty where it is."""
     if view.score.reportable:
@@ -203,8 +211,11 @@ def control_paragraph(view: CaseView) -> str:
     reading = view.control
     if reading is None:
         return f"Default cuts from the settings were used: {cuts_text(view)}."
+    intense_od10 = reading.measures.intense_od10
+    if intense_od10 is None:
+        return f"{reading_text(reading)} It gives no intense cut; the cuts are the settings'."
     cut = "taken from it" if view.cuts_from_control else "not used; the cuts are the settings'"
-    return f"{reading_text(reading)} Intense cut {od10(reading.measures.intense_od10)}, {cut}."
+    return f"{reading_text(reading)} Intense cut {od10(intense_od10)}, {cut}."
 
 
 def reading_text(reading: ControlReading) -> str:
@@ -261,9 +272,9 @@ def cuts_text(view: CaseView) -> str:
 
 
 def basis(view: CaseView) -> str:
-    """What the score rests on."""
+    """What the score rests on: its tumour cells, and the fields that they lie in."""
     scale = "" if view.um_per_px is None else f", {view.um_per_px:.3f} um/px"
-    n_fields = count(sum(item.result.quality.usable for item in view.active_fields), "field")
+    n_fields = count(sum(item.counts.n_tumour > 0 for item in view.active_fields), "field")
     return f"{count(view.score.counts.n_tumour, 'tumour cell')} in {n_fields}{scale}"
 
 
@@ -278,6 +289,9 @@ def _not_assessed(view: CaseView) -> Iterator[str]:
         if not item.result.quality.usable:
             why = "; ".join(item.result.quality.reasons)
             yield sentence(f"field {item.number} ({clean(item.result.frame.name)}) could not be used: {why}")
+    n_bare = sum(item.result.quality.usable and item.counts.n_tumour == 0 for item in active)
+    if n_bare:
+        yield f"{count(n_bare, 'field')} without a tumour cell to count."
     n_removed = len(view.fields) - len(active)
     if n_removed:
         yield f"{count(n_removed, 'accepted field')} removed by the reader."

@@ -97,21 +97,21 @@ def export_bundle(
             "it is, copy it, and see 'her2scope session verify' for all that was found."
         )
     with in_words(f"export case {case_id}", path.absolute().parent), tempfile.TemporaryDirectory() as aside:
-        head, manifest, case = _snapshot(folder, Path(aside))
-        heads = b"".join(map(entry_line, _heads(ledger, case_id)))
-        bundle, sources = _packed(case_id, head, {**case, HEADS: heads, **_reports(reports)})
+        snapshot, case = _snapshot(folder, Path(aside))
+        heads = b"".join(map(entry_line, _heads(ledger, case_id, snapshot)))
+        bundle, sources = _packed(case_id, snapshot.head, {**case, HEADS: heads, **_reports(reports)})
         sha256 = _write(path, sources)
         if _digests(path, bundle.files) != bundle.files:
             path.unlink()
             raise StoreError(f"Could not export case {case_id}: it changed meanwhile. Repeat the step.")
     if ledger is not None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        ledger.keep(KeptHead(case_id, "exported", now, head, manifest, {path.name: sha256}))
+        ledger.keep(replace(snapshot, at_utc=now, files={path.name: sha256}))
     return found
 
 
-def _snapshot(folder: Path, aside: Path) -> tuple[ChainHead, str, dict[str, Path | bytes]]:
-    """Head, digest of the manifest, and files of a case at one moment."""
+def _snapshot(folder: Path, aside: Path) -> tuple[KeptHead, dict[str, Path | bytes]]:
+    """Head and manifest of a case at one moment, which is that of its last event, and its files."""
     manifest = folder / MANIFEST
     if manifest.exists() and not is_locked(folder / LOCK):
         files = {path.relative_to(folder).as_posix(): path for path in case_files(folder)}
@@ -127,7 +127,10 @@ def _snapshot(folder: Path, aside: Path) -> tuple[ChainHead, str, dict[str, Path
         digests = {name: digest_of(path) for name, path in files.items()}
         content = Manifest(folder.resolve().name, _head(chain), digests).to_bytes()
     packed: dict[str, Path | bytes] = {CASE + name: path for name, path in files.items()}
-    return _head(chain), hashlib.sha256(content).hexdigest(), {**packed, CASE + MANIFEST: content}
+    at_utc = chain.events[-1].at_utc if chain.events else ""
+    manifest_sha256 = hashlib.sha256(content).hexdigest()
+    kept = KeptHead(folder.resolve().name, "exported", at_utc, _head(chain), manifest_sha256)
+    return kept, {**packed, CASE + MANIFEST: content}
 
 
 def _head(chain: CheckedEvents) -> ChainHead:
@@ -141,9 +144,15 @@ def _copy_database(database: Path, copy: Path, is_open: bool) -> None:
         target.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _heads(ledger: HeadLedger | None, case_id: str) -> list[KeptHead]:
-    """What is kept of the case, but for earlier exports: they say nothing more, and no two bundles would be alike."""
-    return [] if ledger is None else [entry for entry in ledger.of_case(case_id) if entry.what != "exported"]
+def _heads(ledger: HeadLedger | None, case_id: str, snapshot: KeptHead) -> list[KeptHead]:
+    """What is kept of the case, but for earlier exports: they say nothing more, and no two bundles would be alike.
+
+    The manifest of a case that is not closed was made for this bundle: without it nobody could tell it from a forged
+    one.
+    """
+    kept = [] if ledger is None else [entry for entry in ledger.of_case(case_id) if entry.what != "exported"]
+    known = {entry.manifest_sha256 for entry in kept} - {""}
+    return kept if not known or snapshot.manifest_sha256 in known else [*kept, snapshot]
 
 
 def _reports(folder: Path | None) -> dict[str, Path | bytes]:
@@ -199,9 +208,21 @@ def verify_bundle(
     with _unpacked(path) as opened:
         if opened.bundle is None:
             return Verification("", ChainHead(0, ""), 0, False, opened.findings, ())
-        own = MemoryHeadLedger((*opened.heads, *(ledger.of_case(opened.bundle.case_id) if ledger else ())))
+        known = ledger.of_case(opened.bundle.case_id) if ledger else ()
+        own = MemoryHeadLedger((*opened.heads, *known))
         found = verify_case(opened.folder, own, printed_heads, is_copy=True, results=results)
-        return replace(found, findings=(*opened.findings, *found.findings))
+        notes = (*found.notes, *_notes_beyond(known, found.n_events))
+        return replace(found, findings=(*opened.findings, *found.findings), notes=notes)
+
+
+def _notes_beyond(known: Sequence[KeptHead], n_events: int) -> Iterator[str]:
+    """That a bundle goes further than the heads kept here, which say nothing of the rest: its own do, with it."""
+    longest = max((entry.head.n_events for entry in known), default=n_events)
+    if longest < n_events:
+        yield (
+            f"Only {longest} of its {n_events} events are known on this computer: where the case was gone on with "
+            "elsewhere, compare its head with a printed one."
+        )
 
 
 def restore_bundle(
@@ -233,10 +254,10 @@ def restore_bundle(
             manifest = write_manifest(opened.folder, name, found.head)
         _only_for_the_owner(opened.folder)
         _flush_all(opened.folder)
+        _keep(ledger, name, opened.heads, found.head, manifest)  # first: a case that nobody expects looks forged
         opened.folder.rename(root / name)
         flush_folder(root)
         _restore_reports(opened.reports, reports / name if reports else None)
-        _keep(ledger, name, opened.heads, found.head, manifest)
     return replace(found, case_id=name)
 
 

@@ -52,6 +52,11 @@ class CaseDatabase:
         with self._engine.begin() as connection:
             return event_rows.head(connection, self._key)
 
+    def digests(self) -> dict[int, str]:
+        """Digest of each event by its number, as its row says."""
+        with self._engine.begin() as connection:
+            return event_rows.digests(connection, self._key)
+
     def empty_journal(self) -> None:
         """Bring everything into the one file."""
         sqlite_engine.empty_journal(self._engine)

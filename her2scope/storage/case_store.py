@@ -29,6 +29,7 @@ from her2scope.domain.event_chain import ChainHead
 from her2scope.domain.events import Event
 from her2scope.pipeline.clock import SystemClock
 from her2scope.ports import CaseSummary, Clock, HeadLedger, KeptHead, SealReason
+from her2scope.storage import kept_heads
 from her2scope.storage.case_ids import check_case_id
 from her2scope.storage.case_lock import CaseLock, is_locked, locked_text
 from her2scope.storage.durable_files import ONLY_OWNER_FILE, ONLY_OWNER_FOLDER, flush_folder, remove_part_files
@@ -73,7 +74,9 @@ class SqliteCaseFile:
                 self._lock.release()
                 raise
         self._sealed = (folder / MANIFEST).exists()
+        """Whether the manifest is that of all there is, and the ledger knows it."""
         self._kept_as_opened = False
+        """Whether the ledger knows that this program writes, and no manifest lies in its way."""
 
     def append(self, event: Event, images: Sequence[NDArray[np.uint8]] = ()) -> None:
         """Write an event and the images it names by digest; durable when it returns."""
@@ -105,6 +108,12 @@ class SqliteCaseFile:
         with self._at_work(f"read case {self.case_id}") as database:
             return database.head()
 
+    def doubt(self) -> str:
+        """Why the case is not the one whose heads the ledger keeps, in words; empty where it is."""
+        with self._at_work(f"compare case {self.case_id} with what was kept of it") as database:
+            kept = self._ledger.of_case(self.case_id) if self._ledger is not None else ()
+            return kept_heads.doubt(kept, database.digests())
+
     def seal(self, what: SealReason) -> None:
         """Write the manifest of all files, and keep the chain's head outside the case; durable when it returns."""
         with self._at_work(f"seal case {self.case_id}") as database:
@@ -128,16 +137,18 @@ class SqliteCaseFile:
     def _seal(self, database: CaseDatabase, what: SealReason) -> None:
         database.empty_journal()
         head = database.head()
+        self._kept_as_opened = False  # from here on a manifest may lie there, also where one of the steps fails
         digest = write_manifest(self.folder, self.case_id, head)
-        self._sealed = True
         self._keep(what, head, digest)
+        self._sealed = True
 
     def _unseal(self, database: CaseDatabase) -> None:
         """Make the case one that is being written; the ledger first, or a crash here would look like tampering."""
-        if self._sealed or not self._kept_as_opened:
+        if not self._kept_as_opened:
             self._keep("opened", database.head())
+            self._sealed = False
             remove_manifest(self.folder)
-            self._sealed, self._kept_as_opened = False, True
+            self._kept_as_opened = True
 
     def _keep(self, what: SealReason, head: ChainHead, manifest_sha256: str = "") -> None:
         if self._ledger is not None:
@@ -224,6 +235,7 @@ class FolderCaseStore:
             self.root.mkdir(mode=ONLY_OWNER_FOLDER, parents=True, exist_ok=True)
             if folder.exists():
                 raise _taken(case_id)
+            self._check_is_new(case_id)
             _remove_unborn(self.root)
             self._make(folder)
         return self._opened(folder)
@@ -256,6 +268,18 @@ class FolderCaseStore:
                 raise CaseNotFoundError(f"There is no case {case_id} in {self.root}. Check its name.")
             _check_database_is_there(folder)
         return folder
+
+    def _check_is_new(self, case_id: str) -> None:
+        """Raise StoreError for the name of a case that is gone: whoever verifies the new one would miss its events."""
+        was_here = False
+        with suppress(StoreError):  # a damaged ledger is said by `verify`, and keeps nobody from reading a slide
+            if self._ledger is not None and self._ledger.knows(case_id):
+                was_here = any(entry.head.n_events for entry in self._ledger.of_case(case_id))
+        if was_here:
+            raise StoreError(
+                f"There was a case {case_id} here, and its folder is gone. Choose another name, or bring it back from "
+                "a backup or a bundle."
+            )
 
     def _make(self, folder: Path) -> None:
         """Make the case aside and rename it: a case is there with all its parts, or not at all."""
@@ -308,7 +332,7 @@ def _remove_unborn(root: Path) -> None:
 def _is_case(folder: Path) -> bool:
     """Whether a folder is a case, or what is left of one."""
     try:
-        return any((folder / part).exists() for part in (DATABASE, LOCK))
+        return any((folder / part).exists() for part in (DATABASE, LOCK, MANIFEST, IMAGES))
     except OSError:
         return True
 

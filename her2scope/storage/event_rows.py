@@ -59,6 +59,12 @@ def head(connection: Connection, key: str) -> ChainHead:
     return ChainHead(0, START) if row is None else ChainHead(row.number, row.digest)
 
 
+def digests(connection: Connection, key: str) -> dict[int, str]:
+    """Digest of each event by its number, as its row says."""
+    rows = connection.execute(select(EVENTS.c.number, EVENTS.c.digest).where(EVENTS.c.case_id == key))
+    return {number: digest for number, digest in rows}
+
+
 def read(connection: Connection, key: str, case_id: str) -> Iterator[Event]:
     """All events in order; CaseDamagedError where one is missing, altered or unreadable."""
     previous = START

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from her2scope.domain.event_chain import ChainHead
-from her2scope.storage.durable_files import flush_folder, write_durably
+from her2scope.storage.durable_files import PART, flush_folder, write_durably
 
 MANIFEST = "manifest.json"
 SCHEMA = "her2scope.manifest/1"
@@ -21,6 +20,8 @@ _SHARED_INDEX, _JOURNAL = "case.sqlite-shm", "case.sqlite-wal"
 """Beside a database that is open: the first holds nothing of the case, nor does the second once it is empty."""
 _LITTER = {".DS_Store", "Thumbs.db", "desktop.ini"}
 """What file browsers of macOS and Windows leave behind; nothing of a case is read from it."""
+_LITTER_BEGINS = (".nfs", ".fuse_hidden")
+"""Network drives call a deleted file so while a program has it open; it goes by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +71,8 @@ def write_manifest(folder: Path, case_id: str, head: ChainHead) -> str:
 
 def remove_manifest(folder: Path) -> None:
     """Take the manifest away, durably, before the case is written to. Raises OSError."""
-    with suppress(FileNotFoundError):
-        (folder / MANIFEST).unlink()
-        flush_folder(folder)
+    (folder / MANIFEST).unlink(missing_ok=True)
+    flush_folder(folder)  # also where it was gone: the disk may not know that yet
 
 
 def read_manifest(content: bytes) -> Manifest:
@@ -120,7 +120,7 @@ def digest_of(path: Path) -> FileDigest:
 
 
 def _is_left_out(path: Path, folder: Path) -> bool:
-    if path.name in _LITTER:
+    if path.name in _LITTER or path.name.startswith(_LITTER_BEGINS) or path.name.endswith(PART):
         return True
     if path.parent != folder:
         return False

@@ -20,6 +20,7 @@ def summarise(case_id: str, events: Iterable[Event], locked: bool, problem: str 
     events = tuple(events)
     try:
         state = sign_off(events)
+        data = _case_data(timeline(events).effective)
         return CaseSummary(
             case_id=case_id,
             opened_utc=events[0].at_utc if events else "",
@@ -27,10 +28,11 @@ def summarise(case_id: str, events: Iterable[Event], locked: bool, problem: str 
             finished=state.finished_utc is not None,
             locked=locked,
             problem=problem,
-            slide_id=_slide_id(timeline(events).effective),
+            slide_id=data.slide_id,
             status=state.status,
             version=state.version,
             signed_by=state.signatures[-1].name if state.signatures else "",
+            title=data.title,
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise damaged(case_id, f"its events contradict each other ({error})") from error
@@ -46,7 +48,7 @@ def newest_first(summaries: Iterable[CaseSummary]) -> tuple[CaseSummary, ...]:
     return tuple(sorted(summaries, key=lambda summary: (summary.opened_utc, summary.case_id), reverse=True))
 
 
-def _slide_id(effective: Iterable[Event]) -> str:
-    """Identity of the slide as the case data in force name it, empty where they name none."""
+def _case_data(effective: Iterable[Event]) -> CaseData:
+    """The case data in force; empty where none were entered."""
     entered = [event.data for event in effective if event.kind is EventKind.CASE_DATA_ENTERED]
-    return CaseData.of(entered[-1]).slide_id if entered else ""
+    return CaseData.of(entered[-1]).stripped() if entered else CaseData()

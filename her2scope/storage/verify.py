@@ -25,6 +25,7 @@ from her2scope.storage.case_store import DATABASE, IMAGES, LOCK
 from her2scope.storage.findings import Finding as Finding
 from her2scope.storage.findings import Verification as Verification
 from her2scope.storage.images import ImageFolder
+from her2scope.storage.kept_heads import differs, in_force, superseded
 from her2scope.storage.manifest import MANIFEST, FileDigest, Manifest, case_files, digest_of, read_manifest
 from her2scope.storage.stored_rows import read_rows
 from her2scope.storage.verify_chain import CheckedEvents, check_rows
@@ -184,11 +185,12 @@ class _Check:
         return chain
 
     def _against_ledger(self, chain: CheckedEvents, manifest_sha256: str | None) -> None:
-        heads = [entry for entry in self.kept if entry.head.n_events]
+        self._lost_by_restoring()
+        heads = in_force(self.kept)
         longest = max(heads, key=lambda entry: entry.head.n_events, default=None)
         if longest is not None and longest.head.n_events > chain.n_events:
             self._cut_off(longest, chain.n_events)
-        differing = [entry for entry in heads if _differs(entry, chain)]
+        differing = [entry for entry in heads if differs(entry, chain.digests)]
         if differing:
             first = min(differing, key=lambda entry: entry.head.n_events)
             self._find(
@@ -197,7 +199,19 @@ class _Check:
                 f"its digest is not the one kept outside the folder on {first.at_utc} ({first.what}): this event, or "
                 "one before it, was made anew",
             )
-        self._manifest_against_ledger(manifest_sha256)
+        self._manifest_against_ledger(manifest_sha256, chain.n_events)
+
+    def _lost_by_restoring(self) -> None:
+        lost = superseded(self.kept)
+        if lost and not self.is_copy:
+            restored = next(entry for entry in reversed(self.kept) if entry.what == "restored")
+            most = max(lost, key=lambda entry: entry.head.n_events)
+            self._find(
+                "cut_off",
+                f"event {restored.head.n_events + 1}",
+                f"it and what followed is lost: the case had {most.head.n_events} events on {most.at_utc} "
+                f"({most.what}), and was restored from a bundle of {restored.head.n_events} on {restored.at_utc}",
+            )
 
     def _cut_off(self, entry: KeptHead, n_events: int) -> None:
         known = f"the case had {entry.head.n_events} events on {entry.at_utc} ({entry.what}), and {n_events} are here"
@@ -206,7 +220,7 @@ class _Check:
         else:
             self._find("cut_off", f"event {n_events + 1}", f"it and what follows is missing: {known}")
 
-    def _manifest_against_ledger(self, manifest_sha256: str | None) -> None:
+    def _manifest_against_ledger(self, manifest_sha256: str | None, n_events: int) -> None:
         if self.is_copy:
             known = {entry.manifest_sha256 for entry in self.kept} - {""}
             if manifest_sha256 and known and manifest_sha256 not in known:
@@ -214,12 +228,14 @@ class _Check:
             return
         turns = [entry for entry in self.kept if entry.what == "opened" or entry.what in SEALS]
         last = turns[-1] if turns else None
-        if last is None or self.is_open or last.what == "opened" or not last.manifest_sha256:
+        if last is None or last.what == "opened" or not last.manifest_sha256:
             return
         if manifest_sha256 is None:  # a program that opens the case says so in the ledger before it takes it away
             self._find("manifest", MANIFEST, f"it is missing, and the case was {last.what} with one on {last.at_utc}")
         elif manifest_sha256 != last.manifest_sha256:
             words = f"it is not the one that was kept when the case was {last.what} on {last.at_utc}"
+            if n_events > last.head.n_events:
+                words += f" with {last.head.n_events} events: what followed was added elsewhere, or by another program"
             self._find("other_manifest", MANIFEST, words)
 
     def _kept(self, ledger: HeadLedger | None) -> tuple[KeptHead, ...]:
@@ -321,11 +337,6 @@ def _is_whole_png(content: bytes) -> bool:
             return end == len(content)
         place = end
     return False
-
-
-def _differs(entry: KeptHead, chain: CheckedEvents) -> bool:
-    present = chain.digests.get(entry.head.n_events)
-    return present is not None and present != entry.head.digest
 
 
 def _against_manifest(manifest: Manifest, chain: CheckedEvents) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from PyQt6.QtCore import QObject, pyqtSignal
 from PyQt6.QtWidgets import QWidget
@@ -155,8 +156,8 @@ class CaseSteps(QObject):
             self._dialog.signer.offer(names)
         elif case is not None and case.sign_off.status is CaseStatus.IN_REVIEW:
             dialog = SignDialog(case, names, self._shown, self._window)
-            dialog.sign_asked.connect(self._commands.sign)
-            dialog.enrol_asked.connect(self._commands.enrol_and_sign)
+            dialog.sign_asked.connect(partial(self._commands.sign, seen=case))
+            dialog.enrol_asked.connect(partial(self._commands.enrol_and_sign, seen=case))
             dialog.field_asked.connect(self.field_asked)
             self._open(dialog)
         elif case is not None and is_signed(case.sign_off):

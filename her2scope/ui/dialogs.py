@@ -105,7 +105,7 @@ def resume_question(summary: CaseSummary, parent: QWidget | None = None) -> Ques
     """Whether to go on with a case that was not finished."""
     fields = count_text(summary.n_fields, "field", "fields")
     lines = [f"Opened {utc_text(summary.opened_utc)}, {fields} accepted."]
-    text = f"Case {summary.case_id} was not finished."
+    text = f"Case {summary.title or summary.case_id} was not finished."
     return Question("her2scope", text, lines, "&Resume it (Enter)", "&New case (Esc)", parent)
 
 

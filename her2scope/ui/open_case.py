@@ -15,7 +15,7 @@ from her2scope.ui.sign_words import summary_state
 from her2scope.ui.theme import THEME, set_role
 from her2scope.ui.words import capitalised, count_text, utc_text
 
-COLUMNS = ("Case", "Slide", "Opened (UTC)", "Fields", "State", "Signed by", "Cannot be opened")
+COLUMNS = ("Case", "Accession, slide", "Opened (UTC)", "Fields", "State", "Signed by", "Cannot be opened")
 WIDTHS_PX = (186, 160, 140, 64, 150, 160)
 SIZE_PX = (1120, 560)
 LOCKED = "open in another program"
@@ -43,7 +43,7 @@ class OpenCaseDialog(AskingDialog):
         self.filter.setAccessibleName("Filter of the cases")
         self.table = _table(cases, self._why_not)
         self.filter.textChanged.connect(self._filter)
-        self.filter.down_asked.connect(self.table.setFocus)
+        self.filter.down_asked.connect(self._go_down)
         self.table.cellDoubleClicked.connect(self.ask)
         self.table.currentCellChanged.connect(self._show_why_not)
         self.found = label("", "small")
@@ -72,7 +72,7 @@ class OpenCaseDialog(AskingDialog):
         return view.case_id == self._wanted
 
     def _filter(self, text: str) -> None:
-        """Hide what does not fit, and choose the first line that does."""
+        """Hide what does not fit, and choose the first line that does and can be opened."""
         words = text.casefold().split()
         fitting = []
         for row in range(self.table.rowCount()):
@@ -81,9 +81,18 @@ class OpenCaseDialog(AskingDialog):
             self.table.setRowHidden(row, not fits)
             fitting += [row] if fits else []
         self.found.setText(f"{len(fitting)} of {count_text(self.table.rowCount(), 'case', 'cases')}")
-        if fitting and self.table.currentRow() not in fitting:
-            self.table.setCurrentCell(fitting[0], 0)
+        likely = [row for row in fitting if not self._why_not[_text(self.table, row, 0)]] or fitting
+        if likely and self.table.currentRow() not in likely:
+            self.table.setCurrentCell(likely[0], 0)
         self._show_why_not()
+
+    def _go_down(self) -> None:
+        """From the filter to the line below the chosen one, where there is one."""
+        self.table.setFocus()
+        below = range(self.table.currentRow() + 1, self.table.rowCount())
+        row = next((row for row in below if not self.table.isRowHidden(row)), None)
+        if row is not None:
+            self.table.setCurrentCell(row, 0)
 
     def _show_why_not(self) -> None:
         """The column may be too narrow for it."""
@@ -117,7 +126,9 @@ def why_not(summary: CaseSummary, present: str) -> str:
     """Why a case cannot be opened, in words; empty where it can."""
     if summary.case_id == present:
         return HERE
-    return summary.problem or (LOCKED if summary.locked else "")
+    if summary.problem:
+        return summary.problem.replace(f"Case {summary.case_id} ", "it ", 1)  # the line names it already
+    return LOCKED if summary.locked else ""
 
 
 def _table(cases: Sequence[CaseSummary], why: dict[str, str]) -> QTableWidget:
@@ -147,7 +158,7 @@ def _table(cases: Sequence[CaseSummary], why: dict[str, str]) -> QTableWidget:
 
 def _fill_row(table: QTableWidget, row: int, summary: CaseSummary, why: str) -> None:
     opened = utc_text(summary.opened_utc).removesuffix(" UTC")
-    texts = (summary.case_id, summary.slide_id, opened, "", summary_state(summary), summary.signed_by, why)
+    texts = (summary.case_id, summary.title, opened, "", summary_state(summary), summary.signed_by, why)
     for column, text in enumerate(texts):
         item = QTableWidgetItem(text)
         if column == FIELDS:

@@ -205,11 +205,8 @@ def reportable_text(view: CaseView) -> tuple[str, str]:
 
 def case_title(view: CaseView) -> str:
     """What the case is called: the laboratory's names where they were entered, else its own."""
-    data = view.data
-    parts = [part for part in (data.accession, data.block, data.slide) if part]
-    if not parts:
-        return view.case_id
-    return " \N{MIDDLE DOT} ".join([*parts, *filter(None, [data.specimen])])
+    title = view.data.title
+    return " \N{MIDDLE DOT} ".join(filter(None, [title, view.data.specimen])) if title else view.case_id
 
 
 def by_moved_cuts(view: CaseView) -> bool:

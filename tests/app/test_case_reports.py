@@ -9,16 +9,17 @@ import shutil
 from contextlib import closing
 from pathlib import Path
 
+import control_series
 import jsonschema
 import pytest
 from closed_cases import opened_case
 
-from her2scope.app import sign_off
+from her2scope.app import compose, sign_off
 from her2scope.app.case_reports import report_all, report_case
 from her2scope.app.case_scores import read_case_scores
-from her2scope.app.compose import case_store, head_ledger, open_session, report_dir, signers
+from her2scope.app.compose import case_store, control_history, head_ledger, open_session, report_dir, signers
 from her2scope.domain.errors import BadInputError, CaseNotFoundError, CaseRuleError
-from her2scope.records import ReaderScore
+from her2scope.records import ReaderScore, ReportContent
 from her2scope.reporting.cases_table import SCHEMA
 from her2scope.reporting.content import SCORE_SCHEMA, schema
 from her2scope.reporting.write import KINDS
@@ -98,6 +99,18 @@ def test_reporting_changes_no_case(home: Path, tmp_path: Path) -> None:
     assert {path: path.read_bytes() for path in (home / "cases").rglob("*") if path.is_file()} == before
 
 
+def test_controls_that_were_read_after_a_case_leave_its_report_as_it_was(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, after = control_series.entry(0), control_series.entry(1, at_utc="2999-01-01T00:00:00.000+00:00")
+    for one in (before, after):
+        control_history().append(one)
+    told: list[ReportContent] = []
+    monkeypatch.setattr(compose, "write_report", lambda content, *_, **__: told.append(content) or [])
+    report_case(ID, tmp_path / "out", ("pdf",), None)
+    assert told[0].control_history == (before,)
+
+
 def test_an_unknown_case_has_no_report(home: Path, tmp_path: Path) -> None:
     with pytest.raises(CaseNotFoundError):
         report_case("20260101-000000-0000", tmp_path / "out", ("json",), None)
@@ -109,7 +122,8 @@ def test_an_unknown_case_has_no_report(home: Path, tmp_path: Path) -> None:
 def test_all_cases_stand_in_one_table_and_one_that_cannot_be_read_says_why(home: Path, tmp_path: Path) -> None:
     (home / "cases" / "broken").mkdir()
     (home / "cases" / "broken" / "case.sqlite").write_bytes(b"no database")
-    lines = report_all(tmp_path / "cases.csv")
+    complete, lines = report_all(tmp_path / "cases.csv")
+    assert not complete
     assert lines[0] == f"{tmp_path / 'cases.csv'}: 2 cases"
     assert lines[1].startswith("  broken: ")
     assert lines[-1] == "1 case COULD NOT BE READ; each has a row that says why"
@@ -132,7 +146,7 @@ def test_the_table_is_what_validate_reads(home: Path, tmp_path: Path) -> None:
 
 
 def test_no_case_is_a_table_without_rows(tmp_path: Path) -> None:
-    assert report_all(tmp_path / "cases.html") == [f"{tmp_path / 'cases.html'}: 0 cases"]
+    assert report_all(tmp_path / "cases.html") == (True, [f"{tmp_path / 'cases.html'}: 0 cases"])
 
 
 def test_another_kind_of_table_is_refused(tmp_path: Path) -> None:

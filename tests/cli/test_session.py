@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from closed_cases import alter_event, opened_case
 
-from her2scope.app.compose import head_ledger
+from her2scope.app.compose import case_store, head_ledger
 from her2scope.cli import main, session
 from her2scope.records import ReaderScore
 
@@ -75,9 +75,11 @@ def test_cases_are_a_table_that_fits_the_screen(capsys, tmp_path, home):
     assert code == 0 and max(map(len, lines)) <= 100
     assert lines[0].split() == ["case", "slide", "opened", "fields", "state"]
     (line,) = [line for line in lines if line.startswith(ID)]
-    assert "s24-1" in line and line.endswith("1       in review")
+    assert "S24-1" in line and line.endswith("1       in review")
     assert any(line.startswith("a case with a very lo...") for line in lines)
-    assert lines[-2].startswith("broken") and lines[-2].endswith("unreadable") and "broken is damaged" in lines[-1]
+    (broken,) = [row for row, line in enumerate(lines) if line.startswith("broken")]
+    why = " ".join(line.strip() for line in lines[broken + 1 :])
+    assert lines[broken].endswith("unreadable") and "broken is damaged" in why and why.endswith("as a new case.")
     found = json.loads((tmp_path / "l.json").read_text())["cases"]
     assert [item["case_id"] for item in found][-1] == "broken"
     assert found[0]["status"] == "in_review"
@@ -101,6 +103,12 @@ def test_an_unknown_case_names_the_nearest(capsys, home, action):
     assert "cannot be a case's name" in refused(capsys, *action, "../x")
 
 
+def test_a_case_that_another_program_has_open_is_in_use_and_no_problem(capsys, tmp_path, home):
+    with closing(case_store().open(ID)):
+        code, lines, _ = run(capsys, "list")
+    assert code == 0 and lines[1].endswith("in review, in use") and len(lines) == 2
+
+
 # ---- verify -------------------------------------------------------------------------------------------------------
 
 
@@ -118,6 +126,18 @@ def test_a_sound_case_verifies_by_name_folder_and_bundle(capsys, tmp_path, home)
     assert run(capsys, "verify", "--all")[0] == 0
 
 
+def test_a_case_whose_folder_or_database_is_gone_is_found(capsys, home):
+    (home / "cases" / ID / "case.sqlite").unlink()
+    (home / "cases" / ID / "case.lock").unlink()
+    assert any(line.startswith(ID) and line.endswith("unreadable") for line in run(capsys, "list")[1])
+    code, lines, _ = run(capsys, "verify", "--all")
+    assert code == 1 and any("case.sqlite: it is missing" in line for line in lines)
+    shutil.rmtree(home / "cases" / ID)
+    code, lines, _ = run(capsys, "verify", "--all")
+    assert code == 1 and lines[0] == f"{ID}: 1 finding; 0 events, not closed"
+    assert lines[1].startswith("  its folder: it is gone: the case had 5 events on ")
+
+
 def test_a_finding_is_named_and_ends_with_1(capsys, tmp_path, home):
     alter_event(home / "cases" / ID, 2, lambda row: row.__setitem__(3, "somebody else"))
     code, lines, err = run(capsys, "verify", "--all", "--json", tmp_path / "v.json")
@@ -129,6 +149,17 @@ def test_a_finding_is_named_and_ends_with_1(capsys, tmp_path, home):
         ("file_changed", "case.sqlite"),
         ("event_altered", "event 2"),
     }
+
+
+def test_a_report_that_was_changed_where_it_lies_is_found(capsys, home):
+    assert run(capsys, "report", ID, "--kinds", "json,csv")[0] == 0
+    (home / "reports" / ID / "notes.txt").write_text("the reader's own")
+    assert run(capsys, "verify", ID)[0] == 0
+    changed = home / "reports" / ID / "report.csv"
+    changed.write_bytes(changed.read_bytes() + b" ")
+    code, lines, _ = run(capsys, "verify", ID)
+    assert code == 1
+    assert "  report.csv: it is none of the reports that were written of this case [report_changed]" in lines
 
 
 def test_a_damaged_ledger_is_a_finding_of_each_case(capsys, home):
@@ -203,7 +234,7 @@ def test_a_case_is_enrolled_for_signed_and_amended(capsys, monkeypatch, home):
     assert run(capsys, "enrol", "Dr. Ada")[0] == 0
     sign: list[Any] = ["sign", ID, "--name", "Dr. Ada"]
     type_in(monkeypatch, PIN)
-    assert "looked at the annotated fields" in refused(capsys, *sign)
+    assert "then add --looked-at-fields" in refused(capsys, *sign)
     type_in(monkeypatch, "wrong PIN\n")
     refused(capsys, *sign, "--looked-at-fields")
     type_in(monkeypatch, PIN + "\n")
@@ -235,7 +266,7 @@ def test_a_case_in_review_is_reopened(capsys, home):
 
 def test_no_pin_is_said(capsys, monkeypatch, home):
     type_in(monkeypatch, "")
-    assert "no PIN was given" in refused(capsys, "sign", ID, "--name", "Dr. Ada")
+    assert "no PIN was given" in refused(capsys, "sign", ID, "--name", "Dr. Ada", "--looked-at-fields")
 
 
 def test_a_new_pin_is_typed_twice_on_a_terminal(capsys, monkeypatch, home):

@@ -59,7 +59,7 @@ def test_figures_are_printed_written_and_kept(capsys, tmp_path):
 
 def test_too_few_cases_are_said_and_validate_nothing(capsys, tmp_path):
     code, out, _ = run(capsys, table(tmp_path, 5))
-    assert code == 0 and "TOO FEW CASES for a validation: 5 that the reader calls 3+, 10 0 or 1+" in out
+    assert code == 0 and "TOO FEW CASES for a validation: 5 called 3+ by the reader, 10 called 0 or 1+" in out
     assert "no interval" in out and "(without any discordance 73 cases do)" in out
     record = validations().newest(SETTINGS)
     assert record is not None and (record.n_positive, record.n_negative, record.concordance) == (5, 10, 1.0)

@@ -309,7 +309,8 @@ def case_data(slide: str) -> Mapping[str, Any]:
 
 def test_the_list_names_the_slide_as_it_was_entered_last(store: CaseStore) -> None:
     entered = EventKind.CASE_DATA_ENTERED
-    assert summary_of(store, (entered, case_data("1")), (entered, case_data("2 "))).slide_id == "s25-1/a1/2"
+    found = summary_of(store, (entered, case_data("1")), (entered, case_data("2 ")))
+    assert (found.slide_id, found.title) == ("s25-1/a1/2", "S25-1 \N{MIDDLE DOT} A1 \N{MIDDLE DOT} 2")
 
 
 def test_a_slide_that_was_undone_or_never_named_is_no_slide(store: CaseStore) -> None:

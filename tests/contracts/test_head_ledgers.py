@@ -36,6 +36,7 @@ def test_what_is_kept_comes_back_by_case_and_in_order(ledger: HeadLedger) -> Non
         ledger.keep(entry)
     assert ledger.of_case("case 1") == (ENTRIES[0], ENTRIES[2])
     assert ledger.of_case("Fall Müller") == (ENTRIES[1],)
+    assert [ledger.knows(name) for name in ("case 1", "Fall Müller", "case", "ase 1")] == [True, True, False, False]
 
 
 @pytest.fixture

@@ -78,6 +78,8 @@ class FakeEngine:
     def __init__(self, listener: LiveListener, result: FieldResult | None = None) -> None:
         self.listener = listener
         self.calls: list[tuple[Any, ...]] = []
+        self.seen: CaseView | None = None
+        """The case as it was shown to whoever asked to sign it."""
         self.result = result or usual_field()
         self.next_verdict: tuple[ControlStatus, tuple[ControlCode, ...], tuple[str, ...]] = (
             ControlStatus.VALID,
@@ -270,13 +272,15 @@ class FakeEngine:
         self.calls.append(("reopen", reason))
         self._come_to(CaseStatus.OPEN, None)
 
-    def sign(self, name: str, pin: str, looked_at_fields: bool) -> None:
+    def sign(self, name: str, pin: str, looked_at_fields: bool, seen: CaseView | None = None) -> None:
         self.calls.append(("sign", name, pin, looked_at_fields))
+        self.seen = seen
         if self._knows(name, pin):
             self._sign(name)
 
-    def enrol_and_sign(self, name: str, pin: str, looked_at_fields: bool) -> None:
+    def enrol_and_sign(self, name: str, pin: str, looked_at_fields: bool, seen: CaseView | None = None) -> None:
         self.calls.append(("enrol_and_sign", name, pin, looked_at_fields))
+        self.seen = seen
         if name in self.pins:
             self.tell(f"{name} signs here already. Choose that name, or another one.")
             return

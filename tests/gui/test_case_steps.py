@@ -77,6 +77,7 @@ def test_sign_and_amend_by_keyboard(stand: Stand, dialog_of):
     assert "IN REVIEW" in stand.window.area.chip.text()
     sign(stand, dialog_of)
     assert stand.engine.calls == [("sign", "Dr. A. Example", "2468", True)]
+    assert stand.engine.seen is not None and stand.engine.seen.sign_off.status is CaseStatus.IN_REVIEW
     assert "SIGNED" in stand.window.area.chip.text() and "(signed)" in stand.window.windowTitle()
     assert "Signed by Dr. A. Example" in stand.window.case_panel.head.state.text()
 

@@ -15,12 +15,16 @@ from her2scope.pipeline.live import Message, Severity
 from her2scope.ports import CaseSummary
 from her2scope.ui.open_case import COLUMNS, FIELDS, OpenCaseDialog
 
-DAMAGED = "its event 17 was altered. Restore it from a bundle."
+DAMAGED = "Case c2 is damaged: its event 17 was altered. Restore it from a bundle."
 CASES = (
-    CaseSummary("c4", "2025-03-04T08:58:12+00:00", 3, False, True, None, "s25-4/a1/2"),
-    CaseSummary("c3", "2025-03-03T10:15:00+00:00", 12, True, False, None, "s25-3/b2/1", CaseStatus.SIGNED, 1, "Dr. A"),
+    CaseSummary("c4", "2025-03-04T08:58:12+00:00", 3, False, True, None, title="S25-4 A1 2"),
+    CaseSummary(
+        "c3", "2025-03-03T10:15:00+00:00", 12, True, False, None, "", CaseStatus.SIGNED, 1, "Dr. A", "S25-3 B2"
+    ),
     CaseSummary("c2", "2025-03-02T10:15:00+00:00", 9, True, False, DAMAGED, "", CaseStatus.OPEN),
-    CaseSummary("c1", "2025-03-01T10:15:00+00:00", 9, True, False, None, "s25-1/b2/1", CaseStatus.AMENDED, 2, "Dr. B"),
+    CaseSummary(
+        "c1", "2025-03-01T10:15:00+00:00", 9, True, False, None, "", CaseStatus.AMENDED, 2, "Dr. B", "S25-1 B2"
+    ),
 )
 
 
@@ -49,14 +53,20 @@ def test_every_case_stands_in_the_list_the_newest_first(dialog):
     assert ids(dialog) == ["c4", "c3", "c2", "c1"]
     assert line(dialog, "c1") == {
         "Case": "c1",
-        "Slide": "s25-1/b2/1",
+        "Accession, slide": "S25-1 B2",
         "Opened (UTC)": "2025-03-01 10:15",
         "Fields": "9",
         "State": "amended, version 2",
         "Signed by": "Dr. B",
         "Cannot be opened": "",
     }
-    assert line(dialog, "c2")["Cannot be opened"] == "Its event 17 was altered. Restore it from a bundle."
+    assert (
+        line(dialog, "c2")["Cannot be opened"] == "It is damaged: its event 17 was altered. Restore it from a bundle."
+    )
+
+
+def test_the_newest_case_that_can_be_opened_is_chosen_first(dialog):
+    assert dialog.chosen == "c3" and dialog.refusal.isHidden()
 
 
 def test_fields_are_sorted_as_numbers(dialog):
@@ -70,7 +80,6 @@ def test_keys_filter_choose_and_open(dialog):
     QTest.keyClicks(dialog.filter, "b2 Dr")
     assert ids(dialog) == ["c3", "c1"] and dialog.chosen == "c3"
     QTest.keyClick(dialog.filter, Qt.Key.Key_Down)
-    QTest.keyClick(dialog.table, Qt.Key.Key_Down)
     QTest.keyClick(dialog.table, Qt.Key.Key_Return)
     assert asked == ["c1"] and dialog.isVisible()
     dialog.show_case(factories.case_view(case_id="c4"))
@@ -81,7 +90,7 @@ def test_keys_filter_choose_and_open(dialog):
 
 @pytest.mark.parametrize(
     ("case_id", "why"),
-    [("c4", "open in this window"), ("c2", "its event 17 was altered. Restore it from a bundle")],
+    [("c4", "open in this window"), ("c2", "it is damaged: its event 17 was altered. Restore it from a bundle")],
 )
 def test_what_cannot_be_opened_says_why_and_is_not_asked_for(dialog, case_id, why):
     asked = []

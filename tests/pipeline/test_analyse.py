@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,9 +11,11 @@ import numpy as np
 import pytest
 
 from her2scope.domain.cells import StainCuts
+from her2scope.imaging.kept_profiles import profile_image
 from her2scope.imaging.workers import Workers
 from her2scope.pipeline import analyse
 from her2scope.pipeline.analyse import FieldAnalyser
+from her2scope.pipeline.field_data import field_from_data, field_to_data
 from her2scope.records import FieldResult, Frame
 
 THREADS = [1, 3]
@@ -61,6 +64,17 @@ def test_stages_that_are_told_follow_one_another(analyser, frames, threads):
     result = with_threads(analyser, threads).analyse(frames["2+"], StainCuts())
     whole_ms = 1000 * (time.perf_counter() - start_s)
     assert 0 < sum(result.timings_ms.values()) <= whole_ms
+
+
+def test_outlines_are_as_a_case_keeps_them(analyser, frames):
+    """Else the report of a live case would not be, to the byte, that of the stored one."""
+    result = analyser.analyse(frames["2+"], StainCuts())
+    stored = json.loads(json.dumps(field_to_data(result)))
+    back = field_from_data(stored, result.frame.rgb, result.membrane, profile_image(result.profiles))
+    assert len(result.cells) > 20
+    for live, kept in zip(result.cells, back.cells, strict=True):
+        assert live.outline_xy_px.dtype == kept.outline_xy_px.dtype
+        assert np.array_equal(live.outline_xy_px, kept.outline_xy_px)
 
 
 class OneAtATime:

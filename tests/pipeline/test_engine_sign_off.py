@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pipeline.conftest import KnownSigners
-from pipeline.test_engine import PATIENCE_S, FakeCamera, Listener, n_undone
+from pipeline.test_engine import OUTLINE, PATIENCE_S, FakeCamera, Listener, n_undone
 
 from her2scope.domain.corrections import CaseData
 from her2scope.domain.errors import CaseLockedError, DiskFullError, StoreError
@@ -19,7 +20,7 @@ from her2scope.pipeline.engine import LiveEngine
 from her2scope.pipeline.live import Severity
 from her2scope.pipeline.session import CaseSession
 from her2scope.ports import SealReason
-from her2scope.records import CaseView, MapPlace, ReaderScore
+from her2scope.records import CaseView, IslandJoin, MapPlace, ReaderScore
 from her2scope.storage.memory import MemoryCaseFile, MemoryCaseStore
 
 NAME, PIN = "Dr Ada Example", "wren-417"
@@ -110,6 +111,20 @@ def test_a_wrong_pin_is_a_message_and_a_kept_event(bench):
     assert bench.shown(CaseStatus.SIGNED).sign_off.signatures[-1].name == "Dr New"
 
 
+def test_a_case_is_shown_as_finished_while_its_report_is_written(bench, monkeypatch):
+    may_write = threading.Event()
+
+    def write(view: CaseView) -> list[Path]:
+        return [Path("there/report.pdf")] if may_write.wait(PATIENCE_S) else []
+
+    monkeypatch.setattr(bench.engine, "_write_report", write)
+    bench.engine.finish()
+    bench.shown(CaseStatus.IN_REVIEW)
+    bench.said("writing the report of case case-1")
+    may_write.set()
+    bench.said("finished; report in there (Ctrl+Shift+S signs it, ")
+
+
 def test_a_case_is_reopened_and_amended_by_commands(bench):
     bench.engine.enter_reader_score(ReaderScore(None, "nothing read"))
     bench.engine.finish()
@@ -125,6 +140,46 @@ def test_a_case_is_reopened_and_amended_by_commands(bench):
     bench.engine.finish()
     bench.engine.sign(NAME, PIN, True)
     assert [one.version for one in bench.shown(CaseStatus.AMENDED).sign_off.signatures] == [1, 2]
+
+
+def test_islands_found_to_be_one_while_a_case_was_frozen_are_joined_when_it_is_open_again(bench, monkeypatch):
+    bench.listener.wait_for("result")
+    bench.engine.accept_field()
+    (field,) = bench.listener.wait_for("case", lambda view: view.fields).fields
+    bench.engine.enter_reader_score(ReaderScore(None, "too little"))
+    bench.engine.finish()
+    bench.shown(CaseStatus.IN_REVIEW)
+    found = (IslandJoin(field.place.island, field.place.island + 1, 5.0, 5.0),)
+    on_map = SimpleNamespace(view=SimpleNamespace(joins=found), adopt=lambda _: None)
+    monkeypatch.setattr(bench.engine, "_map", on_map)
+    bench.engine.annotate_field(1, "refused")
+    assert bench.said("in review") is Severity.WARNING
+    bench.listener.forget("case")
+    bench.engine.reopen("another field")
+    joined = bench.listener.wait_for("case", lambda view: view.events[-1].kind is EventKind.ISLANDS_JOINED)
+    assert joined.fields[0].place.island == field.place.island + 1
+
+
+def test_nothing_is_swept_into_a_case_that_is_finished(bench):
+    bench.listener.wait_for("result")
+    bench.engine.draw_region(OUTLINE)
+    bench.engine.set_sweep(True)
+    bench.listener.wait_for("sweep", lambda on: on)
+    bench.listener.forget("sweep")
+    bench.engine.finish()
+    assert bench.listener.wait_for("sweep") is False
+
+
+def test_the_window_signs_only_what_it_showed(bench):
+    bench.engine.enter_reader_score(ReaderScore(None, "nothing read"))
+    bench.engine.finish()
+    seen = bench.shown(CaseStatus.IN_REVIEW)
+    bench.engine.reopen("another look")
+    bench.engine.finish()
+    for sign in (bench.engine.sign, bench.engine.enrol_and_sign):
+        sign(NAME, PIN, True, seen)
+        assert bench.said("not as it was shown") is Severity.WARNING
+        bench.listener.forget("message")
 
 
 def test_a_full_disk_after_the_signature_is_said_and_the_signature_stands(bench):
@@ -150,7 +205,7 @@ def test_a_stored_case_is_opened_in_place_of_the_present_one(bench):
     bench.listener.forget("case")
     bench.engine.open_case("case-1")
     again = bench.listener.wait_for("case", lambda view: view.case_id == "case-1")
-    bench.said("case case-1 is open")
+    bench.said("case case-1 is open: put its own slide on the stage")
     assert [item.number for item in again.fields] == [1] and again.score == first.score
     assert {item.case_id: item.locked for item in bench.store.cases()} == {"case-1": True, "case-2": False}
 

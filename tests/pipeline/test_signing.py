@@ -19,7 +19,7 @@ from her2scope.pipeline.session import CaseSession
 from her2scope.pipeline.versions import as_signed
 from her2scope.ports import CaseFile
 from her2scope.records import FieldResult, Frame, IslandJoin, ReaderScore
-from her2scope.storage.memory import MemoryCaseStore
+from her2scope.storage.memory import MemoryCaseFile, MemoryCaseStore
 
 NAME, PIN = "Dr Ada Example", "wren-417"
 
@@ -129,6 +129,42 @@ def test_what_is_missing_for_a_signature_is_said_before_the_pin_is_asked(desk):
     assert session.sign(NAME, PIN, True).events[-1].data["own_score"] is None
 
 
+def test_only_what_the_signer_was_shown_is_signed(desk):
+    session = desk.finished()
+    seen = session.view
+    session.reopen("another look")
+    session.remove(1)
+    session.enter_reader_score(ReaderScore(None, "nothing left"))
+    session.finish()
+    for sign in (session.sign, session.enrol_and_sign):
+        with pytest.raises(CaseRuleError, match="not as it was shown for the signature: look at it again"):
+            sign(NAME, PIN, True, seen)
+    assert desk.signers.names() == (NAME,)
+    seen = session.view
+    with pytest.raises(SigningError):
+        session.sign(NAME, "wren-418", True, seen)
+    session = desk.open_again()
+    assert session.sign(NAME, PIN, True, seen).sign_off.status is CaseStatus.SIGNED, "nothing changed but the tries"
+
+
+def test_a_case_is_not_signed_for_another_one_that_was_shown(desk):
+    session = desk.finished()
+    with pytest.raises(CaseRuleError, match="not as it was shown"):
+        session.sign(NAME, PIN, True, replace(session.view, case_id="case-2"))
+
+
+def test_a_difference_that_another_program_makes_needs_its_sentence_before_the_signature(desk, monkeypatch):
+    desk.read(own=desk.session.view.score.score or "2+", remark="")
+    session = desk.session
+    computed = session.view.score.score
+    session.enter_reader_score(ReaderScore(computed, ""))
+    session.finish()
+    other = replace(session.view.score, score="3+" if computed != "3+" else "2+")
+    monkeypatch.setattr(session, "_view", (len(session.view.events), replace(session.view, score=other)))
+    with pytest.raises(CaseRuleError, match="differs from the reference score .* Reopen the case"):
+        session.sign(NAME, PIN, True)
+
+
 def test_whoever_signs_first_is_enrolled_only_with_a_case_that_can_be_signed(desk):
     session = desk.read()
     with pytest.raises(CaseRuleError, match="finish its reading"):
@@ -139,6 +175,22 @@ def test_whoever_signs_first_is_enrolled_only_with_a_case_that_can_be_signed(des
         session.enrol_and_sign(NAME, "another-1", True)
     assert session.enrol_and_sign("Dr New", "heron-22", True).sign_off.signatures[-1].name == "Dr New"
     assert desk.signers.pins == {NAME: PIN, "Dr New": "heron-22"}
+
+
+def test_a_case_that_was_changed_by_another_hand_is_neither_signed_nor_amended(desk, monkeypatch):
+    session = desk.finished()
+    assert session.doubt() == ""
+    monkeypatch.setattr(MemoryCaseFile, "doubt", lambda self: "it had 9 events on Monday, and has 3 now")
+    with pytest.raises(
+        CaseRuleError, match=r"changed by another hand: it had 9 events .* session verify.* cannot be signed"
+    ):
+        session.sign(NAME, PIN, True)
+    monkeypatch.undo()
+    session.sign(NAME, PIN, True)
+    monkeypatch.setattr(MemoryCaseFile, "doubt", lambda self: "it had 9 events on Monday, and has 3 now")
+    with pytest.raises(CaseRuleError, match="cannot be amended"):
+        session.amend(NAME, PIN, "the ISH result came in")
+    assert session.view.sign_off.status is CaseStatus.SIGNED
 
 
 def test_a_demonstration_is_signed_by_nobody(store, analyser, clock):
@@ -172,7 +224,7 @@ CHANGES: dict[str, Callable[[CaseSession, Frame], object]] = {
     "finish": lambda case, _: case.finish(),
 }
 SIGN_OFF = {"reopen", "sign", "enrol_and_sign", "amend"}
-NO_CHANGE = {"in_force", "close", "seal", "join_islands"}
+NO_CHANGE = {"in_force", "close", "seal", "doubt", "join_islands"}
 """`join_islands` gives False instead: nobody asked for what it does."""
 
 

@@ -9,6 +9,7 @@ from html import escape
 import factories
 import pypdf
 import pytest
+from reporting import busy_case
 
 from her2scope.domain.cells import CellClass
 from her2scope.domain.control import ControlCode
@@ -16,7 +17,7 @@ from her2scope.domain.corrections import CaseData
 from her2scope.domain.guideline import Score
 from her2scope.domain.score import ControlStanding, ControlStatus
 from her2scope.records import CaseView, ReaderScore
-from her2scope.reporting.cap import CAP_TITLE, cap_entries, cap_json
+from her2scope.reporting.cap import CAP_TITLE, HANDLING_TITLE, cap_entries, cap_json, handling_words
 from her2scope.reporting.html_report import HtmlReport
 from her2scope.reporting.pdf_report import PdfReport
 
@@ -115,3 +116,25 @@ def test_pdf_and_html_have_every_entry() -> None:
         assert re.sub(r"\s", "", item.label + item.text) in pdf
         assert f"<th>{escape(item.label)}</th><td" in html.replace('<th class="">', "<th>")
         assert escape(item.text) in html
+
+
+def test_tissue_that_was_handled_against_the_guideline_is_told_on_page_one() -> None:
+    data = CaseData(cold_ischaemia_min="2 h", fixative="10 % NBF", fixation_h="24")
+    expected = "Cold ischaemia 2 h: DOES NOT MEET the guideline (ASCO/CAP: at most 60 min)."
+    assert handling_words(data) == expected
+    content = factories.report_content(factories.case_view([FIELD], data=data))
+    page_one = pypdf.PdfReader(io.BytesIO(PdfReport().render(content))).pages[0].extract_text()
+    assert f"{HANDLING_TITLE} {expected}" in re.sub(r"\s+", " ", page_one)
+    assert expected in HtmlReport().render(content).decode().split(CAP_TITLE)[0]
+    assert handling_words(DATA) == handling_words(CaseData()) == ""
+
+
+def test_shares_of_a_case_that_may_not_be_reported_say_so() -> None:
+    assert told(factories.case_view([FIELD], controls=[]))["uniform_intense_complete"].endswith("; not reportable")
+    assert not told(factories.case_view([FIELD]))["uniform_intense_complete"].endswith("; not reportable")
+
+
+def test_the_internal_control_is_named_once() -> None:
+    found = told(busy_case.busy_view())["internal_control"]
+    assert "in normal ducts that the reader marked" in found
+    assert "ternal control" not in found

@@ -13,6 +13,7 @@ import pytest
 
 from her2scope.domain.cells import SHARE_ORDER, CellClass
 from her2scope.domain.corrections import CaseData
+from her2scope.domain.score import ControlStanding, ControlStatus
 from her2scope.records import CaseView, ReaderScore
 from her2scope.reporting.cases_table import COLUMNS, SCHEMA, TABLES, case_row, problem_row
 from her2scope.reporting.content import schema, score_json
@@ -96,3 +97,10 @@ def test_a_table_of_no_case_is_a_table() -> None:
 
 def test_classes_have_their_columns() -> None:
     assert {f"{name}_percent" for name in CellClass} <= set(COLUMNS)
+
+
+def test_an_overridden_control_is_told_beside_its_score() -> None:
+    standing = ControlStanding(ControlStatus.INVALID, overridden=True)
+    row = case_row(factories.case_view([FIELD], standing=standing, override_reason="pale block"))
+    assert (row["control"], row["reportable"]) == ("invalid", True)
+    assert '<td class="">invalid, overridden</td>' in TABLES[".html"]([row]).decode()

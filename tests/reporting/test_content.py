@@ -389,7 +389,7 @@ def test_versions_and_history_are_told() -> None:
     assert [what for *_, what in history(view.events)] == [
         "Case opened",
         "Control read",
-        "Invalid control overridden",
+        "Invalid control overridden: second control read as expected",
         "Field accepted: field 1",
     ]
 

@@ -27,6 +27,12 @@ def test_every_event_has_words_of_its_own() -> None:
         (EventKind.CONTROL_READ, {"lost_words": []}, "Control read"),
         (
             EventKind.CONTROL_READ,
+            {"expected": "3+", "lot": "L7\n", "verdict": {"status": "invalid"}},
+            "Control read: level 3+, lot L7, invalid",
+        ),
+        (EventKind.CONTROL_OVERRIDDEN, {"reason": "pale block"}, "Invalid control overridden: pale block"),
+        (
+            EventKind.CONTROL_READ,
             {"lost_words": ["excluded (field 1 at x 3, y 4 px)"]},
             "Control read. Corrections whose cells are not found any more: excluded (field 1 at x 3, y 4 px)",
         ),

@@ -156,6 +156,13 @@ def test_a_busy_case_says_all_that_the_reader_did() -> None:
     assert re.sub(r"\s+", " ", busy_case.LONG_REMARK).strip() in whole
 
 
+def test_a_long_remark_to_the_own_score_leaves_page_one_its_answers() -> None:
+    own = ReaderScore("1+", busy_case.LONG_REMARK)
+    first = re.sub(r"\s+", " ", pages(factories.case_view([FIELD], reader_score=own))[0])
+    places = [first.find(said) for said in ("(whole remark below)", "Control of the staining run", "remark: The inv")]
+    assert -1 < places[0] < places[1] < places[2]
+
+
 def test_a_remark_keeps_both_pictures_of_a_field_on_its_page() -> None:
     item = busy_case.corrected_field(1, FIELD, {}, annotation="w" * 90 + " " + busy_case.LONG_REMARK)
     texts = pages(factories.case_view([item]))

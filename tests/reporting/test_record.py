@@ -89,7 +89,7 @@ def test_only_the_very_settings_that_were_compared_with_readers_are_validated() 
     told = record.validation(content(VIEW, validation=found))
     assert told.good
     assert told.line == (
-        "Validated with these settings: 120 cases, quadratic kappa 0.91, positive agreement 97.1 %, "
+        "Validated against readers with these settings: 120 cases, quadratic kappa 0.91, positive agreement 97.1 %, "
         "negative agreement 98.4 % (2025-02-01, cases.csv)."
     )
     for more in ({}, {"validation": dataclasses.replace(found, settings_sha256="0" * 64)}):

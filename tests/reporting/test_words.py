@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import factories
 import pytest
 
@@ -117,6 +119,7 @@ def test_what_is_left_out_is_told() -> None:
     ]
     assert words.not_assessed(factories.case_view(fields)) == (
         "Field 3 (blurred.png) could not be used: out of focus: refocus and take it again.",
+        "1 field without a tumour cell to count.",
         "1 accepted field removed by the reader.",
         "1 tumour cell at the images' edges: listed, not counted.",
         "2 tumour cells seen again in a later field: counted once.",
@@ -144,3 +147,35 @@ def test_settings_are_flat_lines() -> None:
         ("date", "-"),
         ("on", "True"),
     ]
+
+
+def test_fields_without_a_tumour_cell_are_no_basis_of_the_score() -> None:
+    """The same number of fields as in the sentence of the score."""
+    stroma = factories.field_result([factories.cell(None)])
+    view = factories.case_view([FIELD, stroma])
+    assert "in 1 field," in words.basis(view)
+    assert "; 1 field, " in view.score.sentence
+    assert "1 field without a tumour cell to count." in words.not_assessed(view)
+
+
+@pytest.mark.parametrize(
+    ("standing", "override", "expected"),
+    [
+        (ControlStanding(ControlStatus.VALID), None, ControlStatus.VALID),
+        (ControlStanding(ControlStatus.WARNING), None, ControlStatus.WARNING),
+        (ControlStanding(ControlStatus.INVALID, True), "pale block", ControlStatus.WARNING),
+        (ControlStanding(ControlStatus.INVALID), None, ControlStatus.INVALID),
+    ],
+)
+def test_only_a_score_without_a_doubt_is_green(
+    standing: ControlStanding, override: str | None, expected: ControlStatus
+) -> None:
+    view = factories.case_view([FIELD], standing=standing, override_reason=override)
+    assert words.reportable_tone(view) is expected
+
+
+def test_a_control_that_gives_no_intense_cut_says_so() -> None:
+    reading = factories.control_reading()
+    without = dataclasses.replace(reading, measures=dataclasses.replace(reading.measures, intense_od10=None))
+    view = factories.case_view([FIELD], controls=[without])
+    assert words.control_paragraph(view).endswith("It gives no intense cut; the cuts are the settings'.")

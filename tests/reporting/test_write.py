@@ -6,6 +6,7 @@ import csv
 import errno
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,19 @@ def test_an_older_report_stays_whole_when_the_disk_is_full(tmp_path: Path, monke
         write_aside(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.glob("*.part")) == []
+
+
+def test_two_programs_may_write_one_report_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, flushed = tmp_path / "report.json", os.fsync
+
+    def other_program(descriptor: int) -> None:
+        monkeypatch.setattr("os.fsync", flushed)
+        write_aside(path, b"theirs")
+        flushed(descriptor)
+
+    monkeypatch.setattr("os.fsync", other_program)
+    write_aside(path, b"ours")
+    assert path.read_bytes() == b"ours" and list(tmp_path.iterdir()) == [path]
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,9 @@ from closed_cases import alter_event, closed_case, opened_case
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from her2scope.domain.errors import CaseDamagedError, CaseNotFoundError, StoreError
+from her2scope.domain.errors import CaseDamagedError, CaseNotFoundError, DiskFullError, StoreError
 from her2scope.domain.event_chain import ChainHead
+from her2scope.ports import KeptHead
 from her2scope.storage.bundle import Bundle, export_bundle, restore_bundle, verify_bundle
 from her2scope.storage.case_store import FolderCaseStore
 from her2scope.storage.exact_zip import write_zip
@@ -262,6 +264,50 @@ def test_a_case_is_exported_while_its_program_goes_on(open_case: Path, tmp_path:
     restore_bundle(tmp_path / "out.zip", tmp_path / "cases")
     with closing(FolderCaseStore(tmp_path / "cases").open("case 1")) as case:
         assert len(case.events()) == 3
+
+
+def test_a_backup_of_a_case_that_goes_on_is_restored_elsewhere(home: Path, tmp_path: Path) -> None:
+    ledger = MemoryHeadLedger(LEDGER.of_case("case 1"))
+    shutil.copytree(home / "cases" / "case 1", tmp_path / "cases" / "case 1")
+    with closing(FolderCaseStore(tmp_path / "cases", ledger).open("case 1")) as case:
+        case.append(replace(case.events()[3], number=5))
+        for name in ("out.zip", "again.zip"):
+            export_bundle(case.folder, tmp_path / name, ledger)
+    assert (tmp_path / "out.zip").read_bytes() == (tmp_path / "again.zip").read_bytes()
+    assert verify_bundle(tmp_path / "out.zip").sound
+    elsewhere = MemoryHeadLedger()
+    restore_bundle(tmp_path / "out.zip", tmp_path / "elsewhere", ledger=elsewhere)
+    assert verify_case(tmp_path / "elsewhere" / "case 1", elsewhere).sound
+    (note,) = verify_bundle(tmp_path / "out.zip", LEDGER).notes
+    assert note.startswith("Only 4 of its 5 events are known on this computer")
+
+
+def test_what_an_older_bundle_brings_not_back_stays_said_when_the_case_goes_on(
+    home: Path, bundle: Path, tmp_path: Path
+) -> None:
+    ledger, root = MemoryHeadLedger(LEDGER.of_case("case 1")), tmp_path / "cases"
+    store = FolderCaseStore(root, ledger)
+    shutil.copytree(home / "cases" / "case 1", root / "case 1")
+    for step in ("lost", "new"):
+        with closing(store.open("case 1")) as case:
+            case.append(replace(case.events()[3], number=5, who=step))
+        if step == "lost":
+            shutil.rmtree(root / "case 1")
+            restore_bundle(bundle, root, ledger=ledger)
+        (finding,) = verify_case(root / "case 1", ledger).findings
+        assert (finding.code, finding.where) == ("cut_off", "event 5")
+        assert "had 5 events" in finding.words and "was restored from a bundle of 4" in finding.words
+
+
+def test_a_case_that_cannot_be_put_into_the_ledger_is_not_restored(bundle: Path, tmp_path: Path) -> None:
+    class Full(MemoryHeadLedger):
+        def keep(self, entry: KeptHead) -> None:
+            raise DiskFullError("Could not keep it: no space is left.")
+
+    with pytest.raises(DiskFullError):
+        restore_bundle(bundle, tmp_path / "cases", ledger=Full())
+    assert names(tmp_path / "cases") == set()
+    restore_bundle(bundle, tmp_path / "cases", ledger=MemoryHeadLedger())
 
 
 def test_an_older_bundle_is_sound_and_says_that_it_is_older(home: Path, bundle: Path, tmp_path: Path) -> None:

@@ -9,9 +9,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from closed_cases import alter_event, write_rows
 
 from her2scope.domain.errors import CaseDamagedError, DiskFullError, StoreError
 from her2scope.domain.event_chain import START, ChainHead
@@ -172,6 +174,54 @@ def test_a_seal_that_fails_is_said_and_a_close_that_cannot_seal_loses_nothing(
     assert (case.folder / "manifest.json").exists()
 
 
+def test_a_head_that_could_not_be_kept_is_kept_when_the_case_is_closed(
+    store: FolderCaseStore, ledger: MemoryHeadLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: KeptHead) -> None:
+        raise DiskFullError("Could not keep it: no space is left.")
+
+    case = store.create("case 1")
+    case.append(event(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "keep", full)
+        with pytest.raises(DiskFullError):
+            case.seal("signed")
+    assert (case.folder / "manifest.json").exists()
+    case.close()
+    assert kept(ledger) == [("opened", 0, False), ("closed", 1, True)]
+    assert verify_case(case.folder, ledger).findings == ()
+
+
+def test_no_event_is_added_beside_a_manifest_of_a_seal_that_failed(
+    store: FolderCaseStore, ledger: MemoryHeadLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def written_but_not_flushed(*arguments: Any) -> str:
+        write_manifest(*arguments)
+        raise OSError(5, "Input/output error")
+
+    write_manifest = case_store.write_manifest
+    with closing(store.create("case 1")) as case:
+        case.append(event(1))
+        with monkeypatch.context() as patch:
+            patch.setattr(case_store, "write_manifest", written_but_not_flushed)
+            with pytest.raises(StoreError):
+                case.seal("signed")
+        case.append(event(2))
+        assert not (case.folder / "manifest.json").exists()
+        assert verify_case(case.folder, ledger).findings == ()
+
+
+def test_a_name_of_a_case_that_is_gone_is_not_given_again(store: FolderCaseStore) -> None:
+    store.create("empty").close()
+    with closing(store.create("case 1")) as case:
+        case.append(event(1))
+    for case_id in ("empty", "case 1"):
+        shutil.rmtree(store.root / case_id)
+    store.create("empty").close()
+    with pytest.raises(StoreError, match="There was a case case 1 here, and its folder is gone. Choose another"):
+        store.create("case 1")
+
+
 def test_a_reader_in_the_way_of_the_seal_is_said(store: FolderCaseStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_engine, "PATIENCE_S", 0.0)
     case = store.create("case 1")
@@ -290,3 +340,40 @@ def test_a_database_that_another_program_holds_is_said_and_nothing_is_lost(
         case.append(event(2), [picture(2)])
         assert case.events() == (event(1), event(2))
     assert verify_case(case.folder, FileHeadLedger(tmp_path / "case-heads.jsonl")).findings == ()
+
+
+# ---- a case that is not the one that was kept -----------------------------------------------------------------------
+
+
+def three_events(store: FolderCaseStore) -> None:
+    with closing(store.create("case 1")) as case:
+        for number in (1, 2, 3):
+            case.append(event(number))
+        assert case.doubt() == ""
+
+
+def test_a_case_is_the_one_that_was_kept_however_often_it_is_opened(store: FolderCaseStore) -> None:
+    three_events(store)
+    for number in (4, 5):
+        with closing(store.open("case 1")) as case:
+            assert case.doubt() == ""
+            case.append(event(number))
+            assert case.doubt() == ""
+
+
+def test_a_chain_that_was_cut_off_or_made_anew_is_noticed_when_the_case_is_opened(store: FolderCaseStore) -> None:
+    three_events(store)
+    write_rows(store.folder("case 1"), [], delete=[3])
+    with closing(store.open("case 1")) as case:
+        assert case.doubt() == f"it had 3 events on {NOW}, and has 2 now"
+        case.append(Event(3, EventKind.RESUMED, NOW, "another", {}, 3))
+        assert case.doubt() == f"its event 3, or one before it, is not the one of {NOW}"
+
+
+def test_an_event_made_anew_is_noticed_when_the_case_is_opened(store: FolderCaseStore) -> None:
+    three_events(store)
+    alter_event(store.folder("case 1"), 2, lambda row: row.__setitem__(3, "another"), anew=True)
+    with closing(store.open("case 1")) as case:
+        assert case.doubt() == f"its event 3, or one before it, is not the one of {NOW}"
+        case.append(event(4))
+        assert "is not the one of" in case.doubt()

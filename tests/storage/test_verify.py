@@ -275,6 +275,13 @@ def test_events_added_without_opening_the_case_are_missed(folder: Path, ledger: 
     assert found(left) == [("manifest", "manifest.json")] and left.n_events == 5
 
 
+def test_nobody_hides_what_was_added_behind_a_lock(folder: Path, ledger: MemoryHeadLedger) -> None:
+    (folder / "manifest.json").unlink()
+    with closing(FolderCaseStore(folder.parent).open(folder.name)) as case:  # a store without the ledger
+        case.append(replace(case.events()[-1], number=5))
+        assert found(verify_case(folder, ledger)) == [("manifest", "manifest.json")]
+
+
 def test_a_damaged_ledger_is_a_finding(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "case-heads.jsonl"
     path.write_text("{}\n")
