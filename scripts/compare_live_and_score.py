@@ -30,7 +30,7 @@ from her2scope.phantom.field import PhantomSpec, render_field
 from her2scope.phantom.run import make_run
 from her2scope.pipeline.clock import SystemClock
 from her2scope.pipeline.engine import LiveEngine
-from her2scope.pipeline.live import LiveResult, Mode
+from her2scope.pipeline.live import CameraPhase, LiveResult, Mode
 from her2scope.pipeline.session import CaseSession
 from her2scope.records import CameraState, CaseView, Frame
 from her2scope.settings import Calibration, ScoringSettings, as_yaml, load_calibration
@@ -41,7 +41,7 @@ UM_PER_PX = 0.25
 CONTROL_SIZE_WH = (960, 720)
 """Large enough for the 100 complete cells of which a 3+ control needs to set the cut."""
 LEVELS = ("3+", "1+", "0")
-FRAME_S, PATIENCE_S = 0.02, 120.0
+FRAME_S, PATIENCE_S = 0.02, 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +206,16 @@ class _Reader:
             self._messages += [item.text] if kind == "message" else []
             self._changed.notify_all()
 
+    @property
+    def n_messages(self) -> int:
+        """How many messages came so far."""
+        with self._changed:
+            return len(self._messages)
+
+    def is_refused(self, since: int) -> bool:
+        """Whether the picture was not live when it was asked for: a busy computer may not give frames for a second."""
+        return any("no live picture" in text for text in self._messages[since:])
+
     def wait_for(self, kind: str, matches: Callable[[Any], bool]) -> None:
         """Wait until the newest of a kind is so."""
         with self._changed:
@@ -229,10 +239,20 @@ def _read_live(
         for frame, ask, is_done in steps[len(controls) :] + steps[: len(controls)] if late else steps:
             camera.shown = frame
             reader.wait_for("result", partial(_shows, frame.name))
-            ask()
-            reader.wait_for("case", is_done)
+            _ask(reader, ask, is_done)
     finally:
         engine.stop()
+
+
+def _ask(reader: _Reader, ask: Callable[[], None], is_done: Callable[[CaseView], bool]) -> None:
+    """Ask until it is done: as often as the picture happens not to be live."""
+    while True:
+        since = reader.n_messages
+        ask()
+        reader.wait_for("case", lambda view: is_done(view) or reader.is_refused(since))  # noqa: B023 - called in here
+        if not reader.is_refused(since):
+            return
+        reader.wait_for("camera", lambda status: status.phase is CameraPhase.LIVE)
 
 
 def _shows(name: str, live: LiveResult) -> bool:

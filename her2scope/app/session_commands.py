@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import shutil
+import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -73,7 +74,7 @@ def list_cases(json_path: Path | None) -> list[str]:
 
 def _terminal_width() -> int:
     """Columns of the terminal as far as the table uses them; all of them where it goes to a file."""
-    return min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns)
+    return min(WIDTH, shutil.get_terminal_size().columns) if sys.stdout.isatty() else WIDTH
 
 
 def _row(item: CaseSummary) -> tuple[str, ...]:
