@@ -30,7 +30,7 @@ from her2scope.phantom.field import PhantomSpec, render_field
 from her2scope.phantom.run import make_run
 from her2scope.pipeline.clock import SystemClock
 from her2scope.pipeline.engine import LiveEngine
-from her2scope.pipeline.live import CameraPhase, LiveResult, Mode
+from her2scope.pipeline.live import LiveResult, Message, Mode, Severity
 from her2scope.pipeline.session import CaseSession
 from her2scope.records import CameraState, CaseView, Frame
 from her2scope.settings import Calibration, ScoringSettings, as_yaml, load_calibration
@@ -42,6 +42,7 @@ CONTROL_SIZE_WH = (960, 720)
 """Large enough for the 100 complete cells of which a 3+ control needs to set the cut."""
 LEVELS = ("3+", "1+", "0")
 FRAME_S, PATIENCE_S = 0.02, 90.0
+MOST_TRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,8 @@ class _Camera:
 
     def __init__(self) -> None:
         self.shown: Frame | None = None
-        self._index = 0
+        self.n_given = 0
+        """Pictures so far; the index of the newest."""
 
     def open(self) -> None:
         """There is nothing to claim."""
@@ -180,8 +182,8 @@ class _Camera:
         while self.shown is None:
             time.sleep(FRAME_S)
         time.sleep(FRAME_S)
-        self._index += 1
-        return replace(self.shown, index=self._index, captured_s=time.monotonic())
+        self.n_given += 1
+        return replace(self.shown, index=self.n_given, captured_s=time.monotonic())
 
     def close(self) -> None:
         """There is nothing to release."""
@@ -193,7 +195,7 @@ class _Reader:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._newest: dict[str, Any] = {}
-        self._messages: list[str] = []
+        self._messages: list[Message] = []
 
     def __getattr__(self, name: str) -> Callable[[Any], None]:
         if not name.startswith("on_"):
@@ -203,24 +205,29 @@ class _Reader:
     def _take(self, kind: str, item: Any) -> None:
         with self._changed:
             self._newest[kind] = item
-            self._messages += [item.text] if kind == "message" else []
+            self._messages += [item] if kind == "message" else []
             self._changed.notify_all()
 
     @property
-    def n_messages(self) -> int:
-        """How many messages came so far."""
-        with self._changed:
-            return len(self._messages)
-
-    def is_refused(self, since: int) -> bool:
-        """Whether the picture was not live when it was asked for: a busy computer may not give frames for a second."""
-        return any("no live picture" in text for text in self._messages[since:])
+    def n_refusals(self) -> int:
+        """How often what was asked for was not done."""
+        return sum(message.severity is not Severity.INFO for message in self._messages)
 
     def wait_for(self, kind: str, matches: Callable[[Any], bool]) -> None:
         """Wait until the newest of a kind is so."""
         with self._changed:
             if not self._changed.wait_for(lambda: kind in self._newest and matches(self._newest[kind]), PATIENCE_S):
-                raise RuntimeError(f"no such {kind} came; messages: {self._messages}")
+                raise RuntimeError(f"no such {kind} came; {self.told}")
+
+    @property
+    def case(self) -> CaseView:
+        """The case as it was told last."""
+        return self._newest["case"]
+
+    @property
+    def told(self) -> str:
+        """All messages."""
+        return f"messages: {[message.text for message in self._messages]}"
 
 
 def _read_live(
@@ -239,20 +246,22 @@ def _read_live(
         for frame, ask, is_done in steps[len(controls) :] + steps[: len(controls)] if late else steps:
             camera.shown = frame
             reader.wait_for("result", partial(_shows, frame.name))
-            _ask(reader, ask, is_done)
+            _ask(reader, camera, ask, is_done)
     finally:
         engine.stop()
 
 
-def _ask(reader: _Reader, ask: Callable[[], None], is_done: Callable[[CaseView], bool]) -> None:
-    """Ask until it is done: as often as the picture happens not to be live."""
-    while True:
-        since = reader.n_messages
+def _ask(reader: _Reader, camera: _Camera, ask: Callable[[], None], is_done: Callable[[CaseView], bool]) -> None:
+    """Ask until it is done: just after a picture changed it counts as moving, and a busy computer may stall it."""
+    for _ in range(MOST_TRIES):
+        before = reader.n_refusals
         ask()
-        reader.wait_for("case", lambda view: is_done(view) or reader.is_refused(since))  # noqa: B023 - called in here
-        if not reader.is_refused(since):
+        reader.wait_for("case", lambda view: is_done(view) or reader.n_refusals > before)  # noqa: B023 - used in here
+        if is_done(reader.case):
             return
-        reader.wait_for("camera", lambda status: status.phase is CameraPhase.LIVE)
+        seen = camera.n_given
+        reader.wait_for("result", lambda live: live.tracked.frame.index > seen)  # noqa: B023 - used in here
+    raise RuntimeError(f"it was refused {MOST_TRIES} times; {reader.told}")
 
 
 def _shows(name: str, live: LiveResult) -> bool:
