@@ -16,7 +16,7 @@ from her2scope.domain.event_chain import ChainHead
 from her2scope.domain.events import Event
 from her2scope.domain.false_cells import FalseRates
 from her2scope.domain.sign_off import CaseStatus
-from her2scope.records import CellProfiles, Frame, ReportContent, Segmentation, StainImage, StainSummary
+from her2scope.records import CellProfiles, Frame, ReportContent, RgbImage, Segmentation, StainImage, StainSummary
 
 
 class CameraSource(Protocol):
@@ -33,6 +33,16 @@ class CameraSource(Protocol):
 
     def close(self) -> None:
         """Release the device. Safe to call twice and after an error."""
+
+
+@runtime_checkable
+class NoisyCamera(Protocol):
+    """A source that tells whether it has a sensor, whose noise makes no two pictures alike: a file or slide has none.
+
+    Where it has, pictures that repeat to the bit are an old one shown again and again.
+    """
+
+    has_noise: bool
 
 
 @runtime_checkable
@@ -86,6 +96,56 @@ class PartlyReadable(Protocol):
     @property
     def problems(self) -> tuple[str, ...]:
         """What was left out so far, and why, in words; it grows as the source is read."""
+
+
+@runtime_checkable
+class NotedCamera(Protocol):
+    """A source that knows what a reader should know of its pictures, though nothing is wrong with them."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """In words, since it was opened last."""
+
+
+class FrameDesk(Protocol):
+    """What stands around the camera and tells what a frame shows. Calls return at once and may come from any thread."""
+
+    def position_um(self, at_s: float) -> tuple[float, float] | None:
+        """Centre of the view on the stage at a monotonic time, right and down; None where it is not known."""
+
+    def objective(self) -> str | None:
+        """The objective in the light path; empty where it is not known, None where nothing senses it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlideLevel:
+    """One of the sizes in which a slide is stored."""
+
+    width_px: int
+    height_px: int
+    downsample: float
+    """Pixels of the full resolution to one of this level, along each side."""
+
+
+class SlideReader(Protocol):
+    """A whole slide in a file, read region by region. Regions may be read by several threads at once."""
+
+    @property
+    def levels(self) -> tuple[SlideLevel, ...]:
+        """From the full resolution to the coarsest."""
+
+    @property
+    def um_per_px(self) -> float | None:
+        """Pixel size at full resolution; None where the file does not tell."""
+
+    def region(self, level: int, left_px: int, top_px: int, width_px: int, height_px: int) -> RgbImage:
+        """`(height_px, width_px, 3)` uint8 in memory of its own, in pixels of the level; white beyond the slide.
+
+        UnreadableImageError where the file is damaged there.
+        """
+
+    def close(self) -> None:
+        """Let go of the file; nobody may be reading. Safe to call twice."""
 
 
 class Segmenter(Protocol):

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import parse_qsl
 
+from her2scope.cameras.genicam import GenicamSource
 from her2scope.cameras.images import ImageFolderSource
+from her2scope.cameras.micro_manager import MicroManagerSource
+from her2scope.cameras.mm_scale import KnownScale
+from her2scope.cameras.slide_view import SlideMicroscope
+from her2scope.cameras.stream_address import PORTS, parse_address, without_secrets
 from her2scope.cameras.uvc import UvcCameraSource
 from her2scope.cameras.video import VideoFileSource
+from her2scope.cameras.wishes import WISHES, split_uri, wishes
 from her2scope.domain.errors import BadInputError, NotAvailableError
 from her2scope.domain.units import checked_um_per_px
 from her2scope.ports import CameraSource
 from her2scope.records import CameraState
 from her2scope.settings import Calibration
 
+SLIDE_SIZE_WH = (1920, 1080)
+SLIDE_SUFFIXES = (".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".bif", ".dcm")
+"""Of files that are slides for certain; a TIFF may also be a picture."""
 PHANTOM_SIZE_WH = (1280, 1024)
 PHANTOM_SCORE = "2+"
 PHANTOM_OBJECTIVE = "40x"
@@ -47,6 +56,7 @@ class UnknownSourceError(NotAvailableError):
     """A URI whose scheme this version does not know; says which one may have been meant."""
 
     def __init__(self, uri: str, hint: str = "") -> None:
+        uri = without_secrets(uri)
         super().__init__("source", uri, list(SOURCE_URIS))
         self.args = (f"source '{uri}' is not available in this version. {hint}Available: {', '.join(SOURCE_URIS)}.",)
 
@@ -64,6 +74,8 @@ def open_source(uri: str, options: SourceOptions) -> CameraSource:
     scheme, colon, rest = uri.partition(":")
     if uri.startswith("/dev/"):  # as `ls /dev/video*` prints a camera
         scheme, colon, rest = "camera", ":", uri
+    elif scheme.lower() in PORTS:  # as a camera's manual prints a stream
+        scheme, colon, rest = "stream", ":", uri
     factory = _FACTORIES.get(scheme.lower()) if colon else None
     if factory is None:
         raise UnknownSourceError(uri, _hint(uri, scheme))
@@ -112,14 +124,57 @@ def _video(rest: str, options: SourceOptions) -> CameraSource:
 
 
 def _camera(rest: str, options: SourceOptions) -> CameraSource:
-    device: int | str = rest
-    if rest.isdecimal():
-        device = int(rest)
-    elif not rest.startswith("/dev/"):
+    uri = f"camera:{rest}"
+    name, asked = split_uri(uri, rest, WISHES)
+    device: int | str = name
+    if name.isdecimal():
+        device = int(name)
+    elif not name.startswith("/dev/"):
+        raise BadInputError(f"'{uri}' names no camera. Give its number (camera:0) or path (camera:/dev/video0).")
+    wanted = wishes(uri, asked)
+    if wanted.pixel_format is not None and not (len(wanted.pixel_format) == 4 and wanted.pixel_format.isascii()):
+        raise BadInputError(f"'{uri}': format={wanted.pixel_format} is not four letters. Write it as format=MJPG.")
+    if wanted.size_wh is None:
+        wanted = replace(wanted, size_wh=options.size_wh)
+    return UvcCameraSource(device, pixel_size_um(options), _state(options), wishes=wanted)
+
+
+def _genicam(rest: str, options: SourceOptions) -> CameraSource:
+    uri = f"genicam:{rest}"
+    serial, asked = split_uri(uri, rest, ("cti", "format", "exposure_ms", "gain"))
+    producer = asked.get("cti")
+    producers = (Path(producer).expanduser(),) if producer else None
+    return GenicamSource(
+        serial, pixel_size_um(options), _state(options), producers=producers, wishes=wishes(uri, asked)
+    )
+
+
+def _stream(rest: str, options: SourceOptions) -> CameraSource:
+    # Here, not above: HTTP and TLS, which no other source needs.
+    from her2scope.cameras.stream import StreamSource
+
+    return StreamSource(parse_address(rest), pixel_size_um(options), _state(options), size_wh=options.size_wh)
+
+
+def _slide(rest: str, options: SourceOptions) -> CameraSource:
+    """A slide tells its own pixel size: one given by hand wins, an assumed one does not count."""
+    given = None if options.um_per_px is None or options.scale_assumed else checked_um_per_px(options.um_per_px)
+    return SlideMicroscope(
+        _path(rest, "slide:FILE"),
+        replace(_state(options), scale_assumed=False),
+        um_per_px=given,
+        size_wh=options.size_wh or SLIDE_SIZE_WH,
+    )
+
+
+def _micro_manager(rest: str, options: SourceOptions) -> CameraSource:
+    if not rest:
         raise BadInputError(
-            f"'camera:{rest}' names no camera. Give its number (camera:0) or path (camera:/dev/video0)."
+            "'mm:' needs a Micro-Manager configuration: mm:CONFIG.cfg, or mm:demo for its demonstration."
         )
-    return UvcCameraSource(device, pixel_size_um(options), _state(options), size_wh=options.size_wh)
+    um_per_px = None if options.um_per_px is None else checked_um_per_px(options.um_per_px)
+    known = KnownScale(options.calibration.objectives, options.objective, um_per_px, options.scale_assumed)
+    return MicroManagerSource(None if rest == "demo" else Path(rest).expanduser(), known, _state(options))
 
 
 def _phantom(rest: str, options: SourceOptions) -> CameraSource:
@@ -152,10 +207,23 @@ def _phantom_query(query: str, default_seed: int) -> tuple[int, str]:
 _FACTORIES: dict[str, Callable[[str, SourceOptions], CameraSource]] = {
     "phantom": _phantom,
     "camera": _camera,
+    "genicam": _genicam,
+    "mm": _micro_manager,
+    "stream": _stream,
+    "slide": _slide,
     "images": _images,
     "video": _video,
 }
-SOURCE_URIS = ("phantom:", "camera:N", "images:DIR", "video:FILE")
+SOURCE_URIS = (
+    "phantom:",
+    "camera:N",
+    "genicam:SERIAL",
+    "mm:CONFIG.cfg",
+    "stream:URL",
+    "slide:FILE",
+    "images:DIR",
+    "video:FILE",
+)
 """What can be opened, as a help text shows it."""
 
 
@@ -164,6 +232,8 @@ def _hint(uri: str, scheme: str) -> str:
     path = Path(uri).expanduser()
     if path.is_dir():
         return f"Did you mean 'images:{uri}'? "
+    if path.suffix.lower() in SLIDE_SUFFIXES:
+        return f"Did you mean 'slide:{uri}'? "
     if path.is_file():
         return f"Did you mean 'video:{uri}', or 'images:' with its folder? "
     near = difflib.get_close_matches(scheme.lower(), _FACTORIES, n=1)

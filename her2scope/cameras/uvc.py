@@ -1,38 +1,33 @@
-"""A camera that the operating system knows (USB video class and the like), through OpenCV.
-
-A driver may block for seconds when a cable is pulled, and nothing can interrupt it. So a reader thread of the source's
-own waits for the driver, and `read` waits for that thread, no longer than it was told to. The thread also lets go of
-the device: a device released under a driver that still reads takes the program down.
-"""
+"""A camera that the operating system knows (USB video class and the like), through OpenCV."""
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
+import math
 import os
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from typing import Any
 
-from her2scope.cameras.common import Capture, CaptureFactory, not_open, to_rgb
-from her2scope.domain.errors import CameraBusy, CameraError, CameraLost, CameraNotFound, CameraTimeout
+from her2scope.cameras.common import Capture, CaptureFactory, to_rgb
+from her2scope.cameras.reader import JOIN_S, LOST_AFTER_S, OPEN_S, ThreadedCamera
+from her2scope.cameras.wishes import CameraWishes, differs
+from her2scope.domain.errors import CameraBusy, CameraError, CameraNotFound
 from her2scope.imaging.opencv import cv2
-from her2scope.records import CameraState, Frame
+from her2scope.records import CameraState, RgbImage
 
-LOST_AFTER_S = 2.0
-"""A camera whose reads fail for this long is lost; a hiccup on the bus is shorter."""
-RETRY_S = 0.02
-JOIN_S = 3.0
-"""How long `close` waits for a driver to return."""
 STATE_EVERY_S = 2.0
 """How often exposure, gain and white balance are read again: another program may change them."""
 
 _V4L2_MANUAL_EXPOSURE = (1, 2)
 """V4L2_EXPOSURE_MANUAL and V4L2_EXPOSURE_SHUTTER_PRIORITY: the time is fixed (linux/v4l2-controls.h)."""
+_V4L2_AUTOMATIC_EXPOSURE = (0, 3)
+"""V4L2_EXPOSURE_AUTO and V4L2_EXPOSURE_APERTURE_PRIORITY, as nearly all cameras have it."""
 _V4L2_EXPOSURE_UNITS_PER_MS = 10.0
 """V4L2_CID_EXPOSURE_ABSOLUTE counts 100 us (linux/v4l2-controls.h)."""
+_WHITE_K = {"linux": cv2.CAP_PROP_WB_TEMPERATURE, "win32": cv2.CAP_PROP_WHITE_BALANCE_BLUE_U}
+"""OpenCV's name for the colour temperature: V4L2's own, and the one that its DirectShow part takes for
+VideoProcAmp_WhiteBalance. AVFoundation has none, nor an exposure."""
+_COMPRESSED = ("MJPG", "JPEG", "H264", "HEVC")
 
 
 def open_camera(device: int | str) -> Capture:
@@ -41,11 +36,8 @@ def open_camera(device: int | str) -> Capture:
     return cv2.VideoCapture(device, backends.get(sys.platform, cv2.CAP_ANY))
 
 
-class UvcCameraSource:
-    """A live camera. One thread opens, reads and closes it.
-
-    `read` gives the newest frame that was not given yet; frames that came in between are left out, which shows as a gap
-    in the index. Each frame is a copy of its own.
+class UvcCameraSource(ThreadedCamera):
+    """A live camera of the operating system.
 
     Parameters
     ----------
@@ -55,9 +47,12 @@ class UvcCameraSource:
         Pixel size at the size that the camera delivers.
     camera : CameraState
         What the calibration knows; exposure, gain and white balance are added where the driver tells them.
-    size_wh : (int, int), optional
-        Picture size to ask for. A camera that delivers another does not open: the pixel size would not hold.
+    wishes : CameraWishes
+        How to set it. A camera that delivers another picture size than asked for does not open: the pixel size would
+        not hold. What else its driver did not take is in `problems`.
     """
+
+    has_noise = True
 
     def __init__(
         self,
@@ -65,79 +60,40 @@ class UvcCameraSource:
         um_per_px: float,
         camera: CameraState,
         *,
-        size_wh: tuple[int, int] | None = None,
+        wishes: CameraWishes | None = None,
         capture_factory: CaptureFactory = open_camera,
         lost_after_s: float = LOST_AFTER_S,
         join_s: float = JOIN_S,
+        open_s: float = OPEN_S,
     ) -> None:
-        self.name = f"camera:{device}"
-        self._device, self._um_per_px, self._camera, self._size_wh = device, um_per_px, camera, size_wh
-        self._capture_factory, self._lost_after_s, self._join_s = capture_factory, lost_after_s, join_s
-        self._indices = itertools.count()
-        self._last_index = -1
-        self._reader: _Reader | None = None
-        self._leaving: _Reader | None = None
+        super().__init__(
+            f"camera:{device}", um_per_px, self._claim, lost_after_s=lost_after_s, join_s=join_s, open_s=open_s
+        )
+        self._device, self._camera = device, camera
+        self._wishes = wishes or CameraWishes()
+        self._capture_factory = capture_factory
 
-    def open(self) -> None:
-        """Claim the camera; CameraNotFound, or CameraBusy where somebody holds it."""
-        self.close()
-        if self._leaving is not None and self._leaving.is_alive():
-            raise CameraBusy(
-                f"the driver of {self.name} does not answer. Unplug the camera, plug it in, and reconnect."
-            )
+    def _claim(self) -> _OpenCamera:
         capture = self._capture_factory(self._device)
         try:
             if not capture.isOpened():
                 raise self._why_not_opened()
-            self._ask_for_size(capture)
+            set_format(capture, self._wishes)
+            self._refuse_another_size_than_asked(capture)
+            set_controls(capture, self._wishes)
+            self.notes = about_pixel_format(fourcc_name(capture.get(cv2.CAP_PROP_FOURCC)))
+            self.problems = tuple(f"{self.name}: {words}" for words in not_taken(capture, self._wishes))
         except (CameraError, cv2.error):
             capture.release()
             raise
-        self._reader = _Reader(capture, self.name, self._camera, self._indices, self._lost_after_s)
-        self._reader.start()
+        return _OpenCamera(capture, self.name, self._camera)
 
-    def read(self, timeout_s: float) -> Frame:
-        """Wait for a new frame, `timeout_s` at most whatever the driver does; CameraTimeout or CameraLost."""
-        if self._reader is None:
-            raise not_open(self.name)
-        try:
-            taken = self._reader.take(timeout_s)
-        except _ReadsFail:
-            raise CameraLost(self.name, self._last_index) from None
-        if taken is None:
-            raise CameraTimeout(f"{self.name} gave no frame within {timeout_s:g} s. Check the cable and the camera.")
-        rgb, index, captured_s, camera = taken
-        self._last_index = index
-        return Frame(rgb, index, captured_s, self._um_per_px, camera, self.name)
-
-    def hold(self) -> None:
-        """Keep exposure, gain and white balance as they are now, until the camera is closed. Returns at once.
-
-        The state of the next frames tells whether the driver did: `auto` stays where it did not.
-        """
-        if self._reader is not None:
-            self._reader.hold()
-
-    def close(self) -> None:
-        """Release the camera. Safe to call twice and after an error.
-
-        Waits for the reader thread, `join_s` at most. A driver that blocks longer keeps the thread and the device until
-        it returns; then the thread releases the device and ends. It never keeps the program from ending.
-        """
-        if self._reader is None:
-            return
-        reader, self._reader = self._reader, None
-        self._leaving = None if reader.stop(self._join_s) else reader
-
-    def _ask_for_size(self, capture: Capture) -> None:
-        if self._size_wh is None:
-            return
-        capture.set(cv2.CAP_PROP_FRAME_WIDTH, self._size_wh[0])
-        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, self._size_wh[1])
+    def _refuse_another_size_than_asked(self, capture: Capture) -> None:
+        asked = self._wishes.size_wh
         given = round(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), round(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
-        if given != self._size_wh:
+        if asked is not None and given != asked:
             raise CameraNotFound(
-                f"{self.name} gives {given[0]} x {given[1]} pixels, not {self._size_wh[0]} x {self._size_wh[1]}, "
+                f"{self.name} gives {given[0]} x {given[1]} pixels, not {asked[0]} x {asked[1]}, "
                 "and the pixel size would not hold. Ask for a size that the camera offers."
             )
 
@@ -154,102 +110,136 @@ class UvcCameraSource:
         return CameraBusy(f"{self.name} is there but cannot be opened. Close the other program that uses it.")
 
 
-# ---- the reader thread --------------------------------------------------------------------------------------------
+class _OpenCamera:
+    """The camera as its reader thread sees it."""
 
+    def __init__(self, capture: Capture, name: str, known: CameraState) -> None:
+        self._capture, self._name, self._known = capture, name, known
+        self._camera = known
+        self._read_state_at_s = 0.0
 
-class _ReadsFail(Exception):
-    """The camera delivers no more; the source, which knows the last frame it gave, says CameraLost."""
-
-
-_Picture = tuple[Any, int, float, CameraState]
-"""RGB, index, monotonic time of capture, state of the camera."""
-
-
-class _Reader:
-    """The thread that waits for the driver. It owns the capture from `start` on and releases it when it ends."""
-
-    def __init__(
-        self, capture: Capture, name: str, camera: CameraState, indices: Iterator[int], lost_after_s: float
-    ) -> None:
-        self._capture, self._name, self._indices, self._lost_after_s = capture, name, indices, lost_after_s
-        self._known, self._camera = camera, camera
-        self._stopping = threading.Event()
-        self._to_hold = threading.Event()
-        self._changed = threading.Condition()  # guards the two below
-        self._picture: _Picture | None = None
-        self._failure: Exception | None = None
-        # A daemon: a driver that never returns must not keep the program from ending.
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def is_alive(self) -> bool:
-        return self._thread.is_alive()
-
-    def stop(self, join_s: float) -> bool:
-        """Ask the thread to end; whether it did within `join_s`."""
-        self._stopping.set()
-        self._thread.join(join_s)
-        return not self._thread.is_alive()
-
-    def hold(self) -> None:
-        self._to_hold.set()
-
-    def take(self, timeout_s: float) -> _Picture | None:
-        """Newest picture not taken yet; None after `timeout_s`. Raises why the thread ended, once all is taken."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._picture is not None or self._failure is not None, max(0.0, timeout_s))
-            if self._picture is None and self._failure is not None:
-                raise self._failure
-            picture, self._picture = self._picture, None
-            return picture
-
-    def _run(self) -> None:
-        try:
-            self._read_until_told()
-        except Exception as error:  # noqa: BLE001 - the top of a thread: `take` raises it where somebody sees it
-            self._fail(error)
-        finally:
-            self._capture.release()
-
-    def _read_until_told(self) -> None:
-        read_state_at_s = 0.0
-        failing_since_s: float | None = None
-        while not self._stopping.is_set():
-            bgr, now_s = self._next_picture(), time.monotonic()
-            if bgr is None:
-                failing_since_s = now_s if failing_since_s is None else failing_since_s
-                if now_s - failing_since_s >= self._lost_after_s:
-                    raise _ReadsFail
-                self._stopping.wait(RETRY_S)
-                continue
-            failing_since_s = None
-            if self._to_hold.is_set():
-                self._to_hold.clear()
-                hold_settings(self._capture)
-                read_state_at_s = now_s
-            if now_s >= read_state_at_s:
-                self._camera = camera_state(self._capture, self._known)
-                read_state_at_s = now_s + STATE_EVERY_S
-            self._put((to_rgb(bgr, self._name), next(self._indices), now_s, self._camera))
-
-    def _next_picture(self) -> Any:
+    def next_picture(self) -> tuple[RgbImage, CameraState] | None:
         try:
             done, bgr = self._capture.read()
         except cv2.error:
             return None
-        return bgr if done else None
+        if not done or bgr is None:
+            return None
+        now_s = time.monotonic()
+        if now_s >= self._read_state_at_s:
+            self._camera = camera_state(self._capture, self._known)
+            self._read_state_at_s = now_s + STATE_EVERY_S
+        return to_rgb(bgr, self._name), self._camera
 
-    def _put(self, picture: _Picture) -> None:
-        with self._changed:
-            self._picture = picture
-            self._changed.notify_all()
+    def hold(self) -> None:
+        hold_settings(self._capture)
+        self._read_state_at_s = 0.0
 
-    def _fail(self, error: Exception) -> None:
-        with self._changed:
-            self._failure = error
-            self._changed.notify_all()
+    def close(self) -> None:
+        self._capture.release()
+
+
+# ---- settings -----------------------------------------------------------------------------------------------------
+
+
+def set_format(capture: Capture, wishes: CameraWishes) -> None:
+    """Ask for pixel format, picture size and rate, in the order that DirectShow needs: the format goes with a size."""
+    if wishes.pixel_format is not None:
+        capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*wishes.pixel_format))
+    if wishes.size_wh is not None:
+        capture.set(cv2.CAP_PROP_FRAME_WIDTH, wishes.size_wh[0])
+        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, wishes.size_wh[1])
+    if wishes.frames_per_s is not None:
+        capture.set(cv2.CAP_PROP_FPS, wishes.frames_per_s)
+
+
+def set_controls(capture: Capture, wishes: CameraWishes, platform: str = sys.platform) -> None:
+    """Ask for exposure, gain and white balance, which switches their automatic off."""
+    if platform not in _WHITE_K:
+        return
+    if wishes.exposure_ms is not None:
+        if platform == "linux":
+            capture.set(cv2.CAP_PROP_AUTO_EXPOSURE, _V4L2_MANUAL_EXPOSURE[0])
+        capture.set(cv2.CAP_PROP_EXPOSURE, _driver_exposure(wishes.exposure_ms, platform))
+    if wishes.gain is not None:
+        capture.set(cv2.CAP_PROP_GAIN, wishes.gain)
+    if wishes.white_k is not None:
+        if platform == "linux":
+            capture.set(cv2.CAP_PROP_AUTO_WB, 0)
+        capture.set(_WHITE_K[platform], wishes.white_k)
+
+
+def not_taken(capture: Capture, wishes: CameraWishes, platform: str = sys.platform) -> list[str]:
+    """What of `wishes` the driver says otherwise when it is read back, in words."""
+    problems = _format_not_taken(capture, wishes)
+    if wishes.frames_per_s is not None:
+        given = capture.get(cv2.CAP_PROP_FPS)
+        problems += differs("rate", wishes.frames_per_s, given if given > 0 else None, " frames/s")
+    if platform not in _WHITE_K:
+        if (wishes.exposure_ms, wishes.gain, wishes.white_k) != (None, None, None):
+            problems.append(
+                "exposure, gain and white balance cannot be set on this system. Set them in the camera's own program."
+            )
+        return problems
+    if wishes.exposure_ms is not None:
+        problems += differs("exposure", wishes.exposure_ms, _exposure_ms(capture, platform), " ms")
+    if wishes.gain is not None:
+        problems += differs("gain", wishes.gain, capture.get(cv2.CAP_PROP_GAIN), "")
+    if wishes.white_k is not None:
+        given = capture.get(_WHITE_K[platform])
+        problems += differs("white balance", wishes.white_k, given if given > 0 else None, " K")
+    return problems + _still_automatic(capture, wishes, platform)
+
+
+def _format_not_taken(capture: Capture, wishes: CameraWishes) -> list[str]:
+    given = fourcc_name(capture.get(cv2.CAP_PROP_FOURCC))
+    if wishes.pixel_format in (None, given):
+        return []
+    return [
+        f"pixel format {wishes.pixel_format} was asked for, the driver gives {given or 'one that it does not tell'}."
+    ]
+
+
+def _still_automatic(capture: Capture, wishes: CameraWishes, platform: str) -> list[str]:
+    """What the camera goes on setting by itself although a value was given; only V4L2 tells."""
+    if platform != "linux":
+        return []
+    automatic = capture.get(cv2.CAP_PROP_AUTO_EXPOSURE) in _V4L2_AUTOMATIC_EXPOSURE
+    problems = []
+    if automatic and (wishes.exposure_ms is not None or wishes.gain is not None):
+        problems.append("the camera still sets its exposure and gain by itself. Give exposure_ms, or set it by hand.")
+    if capture.get(cv2.CAP_PROP_AUTO_WB) == 1 and wishes.white_k is not None:
+        problems.append("the camera still sets its white balance by itself. Set it by hand in the camera's program.")
+    return problems
+
+
+def _driver_exposure(exposure_ms: float, platform: str) -> float:
+    """V4L2 counts 100 us; DirectShow takes the nearest power of two of a second (CameraControlProperty, Microsoft)."""
+    if platform == "linux":
+        return round(exposure_ms * _V4L2_EXPOSURE_UNITS_PER_MS)
+    return round(math.log2(exposure_ms / 1000.0))
+
+
+def _exposure_ms(capture: Capture, platform: str) -> float | None:
+    given = capture.get(cv2.CAP_PROP_EXPOSURE)
+    if platform == "linux":
+        return given / _V4L2_EXPOSURE_UNITS_PER_MS if given > 0 else None
+    return 1000.0 * 2.0**given if given != -1 else None  # OpenCV's "not known", not half a second
+
+
+def about_pixel_format(pixel_format: str) -> tuple[str, ...]:
+    """What a reader should know of it, in words."""
+    if pixel_format not in _COMPRESSED:
+        return ()
+    return (f"{pixel_format}: the camera compresses with loss; thin, faint membranes suffer first.",)
+
+
+def fourcc_name(code: float) -> str:
+    """Four letters of a pixel format (`MJPG`); empty where the number is none."""
+    if not 0 < code < 2**32:
+        return ""
+    letters = int(code).to_bytes(4, "little").decode("latin-1")
+    return letters.rstrip(" ") if letters.isascii() and letters.isprintable() else ""
 
 
 def hold_settings(capture: Capture, platform: str = sys.platform) -> None:

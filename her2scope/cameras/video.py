@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from her2scope.cameras.common import Capture, CaptureFactory, Pacer, not_open, to_rgb
-from her2scope.domain.errors import CameraError, CameraLost, CameraNotFound, CameraTimeout
+from her2scope.domain.errors import CameraEnded, CameraError, CameraNotFound, CameraTimeout
 from her2scope.imaging.opencv import cv2
 from her2scope.records import CameraState, Frame
 
@@ -15,7 +15,7 @@ USUAL_FRAMES_PER_S = 25.0
 MAX_FRAMES_PER_S = 1000.0
 
 
-class VideoEnded(CameraLost):
+class VideoEnded(CameraEnded):
     """The file was played to its end. It is not played again by itself: the same tissue would pass as new fields."""
 
     def __init__(self, camera: str, last_index: int) -> None:

@@ -58,6 +58,10 @@ class CameraLost(CameraError):
         )
 
 
+class CameraEnded(CameraLost):
+    """Lost, and not to be opened again by itself: what it would give then is not what was read so far."""
+
+
 class StoreError(Her2ScopeError):
     """A case could not be written or read; what was accepted before is untouched."""
 

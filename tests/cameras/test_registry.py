@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 from cameras.fakes import colour_picture
 
+from her2scope.cameras.genicam import GenicamSource
 from her2scope.cameras.images import ImageFolderSource
 from her2scope.cameras.registry import SOURCE_URIS, SourceOptions, UnknownSourceError, open_source, pixel_size_um
+from her2scope.cameras.slide_view import SlideMicroscope
+from her2scope.cameras.stream import StreamSource
 from her2scope.cameras.uvc import UvcCameraSource
 from her2scope.cameras.video import VideoFileSource
 from her2scope.domain.errors import BadInputError, NotAvailableError
@@ -25,6 +28,13 @@ BY_HAND = SourceOptions(um_per_px=0.25)
         ("camera:0", UvcCameraSource, "camera:0"),
         ("camera:/dev/video2", UvcCameraSource, "camera:/dev/video2"),
         ("/dev/video2", UvcCameraSource, "camera:/dev/video2"),
+        ("camera:1?size=640x480&fps=30", UvcCameraSource, "camera:1"),
+        ("/dev/video2?format=MJPG", UvcCameraSource, "camera:/dev/video2"),
+        ("genicam:40123", GenicamSource, "genicam:40123"),
+        ("genicam:40123?cti=/x/y.cti&format=BayerRG8&exposure_ms=5", GenicamSource, "genicam:40123"),
+        ("stream:rtsp://eva:secret@10.0.0.5/live", StreamSource, "stream:rtsp://10.0.0.5/live"),
+        ("http://10.0.0.5/video", StreamSource, "stream:http://10.0.0.5/video"),
+        ("slide:some/slide.svs", SlideMicroscope, "slide:slide.svs"),
         ("IMAGES:some/folder", ImageFolderSource, "images:some/folder"),
     ],
 )
@@ -44,10 +54,21 @@ def test_an_unknown_source_names_the_nearest_and_all(uri: str, meant: str) -> No
     assert all(known in str(error.value) for known in SOURCE_URIS)
 
 
-@pytest.mark.parametrize("uri", ["stream:http://x", "slide:a.svs", "mm:x.cfg", "genicam:123", "", "7", ":"])
+@pytest.mark.parametrize("uri", ["", "7", ":"])
 def test_what_this_version_does_not_know_is_not_available(uri: str) -> None:
     with pytest.raises(NotAvailableError, match="not available in this version"):
         open_source(uri, BY_HAND)
+
+
+def test_a_mistyped_stream_does_not_tell_its_password() -> None:
+    with pytest.raises(UnknownSourceError, match="Did you mean 'stream:'") as error:
+        open_source("steam:rtsp://eva:secret@box/live", BY_HAND)
+    assert "secret" not in str(error.value) and "secret" not in error.value.name
+
+
+def test_a_bare_slide_is_answered_with_the_uri_for_it() -> None:
+    with pytest.raises(NotAvailableError, match="Did you mean 'slide:some/slide.SVS'"):
+        open_source("some/slide.SVS", BY_HAND)
 
 
 def test_a_bare_folder_is_answered_with_the_uri_for_it(tmp_path: Path) -> None:
@@ -55,7 +76,20 @@ def test_a_bare_folder_is_answered_with_the_uri_for_it(tmp_path: Path) -> None:
         open_source(str(tmp_path), BY_HAND)
 
 
-@pytest.mark.parametrize("uri", ["images:", "video:", "camera:", "camera:one", "camera:-1"])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "images:",
+        "video:",
+        "mm:",
+        "camera:",
+        "camera:one",
+        "camera:-1",
+        "camera:0?size=big",
+        "camera:0?format=MJPEG",
+        "genicam:1?wb=5600",
+    ],
+)
 def test_a_source_without_its_device_is_bad_input(uri: str) -> None:
     with pytest.raises(BadInputError):
         open_source(uri, BY_HAND)

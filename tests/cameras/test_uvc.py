@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -8,8 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 from cameras.fakes import FakeCapture, shows_colour_picture
+from hypothesis import given
+from hypothesis import strategies as st
 
-from her2scope.cameras.uvc import UvcCameraSource, camera_state, hold_settings
+from her2scope.cameras.uvc import (
+    UvcCameraSource,
+    camera_state,
+    fourcc_name,
+    hold_settings,
+    not_taken,
+    set_controls,
+    set_format,
+)
+from her2scope.cameras.wishes import CameraWishes
 from her2scope.domain.errors import CameraBusy, CameraError, CameraLost, CameraNotFound, CameraTimeout
 from her2scope.imaging.opencv import cv2
 from her2scope.records import CameraState
@@ -149,7 +161,7 @@ def test_a_camera_that_gives_no_8_bit_colour_is_refused(picture: Any) -> None:
 
 def test_a_size_is_asked_for() -> None:
     capture = FakeCapture()
-    source = uvc(capture, size_wh=(1920, 1080))
+    source = uvc(capture, wishes=CameraWishes(size_wh=(1920, 1080)))
     source.open()
     source.close()
     assert capture.properties[cv2.CAP_PROP_FRAME_WIDTH] == 1920
@@ -159,7 +171,7 @@ def test_a_size_is_asked_for() -> None:
 def test_another_size_than_asked_for_is_refused_since_the_pixel_size_would_not_hold() -> None:
     capture = FakeCapture(accepts_size=False)
     with pytest.raises(CameraNotFound, match="640 x 480 pixels, not 1920 x 1080"):
-        uvc(capture, size_wh=(1920, 1080)).open()
+        uvc(capture, wishes=CameraWishes(size_wh=(1920, 1080))).open()
     assert capture.released == 1
 
 
@@ -223,3 +235,118 @@ def test_a_source_is_held_while_it_runs_and_only_then() -> None:
         assert any(frame.camera.white_balance != "auto" for frame in frames) or sys.platform != "linux"
     finally:
         source.close()
+
+
+# ---- wishes -------------------------------------------------------------------------------------------------------
+
+EVERYTHING = CameraWishes((1920, 1080), 30.0, "MJPG", exposure_ms=10.0, gain=4.0, white_k=5600.0)
+
+
+def test_what_is_asked_for_is_set_before_the_first_frame() -> None:
+    capture = v4l2(auto_exposure=3, auto_white=1)
+    source = uvc(capture, wishes=EVERYTHING)
+    source.open()
+    camera = source.read(PATIENCE_S).camera
+    source.close()
+    assert source.problems == () or sys.platform != "linux"
+    assert "compresses with loss" in source.notes[0]
+    assert capture.properties[cv2.CAP_PROP_FOURCC] == cv2.VideoWriter.fourcc(*"MJPG")
+    assert capture.properties[cv2.CAP_PROP_FPS] == 30
+    if sys.platform == "linux":
+        assert (camera.exposure_ms, camera.gain, camera.white_balance) == (10.0, 4.0, "5600 K")
+
+
+def test_nothing_is_set_that_was_not_asked_for() -> None:
+    capture = v4l2(auto_exposure=3, exposure=157, auto_white=1, white_k=4600)
+    before = dict(capture.properties)
+    for platform in ("linux", "win32", "darwin"):
+        set_format(capture, CameraWishes())
+        set_controls(capture, CameraWishes(), platform)
+        assert not_taken(capture, CameraWishes(), platform) == []
+    assert capture.properties == before
+
+
+def test_a_driver_that_did_not_take_it_is_said() -> None:
+    capture = v4l2(auto_exposure=3, exposure=312, gain=12, auto_white=1, white_k=4600)
+    capture.properties |= {cv2.CAP_PROP_FOURCC: cv2.VideoWriter.fourcc(*"YUYV"), cv2.CAP_PROP_FPS: 5.0}
+    capture.accepts_size = False  # it refuses whatever is set
+    set_format(capture, EVERYTHING)
+    set_controls(capture, EVERYTHING, "linux")
+    said = "\n".join(not_taken(capture, EVERYTHING, "linux"))
+    for words in (
+        "pixel format MJPG was asked for, the driver gives YUYV",
+        "rate 30 frames/s was asked for, the driver gives 5 frames/s",
+        "exposure 10 ms was asked for, the driver gives 31.2 ms",
+        "gain 4 was asked for, the driver gives 12",
+        "white balance 5600 K was asked for, the driver gives 4600 K",
+        "still sets its exposure and gain by itself",
+        "still sets its white balance by itself",
+    ):
+        assert words in said
+
+
+def test_problems_name_the_camera_and_do_not_keep_it_from_opening() -> None:
+    class Slow(FakeCapture):
+        def get(self, propId: int, /) -> float:
+            return 5.0 if propId == cv2.CAP_PROP_FPS else super().get(propId)
+
+    source = uvc(Slow(), wishes=CameraWishes(frames_per_s=30.0))
+    source.open()
+    source.read(PATIENCE_S)
+    source.close()
+    assert source.problems == ("camera:9999: rate 30 frames/s was asked for, the driver gives 5 frames/s.",)
+
+
+def test_directshow_takes_powers_of_two_of_a_second() -> None:
+    capture = FakeCapture()
+    asked = CameraWishes(exposure_ms=10.0, white_k=5600.0)
+    set_controls(capture, asked, "win32")
+    assert capture.properties[cv2.CAP_PROP_EXPOSURE] == -7
+    assert capture.properties[cv2.CAP_PROP_WHITE_BALANCE_BLUE_U] == 5600
+    assert not_taken(capture, asked, "win32") == ["exposure 10 ms was asked for, the driver gives 7.8125 ms."]
+
+
+def test_a_system_that_cannot_set_them_says_so() -> None:
+    capture = FakeCapture()
+    before = dict(capture.properties)
+    set_controls(capture, EVERYTHING, "darwin")
+    assert capture.properties == before
+    assert "cannot be set on this system" in not_taken(capture, EVERYTHING, "darwin")[-1]
+
+
+@given(st.integers(1, 2**32 - 1))
+def test_a_pixel_format_has_letters_or_no_name(code: int) -> None:
+    name = fourcc_name(code)
+    assert name == "" or int.from_bytes(name.ljust(4).encode(), "little") == code
+
+
+def test_another_size_while_it_runs_is_a_lost_camera() -> None:
+    capture = FakeCapture()
+    source = uvc(capture)
+    source.open()
+    source.read(PATIENCE_S)
+    capture.bgr = np.zeros((20, 30, 3), np.uint8)
+    with pytest.raises(CameraLost, match="now gives 30 x 20 pixels, before 64 x 48"):
+        while True:
+            source.read(PATIENCE_S)
+    source.close()
+
+
+def test_a_driver_that_blocks_while_opening_holds_nobody() -> None:
+    answers = threading.Event()
+    capture = FakeCapture()
+
+    def slow(device: int | str) -> FakeCapture:
+        answers.wait()
+        return capture
+
+    source = UvcCameraSource(0, 0.25, CameraState(), capture_factory=slow, open_s=0.05)
+    with pytest.raises(CameraBusy, match=r"did not open it within 0.05 s"):
+        source.open()
+    with pytest.raises(CameraBusy, match="does not answer"):
+        source.open()
+    answers.set()
+    give_up_s = time.monotonic() + PATIENCE_S
+    while not capture.released and time.monotonic() < give_up_s:
+        time.sleep(0.005)
+    assert capture.released == 1

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cameras.fake_core import FakeCore, config_file
+from cameras.fake_genicam import FakeLibrary
+from cameras.fake_slide import FakeSlide
 from cameras.fakes import FakeCapture, colour_picture, shows_colour_picture
+from cameras.stream_servers import HEAD, Server
 
 import her2scope
+from her2scope.cameras.genicam import GenicamSource
 from her2scope.cameras.images import ImageFolderSource
+from her2scope.cameras.micro_manager import MicroManagerSource
+from her2scope.cameras.mm_core import adapters_folder
+from her2scope.cameras.mm_scale import KnownScale
 from her2scope.cameras.registry import SourceOptions, open_source
+from her2scope.cameras.slide_view import SlideMicroscope
+from her2scope.cameras.stream import StreamSource
+from her2scope.cameras.stream_address import parse_address
 from her2scope.cameras.uvc import UvcCameraSource
 from her2scope.cameras.video import VideoFileSource
-from her2scope.domain.errors import CameraError, CameraLost, CameraTimeout
+from her2scope.domain.errors import CameraError, CameraLost, CameraNotFound, CameraTimeout
 from her2scope.imaging.files import write_png
 from her2scope.imaging.opencv import cv2
 from her2scope.ports import CameraSource
@@ -39,6 +50,8 @@ class Rig:
     """The same on a device whose next frame is long in coming."""
     lose: Callable[[CameraSource], None] | None = None
     """Make the open source's device go away, if it does not do so by itself."""
+    end: Callable[[], None] = lambda: None
+    """Put the device away after the test."""
 
 
 def phantom_rig(folder: Path) -> Rig:
@@ -93,14 +106,116 @@ def uvc_rig(folder: Path) -> Rig:
     )
 
 
-RIGS = {"phantom": phantom_rig, "images": images_rig, "video": video_rig, "uvc": uvc_rig}
+def genicam_rig(folder: Path) -> Rig:
+    library = FakeLibrary()
+
+    def plugged_in(producers: Sequence[Path]) -> FakeLibrary:
+        library.unplugged.clear()
+        return library
+
+    def make(load: Callable[[Sequence[Path]], FakeLibrary]) -> GenicamSource:
+        return GenicamSource("40123", UM_PER_PX, STATE, producers=(), load=load, lost_after_s=0.05)
+
+    return Rig(
+        lambda: make(plugged_in),
+        lambda: make(lambda producers: FakeLibrary(interval_s=0.5)),
+        lose=lambda source: library.unplugged.set(),
+    )
+
+
+def genicam_simulator_rig(folder: Path) -> Rig:
+    package = pytest.importorskip("genicam", reason="genicam is not installed (extra: devices)")
+    pytest.importorskip("harvesters", reason="harvesters is not installed (extra: devices)")
+    producer = Path(package.__file__).parent / "viky.cti"
+    if not producer.exists():
+        pytest.skip("the genicam wheel of this system ships no simulator")
+    return Rig(lambda: GenicamSource("0", UM_PER_PX, STATE, producers=(producer,)))
+
+
+def micro_manager_rig(folder: Path) -> Rig:
+    core = FakeCore()
+
+    def switched_on() -> FakeCore:
+        core.refuses.clear()
+        return core
+
+    def make(core_factory: Callable[[], FakeCore]) -> MicroManagerSource:
+        known = KnownScale(objective="40x", um_per_px=UM_PER_PX)
+        return MicroManagerSource(config_file(folder), known, STATE, core_factory=core_factory)
+
+    return Rig(
+        lambda: make(switched_on),
+        lambda: make(lambda: FakeCore(interval_s=0.5)),
+        lose=lambda source: core.refuses.add("getRemainingImageCount"),
+    )
+
+
+def micro_manager_demo_rig(folder: Path) -> Rig:
+    try:
+        adapters_folder()
+    except CameraNotFound as error:
+        pytest.skip(f"no device adapters of Micro-Manager (extra: devices, and mm-test-adapters): {error}")
+    return Rig(lambda: open_source("mm:demo", SourceOptions()))
+
+
+def stream_rig(folder: Path) -> Rig:
+    server = Server()
+
+    def make() -> StreamSource:
+        return StreamSource(parse_address(server.url), UM_PER_PX, STATE, lost_after_s=PATIENCE_S)
+
+    def make_slow() -> StreamSource:
+        server.script = lambda call: (call.send(HEAD), call.stream(interval_s=0.5))[1]
+        return make()
+
+    return Rig(make, make_slow, lose=lambda source: server.hang_up(), end=server.close)
+
+
+def slide_rig(folder: Path) -> Rig:
+    glass = np.full((3000, 3000, 3), 255, np.uint8)
+    glass[1500:1548, 1500:1564] = colour_picture()
+    slide = FakeSlide(glass)
+
+    def opener(path: Path) -> FakeSlide:
+        slide.is_damaged = False
+        return slide
+
+    def make() -> SlideMicroscope:
+        return SlideMicroscope(folder / "a.svs", STATE, um_per_px=UM_PER_PX, size_wh=(64, 48), opener=opener)
+
+    def make_slow() -> SlideMicroscope:
+        slide.seconds_per_region = 0.5
+        return make()
+
+    def lose(source: CameraSource) -> None:
+        assert isinstance(source, SlideMicroscope)
+        slide.is_damaged = True
+        source.move_by_um(-1e6, -1e6)  # far from what is read ahead
+
+    return Rig(make, make_slow, lose)
+
+
+RIGS = {
+    "phantom": phantom_rig,
+    "images": images_rig,
+    "video": video_rig,
+    "uvc": uvc_rig,
+    "micro-manager": micro_manager_rig,
+    "micro-manager demo": micro_manager_demo_rig,
+    "genicam": genicam_rig,
+    "genicam simulator": genicam_simulator_rig,
+    "stream": stream_rig,
+    "slide": slide_rig,
+}
 
 
 @pytest.fixture(params=RIGS)
-def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Rig:
+def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
     folder = tmp_path / "device"
     folder.mkdir()
-    return RIGS[request.param](folder)
+    rig = RIGS[request.param](folder)
+    yield rig
+    rig.end()
 
 
 @pytest.fixture
@@ -110,7 +225,16 @@ def source(rig: Rig) -> Iterator[CameraSource]:
     source.close()
 
 
-real_devices = pytest.mark.parametrize("rig", ["images", "video", "uvc"], indirect=True)
+REAL_DEVICES = [
+    "images",
+    "video",
+    "uvc",
+    "micro-manager",
+    "genicam",
+    "stream",
+    "slide",
+]
+real_devices = pytest.mark.parametrize("rig", REAL_DEVICES, indirect=True)
 """Sources whose pictures, pixel size and loss the test decides: all but the phantom."""
 
 
@@ -222,7 +346,7 @@ def test_a_lost_device_says_after_which_frame(rig: Rig, source: CameraSource) ->
         read(source)
 
 
-@pytest.mark.parametrize("rig", ["video", "uvc"], indirect=True)
+@pytest.mark.parametrize("rig", [name for name in REAL_DEVICES if name != "images"], indirect=True)
 def test_a_lost_device_can_be_opened_again(rig: Rig, source: CameraSource) -> None:
     source.open()
     assert rig.lose is not None
