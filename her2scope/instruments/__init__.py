@@ -1,0 +1,1 @@
+"""Instruments on serial lines: stage, nosepiece sensor, foot switch and buttons; each with a simulator."""
