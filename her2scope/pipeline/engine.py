@@ -1,4 +1,4 @@
-"""Three threads around one case: the camera's, which never waits, the analyser's, and the one that owns the case."""
+"""Threads around one case: the camera's and one that looks after it, the analyser's, and the one that owns the case."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import math
 import queue
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +37,7 @@ from her2scope.pipeline.mailbox import Latest
 from her2scope.pipeline.session import CaseSession
 from her2scope.pipeline.slide_map import SlideMap
 from her2scope.pipeline.sweep import MIN_NEW_SHARE, check_can_sweep, new_share
-from her2scope.ports import CameraSource, Clock, HeldCamera
+from her2scope.ports import CameraSource, Clock, FrameDesk
 from her2scope.records import AcceptedField, CaseView, FieldResult, Frame, MapPlace, ReaderScore, TrackedFrame
 
 LOG = logging.getLogger(__name__)
@@ -67,6 +67,8 @@ class LiveEngine:
         the picture is live while a network is loaded
     first_island : least number of an island that the first case does not know yet (`session.next_island`)
     open_stored : opens a stored case by its id, with its method loaded; StoreError where that cannot be
+    desk : what senses stage and objective beside the camera
+    objectives : um per px of the camera's picture by the objective's name, as calibrated; of use with a desk alone
     """
 
     def __init__(
@@ -79,8 +81,10 @@ class LiveEngine:
         first_case: CaseSession | None = None,
         first_island: int = 0,
         open_stored: Callable[[str], CaseSession] | None = None,
+        desk: FrameDesk | None = None,
+        objectives: Mapping[str, float] | None = None,
     ) -> None:
-        self._source, self._listener = source, listener
+        self._listener = listener
         self._open_case, self._open_stored = open_case, open_stored
         self._write_report, self._clock = write_report, clock
         self._case = first_case
@@ -105,7 +109,16 @@ class LiveEngine:
         self._told_clock = ""
         self._n_controls = 0
         """Of the case, as the listener was told it last: a control may give its fields other lists of cells."""
-        self._camera = LiveCamera(source, self._map, listener, clock, self._take_frame, self._tell_figures)
+        self._camera = LiveCamera(
+            source,
+            self._map,
+            listener,
+            clock,
+            self._take_frame,
+            self._tell_figures,
+            desk=desk,
+            objectives=objectives,
+        )
         self._stop = Event()
         self._analysed_ticks: deque[float] = deque(maxlen=120)
         self._latencies_ms: deque[float] = deque(maxlen=30)
@@ -117,6 +130,7 @@ class LiveEngine:
         self._threads = (
             # daemon: a driver that blocks in open must not keep the program alive; the case is not the camera's
             Thread(target=self._camera.run, args=(self._stop,), name="her2scope camera", daemon=True),
+            Thread(target=self._camera.look_after, args=(self._stop,), name="her2scope camera watch"),
             Thread(target=self._run_analysis, name="her2scope analyser"),
             Thread(target=self._run_case, name="her2scope case"),
         )
@@ -143,8 +157,8 @@ class LiveEngine:
     def set_mode(self, mode: Mode) -> None:
         """Look at the control or at the case's tissue; from the first control on the camera keeps its settings."""
         self._mode = mode
-        if mode is Mode.CONTROL and isinstance(self._source, HeldCamera):
-            self._source.hold()  # what is read by one setting is comparable only with what is read by the same
+        if mode is Mode.CONTROL:
+            self._camera.hold()  # what is read by one setting is comparable only with what is read by the same
 
     def read_control(self, expected: Score, lot: str, run: str = "") -> None:
         """Read the newest frame as a control field of a known score; unnamed, a lot's run is called by its day."""
@@ -268,7 +282,7 @@ class LiveEngine:
         self._ask(self._do_new_case)
 
     def reconnect(self) -> None:
-        """Open a lost camera again."""
+        """Open the camera again, at once."""
         self._camera.reconnect()
 
     def _drop_preview(self) -> None:

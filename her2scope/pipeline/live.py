@@ -27,6 +27,7 @@ class CameraPhase(StrEnum):
     LIVE = "live"
     STALLED = "stalled"
     LOST = "lost"
+    RECONNECTING = "reconnecting"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

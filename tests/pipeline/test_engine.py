@@ -201,6 +201,49 @@ def test_a_stalled_camera_is_not_live(live):
     assert "not live" in status.text
 
 
+def test_a_driver_that_blocks_is_said_while_it_blocks(live):
+    engine, camera, listener, _ = live
+    listener.wait_for("frame")
+    answers, read = threading.Event(), camera.read
+
+    def blocked(timeout_s: float) -> Frame:
+        answers.wait(PATIENCE_S)
+        return read(timeout_s)
+
+    camera.read = blocked
+    listener.wait_for("camera", lambda item: item.phase is CameraPhase.STALLED)
+    engine.accept_field()
+    listener.wait_for("message", lambda item: "no live picture" in item.text)
+    answers.set()
+
+
+class TurnedDesk:
+    """A nosepiece between two objectives."""
+
+    def position_um(self, at_s: float) -> tuple[float, float] | None:
+        return None
+
+    def objective(self) -> str | None:
+        return ""
+
+
+def test_no_field_is_added_while_the_objective_is_not_known(frames):
+    listener = Listener()
+    engine = LiveEngine(
+        FakeCamera(frames["2+"]), lambda: None, listener, lambda view: (), SystemClock(), desk=TurnedDesk(),
+        objectives={"40x": 0.25},
+    )  # fmt: skip
+    engine.start()
+    try:
+        listener.wait_for("frame")
+        listener.wait_for("message", lambda item: "this picture cannot be read" in item.text)
+        listener.forget("message")
+        engine.accept_field()
+        listener.wait_for("message", lambda item: item.text.startswith("the objective is not known"))
+    finally:
+        engine.stop()
+
+
 def test_refusals_are_messages_not_faults(live):
     engine, _, listener, _ = live
     listener.wait_for("result")
