@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from her2scope.app.doctor import has_display
 from her2scope.app.outputs import check_outputs
+from her2scope.app.window_system import has_display
 from her2scope.domain.errors import BadInputError
 from her2scope.imaging.files import read_rgb, write_png
 from her2scope.phantom.compare.sheets import (

@@ -15,7 +15,7 @@ from her2scope.app.compose import (
     user_name,
     write_case_report,
 )
-from her2scope.app.doctor import has_display
+from her2scope.app.window_system import has_display
 from her2scope.domain.errors import CaseRuleError, StoreError
 from her2scope.domain.score import ControlStatus
 from her2scope.phantom.microscope import OBJECTIVES, PhantomMicroscope

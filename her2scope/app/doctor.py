@@ -6,46 +6,69 @@ import importlib.metadata
 import os
 import platform
 import shutil
-import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
 from her2scope import __version__
-from her2scope.app.compose import DEFAULT_METHOD, has_network, load_network, make_analyser
+from her2scope.app.camera_check import Finding, check_camera
+from her2scope.app.compose import DEFAULT_METHOD, has_network, load_network, make_analyser, read_calibration
+from her2scope.app.look import look_all
+from her2scope.app.window_system import has_display
+from her2scope.cameras.registry import SourceOptions, open_source
 from her2scope.domain.errors import Her2ScopeError
+from her2scope.instruments.desk import Instruments
+from her2scope.instruments.hearing import LineState
+from her2scope.instruments.serial_line import InstrumentState
 from her2scope.reporting.json_report import write_json
 from her2scope.resources import resource_dir
 from her2scope.settings import Calibration, ScoringSettings, home_dir
+from her2scope.settings.instruments import instruments_file, load_instruments
 
 MIN_FREE_GB = 2.0
 """About 400 fields of 1920x1080 with their masks."""
 PACKAGES = ("numpy", "opencv-python", "PyQt6", "PyYAML", "pyserial", "reportlab")
 RUNTIMES = ("onnxruntime-gpu", "onnxruntime")
+EXTRAS = ("pymmcore-plus", "harvesters", "openslide-python", "tiffslide")
+"""Packages without which some sources cannot be opened."""
+ASSUMED_UM_PER_PX = 0.25
+"""Of a 40x objective: for the focus of a source whose scale is not known."""
+OPENING_S = 30.0
+"""How long a camera may take to open; a driver that blocks for longer is said, and the page goes on."""
+INSTRUMENTS_S = 3.0
+"""How long instruments may take to answer; each is asked again within half a second."""
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """One line of the page."""
+class DoctorRequest:
+    """What the page shall tell beside this computer's own state."""
 
-    what: str
-    ok: bool
-    text: str
+    json_path: Path | None = None
+    source: str | None = None
+    """URI of a source to look at."""
+    seconds: float = 5.0
+    calibration: Path | None = None
+    objective: str | None = None
+    um_per_px: float | None = None
+    instruments: Path | None = None
+    """None: the file at its usual place, where there is one."""
 
 
-def examine(json_path: Path | None) -> tuple[bool, list[str]]:
-    """Make the page (and write it as JSON): whether all is well, and its lines."""
-    checks = list(_checks())
+def examine(request: DoctorRequest) -> tuple[bool, list[str]]:
+    """Make the page (and write it as JSON): whether all is well, and its lines. It names no patient and no case."""
+    checks = list(_checks(request))
     width = max(len(check.what) for check in checks)
     lines = [f"{'ok ' if check.ok else 'NOT'} {check.what:<{width}}  {check.text}" for check in checks]
-    if json_path:
-        write_json({"schema": "her2scope.doctor/1", "checks": [asdict(check) for check in checks]}, json_path)
+    if request.json_path:
+        page = {"schema": "her2scope.doctor/1", "checks": [asdict(check) for check in checks]}
+        write_json(page, request.json_path)
     return all(check.ok for check in checks), lines
 
 
-def _checks() -> Iterator[Check]:
-    yield Check("her2scope", True, f"{__version__}, Python {platform.python_version()}, {platform.platform()}")
+def _checks(request: DoctorRequest) -> Iterator[Finding]:
+    yield Finding("her2scope", True, f"{__version__}, Python {platform.python_version()}, {platform.platform()}")
     for package in PACKAGES:
         yield _try(package, partial(importlib.metadata.version, package))
     yield _try("ONNX Runtime", _onnx_runtime)
@@ -55,37 +78,71 @@ def _checks() -> Iterator[Check]:
     yield _try("calibration", lambda: str(sorted(path.name for path in resource_dir("calibration").glob("*.yaml"))))
     yield _try("network", _network)
     yield _try("method", _method)
+    yield Finding("extras", True, ", ".join(f"{name} {_version(name) or 'not installed'}" for name in EXTRAS))
+    if request.source is not None:
+        yield from _camera(request, request.source)
+    yield from _instruments(request.instruments)
 
 
-def _try(what: str, look: Callable[[], str]) -> Check:
+def _try(what: str, look: Callable[[], str]) -> Finding:
     """A check that fails says why, and the others still run."""
     try:
-        return Check(what, True, look())
+        return Finding(what, True, look())
     except (Her2ScopeError, OSError, ImportError) as error:
-        return Check(what, False, f"{error}")
+        return Finding(what, False, f"{error}")
+
+
+def _camera(request: DoctorRequest, uri: str) -> tuple[Finding, ...]:
+    """Look at a source; BadInputError for one that cannot be meant."""
+    is_assumed = request.um_per_px is None and request.objective is None
+    options = SourceOptions(
+        calibration=read_calibration(request.calibration),
+        objective=request.objective,
+        um_per_px=ASSUMED_UM_PER_PX if is_assumed else request.um_per_px,
+        scale_assumed=is_assumed,
+    )
+    source = open_source(uri, options)
+    scheme = uri.partition(":")[0].lower()
+    looks = {"camera": lambda: check_camera(source, scheme, request.seconds, ScoringSettings().quality)}
+    found = look_all(looks, request.seconds + OPENING_S)["camera"]
+    return (Finding("camera", False, f"{scheme}: {found}"),) if isinstance(found, str) else found
+
+
+def _instruments(path: Path | None) -> Iterator[Finding]:
+    """State of each instrument of the desk, once all have answered or the time is up."""
+    path = instruments_file(path)
+    if path is None:
+        return
+    desk = Instruments(load_instruments(path), lambda _action: None)
+    desk.start()
+    try:
+        end_s = time.monotonic() + INSTRUMENTS_S
+        while time.monotonic() < end_s and not all(state.line is LineState.FOUND for state in desk.states()):
+            time.sleep(0.05)
+        yield from (_instrument(state) for state in desk.states())
+    finally:
+        desk.stop()
+
+
+def _instrument(state: InstrumentState) -> Finding:
+    is_found = state.line is LineState.FOUND
+    return Finding(state.name, is_found, state.problem or state.line.value)
 
 
 def _onnx_runtime() -> str:
     """Which providers the installed build has; which one really runs is known once a network is loaded."""
     import onnxruntime
 
-    name = next((item for item in RUNTIMES if _installed(item)), "unknown build")
+    name = next((item for item in RUNTIMES if _version(item)), "unknown build")
     return f"{name} {onnxruntime.__version__}, built with {', '.join(onnxruntime.get_available_providers())}"
 
 
-def _installed(package: str) -> bool:
+def _version(package: str) -> str:
+    """Of an installed package; empty where it is not there."""
     try:
-        importlib.metadata.version(package)
+        return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
-
-
-def has_display() -> bool:
-    """Whether a window can be shown to a person."""
-    if sys.platform.startswith("linux"):
-        return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-    return True
+        return ""
 
 
 def _window_system() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -32,8 +32,10 @@ from her2scope.app.compose import (
 )
 from her2scope.app.control_history import control_history
 from her2scope.app.demo import DemoRequest, demo_calibration, must_be_free
-from her2scope.app.doctor import has_display
+from her2scope.app.desk import desk_for, instruments_for
+from her2scope.app.set_up import SetupHelp, assumed_um_per_px, chosen_so_far, usual_controls
 from her2scope.app.tour import DemoTour
+from her2scope.app.window_system import has_display
 from her2scope.cameras.registry import SourceOptions, open_source
 from her2scope.domain.control_history import ControlEntry
 from her2scope.domain.errors import BadInputError, CaseNotFoundError, NotAvailableError, SettingsError
@@ -46,6 +48,7 @@ from her2scope.ports import CameraSource, CaseFile, CaseStore, CaseSummary, Cont
 from her2scope.records import CaseView
 from her2scope.settings import (
     Calibration,
+    Preferences,
     ScoringSettings,
     check_for_use,
     expired,
@@ -57,11 +60,13 @@ from her2scope.settings import (
 from her2scope.ui.bridge import LiveBridge
 from her2scope.ui.calibration_steps import CalibrationSetup
 from her2scope.ui.dialogs import ExceptionCatcher, ask_resume
+from her2scope.ui.eyepiece import stored_setup
+from her2scope.ui.first_start import FirstStart
+from her2scope.ui.first_start_steps import kept_choice
 from her2scope.ui.theme import apply_theme
 
 LOG = logging.getLogger(__name__)
-ASSUMED_UM_PER_PX = 0.25
-"""Of a 40x objective on the usual camera adapter; said, and never reportable."""
+PHANTOM = "phantom:"
 DEMO_SIZE_WH = (1280, 720)
 
 
@@ -69,7 +74,8 @@ DEMO_SIZE_WH = (1280, 720)
 class LiveRequest:
     """What the live window was asked."""
 
-    source: str = "phantom:"
+    source: str = ""
+    """URI; empty: the one that was set up, and at the first start the set-up asks for it."""
     calibration: Path | None = None
     objective: str | None = None
     um_per_px: float | None = None
@@ -80,6 +86,10 @@ class LiveRequest:
     case_id: str | None = None
     size_wh: tuple[int, int] | None = None
     demo: DemoRequest | None = None
+    instruments: Path | None = None
+    """None: this user's own, beside a camera."""
+    usual_objective: str | None = None
+    """The one that was set up, where none was asked for; it need not be calibrated."""
 
 
 def run_live(request: LiveRequest, today: date | None = None) -> int:
@@ -90,6 +100,12 @@ def run_live(request: LiveRequest, today: date | None = None) -> int:
         raise BadInputError("there is no display to open a window on. Start it on a desktop; commands work without.")
     if request.demo is not None and request.demo.out is not None:
         must_be_free(request.demo.out)
+    if request.method is not None and request.method not in METHODS:
+        raise NotAvailableError("method", request.method, sorted(METHODS))
+    app = _application()
+    preferences, repairs = load_preferences(_preferences_path())
+    request, preferences, chosen_words = _with_choice(request, preferences, today)
+    request = replace(request, controls=_controls_of(request))
     settings = with_material(read_settings(request.settings), request.controls, request.material)
     calibration, told = calibration_for(request, today)
     source, notes = _open_source(request, calibration)
@@ -97,10 +113,10 @@ def run_live(request: LiveRequest, today: date | None = None) -> int:
     if isinstance(source, PhantomMicroscope) and request.calibration is None:
         calibration = demo_calibration(source)
         setup = CalibrationSetup(FrameCalibration(), calibration)  # it is what it is: neither old nor incomplete
-    app = _application()
     catcher = ExceptionCatcher(lambda message: bridge.on_message(message))
     bridge = LiveBridge()
-    preferences, repairs = load_preferences(_preferences_path())
+    instruments, desk = desk_for(instruments_for(request.source, request.instruments), bridge.on_button)
+    eyepiece, eyepiece_words = stored_setup()
     history = control_history() if request.demo is None else None  # a demonstration is no run of the laboratory
     who = preferences.reader or user_name()
     may_sign = signers() if request.demo is None else None  # nor is it signed
@@ -108,12 +124,14 @@ def run_live(request: LiveRequest, today: date | None = None) -> int:
     case_id, island = cases.choose(request)
     engine = LiveEngine(
         source, cases.next, bridge, _report_writer(request, case_id), SystemClock(), first_island=island,
-        open_stored=cases.stored,
+        open_stored=cases.stored, desk=instruments, objectives=calibration.objectives,
     )  # fmt: skip
-    for message in (*told, *(Message(Severity.WARNING, text) for text in (*notes, *repairs))):
+    warnings = (*notes, *repairs, *eyepiece_words, *chosen_words)
+    for message in (*told, *(Message(Severity.WARNING, text) for text in warnings)):
         bridge.on_message(message)
     catcher.install()
     try:
+        instruments.start()
         engine.start()  # the camera opens and the network is loaded while the window is being built
         from her2scope.ui.main_window import MainWindow  # here, not above: a fifth of a second is gained
 
@@ -129,19 +147,61 @@ def run_live(request: LiveRequest, today: date | None = None) -> int:
             read_history=_read_history,
             signer_names=may_sign.names if may_sign is not None else _nobody,
             stored_cases=cases.summaries,
+            eyepiece=eyepiece,
+            desk=desk,
+            set_up=_set_up_help(preferences, calibration, request) if request.demo is None else None,
         )
         tour = DemoTour(engine, bridge, source, request.demo.fields) if request.demo is not None else None
         window.show()
+        window.eyepiece.open_as_before()
         if tour is not None:
             tour.start(window)
         with few_collections():
             app.exec()
     finally:
         bridge.close()
+        instruments.stop()
         engine.stop()
         cases.close()
         catcher.uninstall()
     return 0
+
+
+# ---- what is opened ------------------------------------------------------------------------------------------------
+
+
+def _with_choice(
+    request: LiveRequest, preferences: Preferences, today: date
+) -> tuple[LiveRequest, Preferences, tuple[str, ...]]:
+    """The request with the source and objective that were set up, where it names none; and what must be said.
+
+    At the very first start they are asked for. A demonstration, and a start that names its source or case, does not.
+    """
+    if request.source:
+        return request, preferences, ()
+    words: tuple[str, ...] = ()
+    source, objective = preferences.source, preferences.objective
+    if not _preferences_path().exists() and request.case_id is None:
+        help_ = _set_up_help(preferences, calibration_for(replace(request, source="camera:"), today)[0], None)
+        dialog = FirstStart(help_)
+        chosen = dialog.choice if dialog.exec() else help_.old
+        words = ("nothing is set up yet: Slide, Set up (Ctrl+Shift+M).",) if chosen is help_.old else ()
+        preferences, told = kept_choice(preferences, chosen)
+        save_yaml(preferences, _preferences_path())
+        source, objective = chosen.source, chosen.objective
+        words = (told,) if told else words
+    usual = objective if source and request.objective is None and request.um_per_px is None else ""
+    return replace(request, source=source or PHANTOM, usual_objective=usual or None), preferences, words
+
+
+def _set_up_help(preferences: Preferences, calibration: Calibration, request: LiveRequest | None) -> SetupHelp:
+    """What the set-up may ask; `request`: what is open already."""
+    return SetupHelp(chosen_so_far(preferences, calibration), request.source if request is not None else "")
+
+
+def _controls_of(request: LiveRequest) -> Path | None:
+    """The controls that were asked for, else this user's own; a phantom has its own slide."""
+    return request.controls if _is_phantom(request) else usual_controls(request.controls)
 
 
 def calibration_for(request: LiveRequest, today: date) -> tuple[Calibration, tuple[Message, ...]]:
@@ -173,7 +233,7 @@ def calibration_setup(calibration: Calibration, today: date) -> CalibrationSetup
 
 
 def _is_phantom(request: LiveRequest) -> bool:
-    return request.source.partition(":")[0].lower() == "phantom"
+    return (request.source or PHANTOM).partition(":")[0].lower() == "phantom"
 
 
 def _read_history() -> tuple[tuple[ControlEntry, ...], tuple[str, ...]]:
@@ -198,8 +258,6 @@ class _Cases:
         may_sign: Signers | None,
         say: Callable[[Message], None],
     ) -> None:
-        if method not in METHODS:
-            raise NotAvailableError("method", method, sorted(METHODS))
         self._how, self._may_sign = (method, settings, calibration, who, history), may_sign
         self._calibration, self._say = calibration, say
         self._store: CaseStore = case_store()
@@ -265,19 +323,22 @@ class _Cases:
 def _open_source(request: LiveRequest, calibration: Calibration) -> tuple[CameraSource, list[str]]:
     """The source, and what must be said about how it was opened."""
     is_phantom = _is_phantom(request)
-    assumed = not is_phantom and request.um_per_px is None and request.objective is None
+    usual = None if is_phantom else request.usual_objective
+    is_known = request.um_per_px is not None or request.objective is not None or usual in calibration.objectives
+    assumed = not is_phantom and not is_known
+    um_per_px = assumed_um_per_px(usual)
     options = SourceOptions(
         calibration=calibration,
-        objective=request.objective,
-        um_per_px=ASSUMED_UM_PER_PX if assumed else request.um_per_px,
+        objective=request.objective or usual,
+        um_per_px=um_per_px if assumed else request.um_per_px,
         scale_assumed=assumed,
         size_wh=request.size_wh or (DEMO_SIZE_WH if is_phantom else None),
     )
     notes = []
     if assumed:
         notes.append(
-            f"pixel size assumed: {ASSUMED_UM_PER_PX} um/px (40x). Start with --um-per-px, or --objective and "
-            "--calibration, for a score that can be reported."
+            f"pixel size assumed: {um_per_px:.3g} um/px ({usual or '40x'}). Calibrate the objective "
+            "(Ctrl+M), or start with --um-per-px, or --objective and --calibration, for a score that can be reported."
         )
     return open_source(request.source, options), notes
 

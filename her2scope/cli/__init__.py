@@ -31,6 +31,7 @@ from her2scope.cli.arguments import (
 from her2scope.cli.bench import add_bench
 from her2scope.cli.calibration import add_calibration
 from her2scope.cli.control import LEVELS, add_control
+from her2scope.cli.devices import add_devices, add_doctor
 from her2scope.cli.evaluation import add_evaluation
 from her2scope.cli.phantom import add_phantom
 from her2scope.cli.session import add_session
@@ -134,6 +135,7 @@ def _live(arguments: argparse.Namespace) -> int:
             source=arguments.source, calibration=arguments.calibration, objective=arguments.objective,
             um_per_px=arguments.um_per_px, settings=arguments.settings, method=arguments.method,
             case_id=arguments.case, size_wh=arguments.size, controls=arguments.controls, material=arguments.material,
+            instruments=arguments.instruments,
         )
     )  # fmt: skip
 
@@ -170,15 +172,6 @@ def _score(arguments: argparse.Namespace) -> int:
     return say(answer.lines, NEGATIVE if answer.control_invalid else DONE)
 
 
-def _doctor(arguments: argparse.Namespace) -> int:
-    from her2scope.app.doctor import examine
-    from her2scope.app.outputs import check_outputs
-
-    check_outputs([arguments.json] if arguments.json else [], [])
-    healthy, lines = examine(arguments.json)
-    return say(lines, DONE if healthy else NEGATIVE)
-
-
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = _parser()
     arguments = parser.parse_args(argv)
@@ -206,17 +199,22 @@ def _parser() -> argparse.ArgumentParser:
     add_evaluation(commands)
     add_validate(commands)
     add_bench(commands)
-    doctor = commands.add_parser("doctor", help="check what this computer has: one page to send when asking for help")
-    doctor.add_argument("--json", type=Path, metavar="FILE", help="write the same as JSON")
-    doctor.set_defaults(run=_doctor)
+    add_devices(commands)
+    add_doctor(commands)
     return parser
 
 
 def _add_live(parser: argparse.ArgumentParser) -> None:
     live = parser.add_argument_group("live window")
-    live.add_argument("--source", default="phantom:", metavar="URI", help="phantom:, camera:N, images:DIR, video:FILE")
+    live.add_argument(
+        "--source",
+        metavar="URI",
+        help="camera:N, genicam:SERIAL, mm:FILE, stream:URL, slide:FILE, images:DIR, "
+        "video:FILE or phantom: (default: as at set-up); `her2scope devices` lists cameras",
+    )
     live.add_argument("--objective", metavar="NAME", help="objective in the light path, as the calibration names it")
     live.add_argument("--size", type=size, metavar="WxH", help="picture size, where the source can choose")
+    live.add_argument("--instruments", type=Path, metavar="FILE", help="stage, nosepiece and buttons (YAML)")
     add_material(live)
     live.add_argument("--case", metavar="ID", help="start or resume the case of this id")
     add_scale(live, required=False)

@@ -81,6 +81,8 @@ class PhantomMicroscope:
     case_um : width and height of the case's tissue
     """
 
+    has_noise = True
+
     def __init__(
         self,
         seed: int = 0,

@@ -371,6 +371,14 @@ ACTIONS: tuple[ActionInfo, ...] = (
         "Measure scale, white, camera response and stain colours; nothing is saved before the last page",
         group=True,
     ),
+    ActionInfo(
+        "set_up",
+        Menu.SLIDE,
+        "Set up\N{HORIZONTAL ELLIPSIS}",
+        ("Ctrl+Shift+M",),
+        "Find the camera, choose the objective, calibrate, name the lab's control; what was chosen holds from the next "
+        "start",
+    ),
     ActionInfo("reconnect", Menu.SLIDE, "Reconnect camera", ("F5",), "Open a lost camera again"),
     # View
     ActionInfo(
@@ -437,6 +445,28 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ),
     ActionInfo("zoom_out", Menu.VIEW, "Zoom out", ("Ctrl+-",), "Make the picture smaller", repeats=True),
     ActionInfo("actual_pixels", Menu.VIEW, "Actual pixels", ("1",), "One camera pixel on one screen pixel"),
+    ActionInfo(
+        "eyepiece",
+        Menu.VIEW,
+        "Eyepiece display",
+        ("F9",),
+        "Show outlines on the second display, for the eyepiece or beside it; again: close it",
+        group=True,
+    ),
+    ActionInfo(
+        "eyepiece_choices",
+        Menu.VIEW,
+        "What the eyepiece shows\N{HORIZONTAL ELLIPSIS}",
+        ("Shift+F9",),
+        "Choose the eyepiece's display, what is shown there, colours, line width and text size",
+    ),
+    ActionInfo(
+        "eyepiece_calibration",
+        Menu.VIEW,
+        "Calibrate the eyepiece\N{HORIZONTAL ELLIPSIS}",
+        ("Ctrl+F9",),
+        "Match crosses in the eyepiece with the picture, so that outlines lie on their cells",
+    ),
     ActionInfo("full_screen", Menu.VIEW, "Full screen", ("F11",), "Use the whole screen", checkable=True, group=True),
     # Help
     ActionInfo("keys", Menu.HELP, "Keys", ("F1",), "List every key"),

@@ -14,6 +14,7 @@ from PyQt6.QtCore import QObject, Qt, pyqtSignal
 
 from her2scope.pipeline.live import CameraStatus, LiveFigures, LiveResult, Message
 from her2scope.records import CaseView, MapView, TrackedFrame
+from her2scope.settings.instruments import ButtonAction
 
 T = TypeVar("T")
 
@@ -61,6 +62,8 @@ class LiveBridge(QObject):
     """`LiveFigures`."""
     message_posted = pyqtSignal(object)
     """`Message`, each one."""
+    button_pressed = pyqtSignal(object)
+    """`ButtonAction` of a foot switch or button, each press."""
 
     _frame_waits = pyqtSignal()
     _result_waits = pyqtSignal()
@@ -70,6 +73,7 @@ class LiveBridge(QObject):
     _camera_posted = pyqtSignal(object)
     _figures_posted = pyqtSignal(object)
     _text_posted = pyqtSignal(object)
+    _press_posted = pyqtSignal(object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -86,6 +90,7 @@ class LiveBridge(QObject):
         self._camera_posted.connect(self.camera_changed, queued)
         self._figures_posted.connect(self.figures_changed, queued)
         self._text_posted.connect(self.message_posted, queued)
+        self._press_posted.connect(self.button_pressed, queued)
 
     def close(self) -> None:
         """Let nothing more through: the window is going away. The engine may go on calling."""
@@ -132,6 +137,13 @@ class LiveBridge(QObject):
         """Take a line for the reader."""
         if not self._closed.is_set():
             self._text_posted.emit(message)
+
+    # ---- the instruments' threads ---------------------------------------------------------------------------------
+
+    def on_button(self, action: ButtonAction) -> None:
+        """Take a press; each one counts."""
+        if not self._closed.is_set():
+            self._press_posted.emit(action)
 
     # ---- GUI thread -----------------------------------------------------------------------------------------------
 

@@ -45,7 +45,7 @@ from her2scope.ui.words import capitalised, count_text
 DIVISION_UM = 10.0
 """Most stage micrometers divide 1 mm into 100."""
 COLUMN_PX = 380
-LIVE = "Live"
+LIVE, WAITING = "Live", "Waiting for the camera"
 NOTHING = "Nothing was measured: there is nothing to save."
 SAVED = "The new calibration is in a file of its own; the one before stays where it is."
 CHECK, CROSS, ARROW = "\N{CHECK MARK}", "\N{MULTIPLICATION X}", "\N{RIGHTWARDS ARROW}"
@@ -87,15 +87,20 @@ class Aside(QObject):
 
 
 class StillView(QWidget):
-    """A picture, whole; says in its corner whether it is live."""
+    """A picture, whole; says in its corner whether it is live.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    notice : said where there is no picture
+    """
+
+    def __init__(self, notice: str = WAITING) -> None:
         super().__init__()
         self.setObjectName("still_view")
         self.setAccessibleName("Picture for the calibration")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
-        self.caption = ""
+        self.caption, self.notice = "", notice
         self._image = QImage()
 
     def show_picture(self, rgb: RgbImage, caption: str) -> None:
@@ -103,11 +108,16 @@ class StillView(QWidget):
         self._image, self.caption = to_qimage(rgb), caption
         self.update()
 
+    def clear(self, notice: str) -> None:
+        """Show no picture, and why."""
+        self._image, self.caption, self.notice = QImage(), "", notice
+        self.update()
+
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
         painter.fillRect(self.rect(), QColor(THEME.picture))
         if self._image.isNull():
-            paint_notice(painter, self.rect(), "Waiting for the camera")
+            paint_notice(painter, self.rect(), self.notice)
             return
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         port = Viewport.fitted(QSizeF(self.size()), QSizeF(self._image.size()))

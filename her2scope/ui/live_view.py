@@ -62,6 +62,7 @@ class LiveView(QWidget):
         """Dragging moves the stage while the whole picture is in view."""
         self.max_speed_um_per_s = MAX_SPEED_UM_PER_S
         self.notice = ""
+        self._not_live = ""
         """Written across a picture that is not live."""
         self.marks = CaseMarks()
         self.tool = OutlineTool()
@@ -152,6 +153,12 @@ class LiveView(QWidget):
         """Write across the picture that it is not live, or nothing."""
         self.notice = text
         self.update()
+
+    def show_camera(self, not_live: str) -> None:
+        """Take why the picture is not live, empty where it is: the overlay goes with a picture that only looks so."""
+        self._not_live = not_live
+        self.show_notice(not_live)
+        self._update_state()
 
     def set_style(self, selection: OverlaySelection, palette: Palette) -> None:
         """Choose the layers and their colours."""
@@ -248,6 +255,8 @@ class LiveView(QWidget):
 
     def _update_state(self) -> None:
         before, self._state = self._state, overlay_state(self._shown, self._live, self.max_speed_um_per_s)
+        if self._not_live and self._state.visible:
+            self._state = replace(self._state, why_off="not live")
         if not self._state.same_place:
             # Other tissue: even one fading outline on it would be wrong.
             self._fade.stop()

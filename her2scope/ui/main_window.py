@@ -20,6 +20,7 @@ from her2scope.overlays.palette import PALETTES, Palette
 from her2scope.pipeline.live import CameraPhase, CameraStatus, LiveCommands, LiveResult, Message, Mode, Severity
 from her2scope.records import CaseView, TrackedFrame
 from her2scope.settings import Calibration, Preferences
+from her2scope.settings.instruments import ButtonAction
 from her2scope.ui.action_table import ACTIONS, Menu
 from her2scope.ui.actions import apply_scope, fill_menus, is_shortcut_override, keeps_key, make_actions
 from her2scope.ui.background_read import BackgroundRead
@@ -32,8 +33,12 @@ from her2scope.ui.case_tools import CaseTools
 from her2scope.ui.control_compare import ControlCompare
 from her2scope.ui.control_panel import ControlPanel
 from her2scope.ui.curve_plot import CurvePlot
+from her2scope.ui.desk import Desk, DeskSetup
 from her2scope.ui.dialogs import KeysDialog, messages_dialog
+from her2scope.ui.eyepiece import Eyepiece, EyepieceSetup
 from her2scope.ui.field_keys import FieldKeys
+from her2scope.ui.first_start import FirstStart
+from her2scope.ui.first_start_steps import Chosen, SetupSteps, kept_choice
 from her2scope.ui.legend import Legend, field_legend_text, legend_text
 from her2scope.ui.live_area import FIRST_READING, LiveArea
 from her2scope.ui.live_view import LiveView
@@ -83,6 +88,9 @@ class MainWindow(QMainWindow):
     read_history : every control reading of the laboratory, and what of it could not be kept; may wait for the disk
     signer_names : of all who may sign cases, for the sign-off; may wait for the disk
     stored_cases : all of them, newest first; may wait for the disk
+    eyepiece : what the eyepiece's display shows, and how that is kept
+    desk : the instruments beside the camera
+    set_up : what the set-up asks of the program; None: this window cannot set up
     """
 
     closed = pyqtSignal()
@@ -102,6 +110,9 @@ class MainWindow(QMainWindow):
         read_history: ReadHistory | None = None,
         signer_names: SignerNames = lambda: (),
         stored_cases: StoredCases = lambda: (),
+        eyepiece: EyepieceSetup | None = None,
+        desk: DeskSetup | None = None,
+        set_up: SetupSteps | None = None,
     ) -> None:
         super().__init__()
         self.setWindowTitle("her2scope")
@@ -112,6 +123,8 @@ class MainWindow(QMainWindow):
         self._material = material or ControlMaterials().controls[0]
         self._history = BackgroundRead("control history", read_history or (lambda: ((), ())), self)
         self._wizard: CalibrationWizard | None = None
+        self._set_up_steps = set_up
+        self._set_up: FirstStart | None = None
         self._mode = self._analysed_mode = Mode.READING
         self._case: CaseView | None = None
         self._read_as_control: TrackedFrame | None = None
@@ -119,13 +132,18 @@ class MainWindow(QMainWindow):
         """What was said of a camera that is lost, until it is back."""
         self._blind = self._live_moved = False
         self._make_parts(max_speed_um_per_s)
-        self._navigator = Navigator(source, self._tell)
+        desk = desk or DeskSetup()
+        self._navigator = Navigator(source, self._tell, desk.stage, desk.nosepiece)
+        self.eyepiece = Eyepiece(
+            bridge, eyepiece or EyepieceSetup(), self._tell, self, max_speed_um_per_s=max_speed_um_per_s
+        )
         self.tools = CaseTools(
             commands, self.case_panel, self.area, self._navigator, self.status, self._palette(), self._tell, self
         )
         self.steps = CaseSteps(commands, self.tools.may_finish, signer_names, stored_cases, self._tell, self)
         self.fields = FieldKeys(self.review, self.case_panel, self._read_tissue, self._tell, self)
         self.actions_by_id = make_actions(self, self._handlers())
+        self._desk = Desk(desk, self.status, self._button_handlers(), self._tell, self)
         self._make_menus()
         lay_out(self, self._parts())
         self._connect_panels()
@@ -186,6 +204,7 @@ class MainWindow(QMainWindow):
         self._bridge.camera_changed.connect(self._on_camera)
         self._bridge.figures_changed.connect(self.status.show_figures)
         self._bridge.message_posted.connect(self.messages.post)
+        self._bridge.button_pressed.connect(self._desk.press)
         self.tools.connect_bridge(self._bridge)
         self.steps.connect_bridge(self._bridge)
         self._meter_clock.timeout.connect(self._show_how_live)
@@ -224,6 +243,7 @@ class MainWindow(QMainWindow):
             **self.fields.handlers(),
             **self.tools.handlers(),
             **self.steps.handlers(),
+            **self.eyepiece.handlers(),
             "mode_control": lambda: self._set_mode(Mode.CONTROL),
             "mode_reading": lambda: self._set_mode(Mode.READING),
             "expected": self._go_to_level,
@@ -237,7 +257,17 @@ class MainWindow(QMainWindow):
             "compare": self._toggle_compare,
             "next_level": self._show_next_level,
             "calibrate": self._calibrate,
+            "set_up": self._open_set_up,
             "control_history": self._history.start,
+        }
+
+    def _button_handlers(self) -> dict[ButtonAction, Callable[[], None]]:
+        """What the instruments' buttons do: the same as keys."""
+        actions = self.actions_by_id
+        return {
+            ButtonAction.ACCEPT: actions["accept"].trigger,
+            ButtonAction.CONTROL: lambda: self._set_mode(Mode.READING if self._mode is Mode.CONTROL else Mode.CONTROL),
+            ButtonAction.UNDO: actions["undo"].trigger,
         }
 
     def _case_handlers(self) -> dict[str, Callable[[], None]]:
@@ -317,7 +347,7 @@ class MainWindow(QMainWindow):
             self._lost_camera.clear()
         plain = sentence(status.text)
         words = {CameraPhase.LIVE: "", CameraPhase.STARTING: plain, CameraPhase.STALLED: plain}
-        self.view.show_notice(words.get(status.phase, f"Not live: {status.text}"))
+        self.view.show_camera(words.get(status.phase, f"Not live: {status.text}"))
 
     # ---- what is shown ---------------------------------------------------------------------------------------------
 
@@ -434,7 +464,9 @@ class MainWindow(QMainWindow):
         self.actions_by_id["mode_control"].setChecked(control)
         self.actions_by_id["mode_reading"].setChecked(not control)
         self.tabs.setCurrentIndex(0 if control else 1)
-        self.area.chip.show_mode(self._mode, self.control_panel.expected.currentText(), sign_off)
+        expected = self.control_panel.expected.currentText()
+        self.area.chip.show_mode(self._mode, expected, sign_off)
+        self.eyepiece.show_mode(self._mode, expected)
         self.tools.show_mode(self._mode)
         self._show_blind(self.case_panel.hides_score and not control)
 
@@ -443,6 +475,7 @@ class MainWindow(QMainWindow):
         if blind != self._blind:
             self._blind = blind
             self._style_chosen()
+            self.eyepiece.show_blind(blind)
 
     def _outline(self) -> None:
         """Outlines are of the case's tissue."""
@@ -526,6 +559,30 @@ class MainWindow(QMainWindow):
     def _forget_wizard(self) -> None:
         self._wizard = None
 
+    def _open_set_up(self) -> None:
+        """Open the set-up beside the picture, once."""
+        if self._set_up_steps is None:
+            self._tell("This window cannot set up. Start her2scope without a demonstration.", False)
+            return
+        if self._set_up is None:
+            self._set_up = dialog = FirstStart(self._set_up_steps, self)
+            self._bridge.frame_changed.connect(dialog.show_frame)
+            dialog.chosen.connect(self._take_set_up)
+            dialog.finished.connect(self._forget_set_up)
+        self._set_up.show()
+        self._set_up.raise_()
+        self._set_up.activateWindow()
+
+    def _take_set_up(self, chosen: Chosen) -> None:
+        """Keep the choice at once; the open source and case stay as they are."""
+        self._preferences, told = kept_choice(self._preferences, chosen)
+        if self._save_preferences is not None:
+            self._save_preferences(self._preferences)
+        self._tell(told or "Set-up kept: it holds from the next start without --source.", bool(told))
+
+    def _forget_set_up(self) -> None:
+        self._set_up = None
+
     def _show_history(self, entries: Sequence[ControlEntry], problems: Sequence[str]) -> None:
         from her2scope.ui.levey_jennings import ControlHistoryDialog  # brings fonts and a drawing library
 
@@ -598,6 +655,10 @@ class MainWindow(QMainWindow):
         # Nothing may still paint a frame after this; the engine is stopped by whoever started it.
         self._bridge.close()
         self._meter_clock.stop()
+        self._desk.rest()
+        self.eyepiece.rest()
+        if self._set_up is not None:
+            self._set_up.leave()
         self.view.rest()
         self.review.view.rest()
         self.compare.side.view.rest()

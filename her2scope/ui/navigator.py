@@ -11,17 +11,31 @@ from her2scope.ui.action_table import Needs
 
 
 class Navigator:
-    """Asks the source; a refusal is told to the reader, never raised."""
+    """Asks the source and the instruments beside it; a refusal is told to the reader, never raised.
 
-    def __init__(self, source: object, tell: Callable[[str, bool], None]) -> None:
-        self._source, self._tell = source, tell
+    Parameters
+    ----------
+    stage, nosepiece : of the desk; they go before those of the source
+    """
+
+    def __init__(
+        self,
+        source: object,
+        tell: Callable[[str, bool], None],
+        stage: Stage | None = None,
+        nosepiece: Nosepiece | None = None,
+    ) -> None:
+        self._tell = tell
+        self._stage = stage or (source if isinstance(source, Stage) else None)
+        self._nosepiece = nosepiece or (source if isinstance(source, Nosepiece) else None)
+        self._sequence = source if isinstance(source, FrameSequence) else None
         self._place = -1
 
     @property
     def offers(self) -> frozenset[Needs]:
-        """What the source can do."""
-        kinds = {Needs.STAGE: Stage, Needs.NOSEPIECE: Nosepiece, Needs.SEQUENCE: FrameSequence}
-        return frozenset(need for need, kind in kinds.items() if isinstance(self._source, kind))
+        """What can be done."""
+        offered = {Needs.STAGE: self._stage, Needs.NOSEPIECE: self._nosepiece, Needs.SEQUENCE: self._sequence}
+        return frozenset(need for need, it in offered.items() if it is not None)
 
     def move_by_pictures(self, shown: TrackedFrame | None, across: float, down: float) -> None:
         """Move by a share of the picture's width or height."""
@@ -32,16 +46,15 @@ class Navigator:
 
     def move_by_um(self, dx_um: float, dy_um: float) -> None:
         """Move over the slide."""
-        if isinstance(self._source, Stage):
-            stage = self._source
+        stage = self._stage
+        if stage is not None:
             self._try(lambda: stage.move_by_um(dx_um, dy_um))
 
     def next_place(self) -> str | None:
         """Go to the next named place, and return its name."""
-        if not isinstance(self._source, Stage):
+        if self._stage is None:
             return None
-        stage = self._source
-        places = stage.places()
+        places = self._stage.places()
         if not places:
             self._tell("This slide has no named places: move with the arrow keys.", False)
             return None
@@ -50,9 +63,9 @@ class Navigator:
 
     def go_to(self, place: str) -> str | None:
         """Go to a named place, and return its name."""
-        if not isinstance(self._source, Stage):
+        stage = self._stage
+        if stage is None:
             return None
-        stage = self._source
         if place in stage.places():
             self._place = stage.places().index(place)
         if not self._try(lambda: stage.go_to(place)):
@@ -62,13 +75,13 @@ class Navigator:
 
     def places(self) -> tuple[str, ...]:
         """Named places of the slide."""
-        return self._source.places() if isinstance(self._source, Stage) else ()
+        return self._stage.places() if self._stage is not None else ()
 
     def turn_objective(self, steps: int) -> None:
         """Turn to a stronger (positive) or weaker objective."""
-        if not isinstance(self._source, Nosepiece):
+        nosepiece = self._nosepiece
+        if nosepiece is None:
             return
-        nosepiece = self._source
         names = nosepiece.objectives()
         if nosepiece.objective() not in names:
             return
@@ -81,8 +94,8 @@ class Navigator:
 
     def step_picture(self, places: int) -> None:
         """Show another picture of the folder."""
-        if isinstance(self._source, FrameSequence):
-            sequence = self._source
+        sequence = self._sequence
+        if sequence is not None:
             self._try(lambda: sequence.step(places))
 
     def _try(self, act: Callable[[], None]) -> bool:

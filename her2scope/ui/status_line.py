@@ -8,6 +8,8 @@ from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 
+from her2scope.instruments.hearing import LineState
+from her2scope.instruments.serial_line import InstrumentState
 from her2scope.pipeline.live import CameraPhase, CameraStatus, LiveFigures
 from her2scope.records import MapView
 from her2scope.ui.display_meter import DisplayFigures
@@ -22,6 +24,7 @@ _PHASES = {
     CameraPhase.STARTING: ("\N{WHITE CIRCLE}", "warning"),
     CameraPhase.LIVE: ("\N{BLACK CIRCLE}", "good"),
     CameraPhase.STALLED: ("!", "warning"),
+    CameraPhase.RECONNECTING: ("!", "warning"),
     CameraPhase.LOST: ("\N{MULTIPLICATION X}", "bad"),
 }
 
@@ -61,6 +64,9 @@ class StatusLine(QWidget):
         self.tracking.hide()
         self.calibration = QLabel()
         self.calibration.hide()
+        self.instruments = QLabel()
+        self.instruments.hide()
+        self._instruments: tuple[InstrumentState, ...] = ()
         self.disclaimer = QLabel(DISCLAIMER)
         row = QHBoxLayout(self)
         row.setContentsMargins(10, 3, 10, 3)
@@ -68,6 +74,7 @@ class StatusLine(QWidget):
         for label in (self.camera, self.rates, self.behind, self.provider):
             row.addWidget(label)
         row.addWidget(self.overlay, 1)
+        row.addWidget(self.instruments)
         row.addWidget(self.tracking)
         row.addWidget(self.calibration)
         row.addWidget(self.disclaimer)
@@ -96,6 +103,20 @@ class StatusLine(QWidget):
         self.calibration.setText(f"! {text}")
         self.calibration.setToolTip("\n".join([*filter(None, [age_doubt]), *missing, "Calibrate: Ctrl+M"]))
         self.calibration.setVisible(bool(text))
+
+    def show_instruments(self, states: Sequence[InstrumentState]) -> None:
+        """Say in short how the instruments beside the camera are; what is wrong and what to do is in the tool tip."""
+        if tuple(states) == self._instruments:
+            return
+        self._instruments = tuple(states)
+        found = [state.name for state in states if state.line is LineState.FOUND]
+        missing = [f"{state.name} {state.line.value}" for state in states if state.line is not LineState.FOUND]
+        starting = all(state.line in (LineState.FOUND, LineState.STARTING) for state in states)
+        self.instruments.setText(f"! {', '.join(missing)}" if missing else ", ".join(found))
+        lines = [f"{state.name}: {state.problem or state.line.value}" for state in states]
+        self.instruments.setToolTip("\n".join(lines))
+        set_role(self.instruments, "dim" if starting else "warning")
+        self.instruments.setVisible(bool(states))
 
     def show_figures(self, figures: LiveFigures) -> None:
         """Show what the engine counted."""

@@ -31,7 +31,7 @@ def models(tmp_path, monkeypatch):
 
 
 def network_line(tmp_path) -> tuple[bool, str]:
-    doctor.examine(tmp_path / "doctor.json")
+    doctor.examine(doctor.DoctorRequest(tmp_path / "doctor.json"))
     checks = json.loads((tmp_path / "doctor.json").read_text())["checks"]
     return next((check["ok"], check["text"]) for check in checks if check["what"] == "network")
 

@@ -79,6 +79,16 @@ def test_overlay_on_its_own_frame(view):
     assert overlay_at(view, 150, 100)
 
 
+def test_the_overlay_goes_with_a_picture_that_is_not_live(view):
+    show(view, tracked(RESULT))
+    view.show_camera("Not live: unplugged")
+    wait_for_fade(view)
+    assert view.state.why_off == "not live" and view.drawn is None
+    view.show_camera("")
+    wait_for_fade(view)
+    assert view.state.visible and overlay_at(view, 150, 100)
+
+
 def test_overlay_moves_with_the_tissue(view):
     show(view, tracked(RESULT))
     view.show_frame(tracked(RESULT, x_px=20.0, y_px=-10.0))

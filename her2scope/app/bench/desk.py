@@ -21,7 +21,7 @@ from her2scope.app.bench.sources import BenchSource
 from her2scope.app.bench.time_code import code_rect, read_code, shown_index
 from her2scope.app.collector import few_collections
 from her2scope.app.compose import DEFAULT_METHOD, make_analyser, new_case_id, user_name
-from her2scope.app.doctor import has_display
+from her2scope.app.window_system import has_display
 from her2scope.domain.errors import BadInputError
 from her2scope.pipeline.analyse import FieldAnalyser
 from her2scope.pipeline.clock import SystemClock

@@ -12,7 +12,7 @@ import sys
 from PyQt6.QtCore import QEvent, QObject, QTimer
 from PyQt6.QtWidgets import QApplication
 
-from her2scope.app.doctor import has_display
+from her2scope.app.window_system import has_display
 
 SEEN = "first picture"
 

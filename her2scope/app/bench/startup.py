@@ -26,7 +26,7 @@ def bench_startup(request: BenchRequest) -> BenchReport:
     python = [sys.executable, "-m"]
     with tempfile.TemporaryDirectory(prefix="her2scope-bench-", ignore_cleanup_errors=True) as home:
         environment = as_installed(os.environ, Path(home))
-        source = ["--source", request.source] if request.source else []
+        source = ["--source", request.source or "phantom:"]
         size = ["--size", "x".join(map(str, request.size_wh))] if request.size_wh else []
         kinds: dict[str, tuple[list[str], str]] = {
             "first live picture": ([*python, FIRST_PICTURE, *source, *size], SEEN),

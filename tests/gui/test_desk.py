@@ -1,0 +1,130 @@
+"""Instruments in the window: buttons do what keys do, states show, a stage of the desk is the one that moves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from gui.fake_engine import FakeSource
+from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QApplication, QDialog
+
+from her2scope.app.desk import desk_for
+from her2scope.instruments.hearing import LineState
+from her2scope.instruments.serial_line import InstrumentError, InstrumentState
+from her2scope.pipeline.live import Mode
+from her2scope.settings.instruments import ButtonAction, InstrumentSettings
+from her2scope.ui.desk import ASKED_ALREADY, DeskSetup
+
+FOUND = InstrumentState("stage", LineState.FOUND)
+LOST = InstrumentState("nosepiece", LineState.LOST, "/dev/ttyACM0 is not there. Plug it in.")
+
+
+def settle() -> None:
+    for _ in range(5):
+        QApplication.processEvents()
+
+
+def test_buttons_do_what_their_keys_do(make_stand):
+    stand = make_stand(FakeSource())
+    stand.bridge.on_button(ButtonAction.ACCEPT)
+    settle()
+    assert len(stand.engine.view().fields) == 1
+    stand.bridge.on_button(ButtonAction.UNDO)
+    settle()
+    assert stand.engine.calls[-1][0] == "undo"
+    for mode in (Mode.CONTROL, Mode.READING):
+        stand.bridge.on_button(ButtonAction.CONTROL)
+        settle()
+        assert stand.engine.calls[-1] == ("set_mode", mode)
+
+
+def test_each_press_counts_once_and_none_after_the_window_is_gone(make_stand):
+    stand = make_stand(FakeSource())
+    for _ in range(3):
+        stand.bridge.on_button(ButtonAction.ACCEPT)
+    settle()
+    assert [call[0] for call in stand.engine.calls].count("accept_field") == 3
+    stand.window.close()
+    stand.bridge.on_button(ButtonAction.ACCEPT)
+    settle()
+    assert [call[0] for call in stand.engine.calls].count("accept_field") == 3
+
+
+def test_no_button_acts_behind_an_open_question(make_stand, qtbot):
+    stand = make_stand(FakeSource())
+    question = QDialog(stand.window)
+    question.open()
+    qtbot.waitUntil(lambda: QApplication.activeModalWidget() is question)
+    stand.bridge.on_button(ButtonAction.ACCEPT)
+    settle()
+    assert stand.engine.calls == [] and stand.window.messages.history[-1].text == ASKED_ALREADY
+    question.reject()
+    stand.bridge.on_button(ButtonAction.ACCEPT)
+    settle()
+    assert stand.engine.calls[0][0] == "accept_field"
+
+
+def test_keys_of_a_foot_switch_act_and_those_that_cannot_are_said(make_stand):
+    keys = {"F13": ButtonAction.ACCEPT, "Space": ButtonAction.UNDO, "Knob": ButtonAction.UNDO}
+    stand = make_stand(FakeSource(), desk=DeskSetup(keys=keys))
+    stand.press(Qt.Key.Key_F13)
+    assert [call[0] for call in stand.engine.calls] == ["accept_field"]
+    stand.press(Qt.Key.Key_Space)
+    assert stand.engine.calls[-1][0] == "accept_field"
+    said = " ".join(message.text for message in stand.window.messages.history)
+    assert "'Space' is taken: Add field" in said and "'Knob' is no key" in said
+
+
+def test_states_show_in_the_status_line_as_they_change(make_stand):
+    states: list[Sequence[InstrumentState]] = [(FOUND, LOST)]
+    stand = make_stand(FakeSource(), desk=DeskSetup(lambda: states[-1]))
+    label = stand.window.status.instruments
+    assert label.isVisible() and label.text() == "! nosepiece lost" and label.property("role") == "warning"
+    assert "stage: found" in label.toolTip() and "Plug it in" in label.toolTip()
+    states.append((FOUND, InstrumentState("nosepiece", LineState.FOUND)))
+    stand.window._desk.look()  # noqa: SLF001 - the clock's own call
+    assert label.text() == "stage, nosepiece" and label.property("role") == "dim"
+
+
+def test_a_window_without_instruments_says_nothing_of_them(make_stand):
+    assert make_stand(FakeSource()).window.status.instruments.isHidden()
+    desk, setup = desk_for(InstrumentSettings(), lambda _: None)
+    assert setup.states() == () and desk.stage is None
+
+
+class DeskStage:
+    """A stage on a serial line, and a nosepiece that the hand turns."""
+
+    def __init__(self) -> None:
+        self.moved: list[tuple[float, float]] = []
+
+    def move_by_um(self, dx_um: float, dy_um: float) -> None:
+        self.moved.append((dx_um, dy_um))
+
+    def places(self) -> tuple[str, ...]:
+        return ("control 3+", "tissue")
+
+    def go_to(self, place: str) -> None:
+        raise InstrumentError("The stage is not connected yet. Wait a moment.")
+
+    def objectives(self) -> tuple[str, ...]:
+        return ("10x", "40x")
+
+    def objective(self) -> str:
+        return "10x"
+
+    def select_objective(self, name: str) -> None:
+        raise InstrumentError("The nosepiece can only be read.")
+
+
+@pytest.mark.parametrize("source", [None, FakeSource()])
+def test_the_stage_and_nosepiece_of_the_desk_go_before_the_sources(make_stand, source):
+    desk = DeskStage()
+    stand = make_stand(source, desk=DeskSetup(stage=desk, nosepiece=desk))
+    stand.press(Qt.Key.Key_Right)
+    stand.press(Qt.Key.Key_G)
+    stand.press(Qt.Key.Key_Plus)
+    assert len(desk.moved) == 1 and desk.moved[0][0] > 0 and desk.moved[0][1] == 0
+    said = [message.text for message in stand.window.messages.history]
+    assert any("not connected yet" in text for text in said) and any("only be read" in text for text in said)
