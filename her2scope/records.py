@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,6 +48,10 @@ class CameraState:
     """Nobody gave the pixel size: cells are measured with an assumed one, and nothing is reportable."""
 
 
+_DRAWN_NAME = re.compile(r"phantom \S+, seed \d+")
+"""What a `PhantomMicroscope` is called; a file's name ends otherwise."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One camera image. It owns its pixels, which are read-only: handed over, not lent."""
@@ -61,6 +66,8 @@ class Frame:
     """File name, or the camera's name: what a reader would call it."""
     stage_um: tuple[float, float] | None = None
     """Centre of the picture in stage coordinates, where a stage tells it."""
+    in_motion: bool = False
+    """The source moves the view itself and was on its way: what it shows may be hinted at, and is not read."""
 
     def __post_init__(self) -> None:
         if self.rgb.ndim != 3 or self.rgb.shape[2] != 3 or self.rgb.dtype != np.uint8:
@@ -71,6 +78,11 @@ class Frame:
     def size_hw(self) -> tuple[int, int]:
         """Height and width in pixels."""
         return self.rgb.shape[0], self.rgb.shape[1]
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the virtual microscope drew it: it is no patient's tissue. By its name, which is stored with it."""
+        return _DRAWN_NAME.fullmatch(self.name) is not None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,6 +98,13 @@ class TrackedFrame:
     speed_um_per_s: float = 0.0
     trusted: bool = True
     """False: the place is a prediction that the picture did not confirm, and no overlay may be carried there."""
+    doubt: str = ""
+    """Why the frame cannot be read, in words: its objective or scale is not known. Empty where it can."""
+
+    @property
+    def short_doubt(self) -> str:
+        """`doubt` without what to do."""
+        return self.doubt.partition(":")[0]
 
     @property
     def x_px(self) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -36,11 +36,12 @@ from her2scope.app.desk import desk_for, instruments_for
 from her2scope.app.set_up import SetupHelp, assumed_um_per_px, chosen_so_far, usual_controls
 from her2scope.app.tour import DemoTour
 from her2scope.app.window_system import has_display
-from her2scope.cameras.registry import SourceOptions, open_source
+from her2scope.cameras.registry import SourceOptions, open_source, tells_scale
 from her2scope.domain.control_history import ControlEntry
 from her2scope.domain.errors import BadInputError, CaseNotFoundError, NotAvailableError, SettingsError
 from her2scope.phantom.microscope import PhantomMicroscope
 from her2scope.pipeline.clock import SystemClock
+from her2scope.pipeline.control import SAME_SCALE
 from her2scope.pipeline.engine import LiveEngine
 from her2scope.pipeline.live import Message, Severity
 from her2scope.pipeline.session import CaseSession, next_island
@@ -68,6 +69,9 @@ from her2scope.ui.theme import apply_theme
 LOG = logging.getLogger(__name__)
 PHANTOM = "phantom:"
 DEMO_SIZE_WH = (1280, 720)
+NO_CAMERA = (
+    "no camera is set up: this is the virtual microscope, no patient's slide. Slide, Set up (Ctrl+Shift+M) finds yours."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +108,12 @@ def run_live(request: LiveRequest, today: date | None = None) -> int:
         raise NotAvailableError("method", request.method, sorted(METHODS))
     app = _application()
     preferences, repairs = load_preferences(_preferences_path())
+    asked_source = request.source
     request, preferences, chosen_words = _with_choice(request, preferences, today)
     request = replace(request, controls=_controls_of(request))
     settings = with_material(read_settings(request.settings), request.controls, request.material)
     calibration, told = calibration_for(request, today)
-    source, notes = _open_source(request, calibration)
+    source, notes = _open_source(request, calibration, is_usual=not asked_source)
     setup = calibration_setup(calibration, today)
     if isinstance(source, PhantomMicroscope) and request.calibration is None:
         calibration = demo_calibration(source)
@@ -117,7 +122,8 @@ def run_live(request: LiveRequest, today: date | None = None) -> int:
     bridge = LiveBridge()
     instruments, desk = desk_for(instruments_for(request.source, request.instruments), bridge.on_button)
     eyepiece, eyepiece_words = stored_setup()
-    history = control_history() if request.demo is None else None  # a demonstration is no run of the laboratory
+    is_drawn = request.demo is not None or _is_phantom(request)
+    history = control_history() if not is_drawn else None  # what is drawn is no run of the laboratory
     who = preferences.reader or user_name()
     may_sign = signers() if request.demo is None else None  # nor is it signed
     cases = _Cases(request.method or DEFAULT_METHOD, settings, calibration, who, history, may_sign, bridge.on_message)
@@ -131,7 +137,6 @@ def run_live(request: LiveRequest, today: date | None = None) -> int:
         bridge.on_message(message)
     catcher.install()
     try:
-        instruments.start()
         engine.start()  # the camera opens and the network is loaded while the window is being built
         from her2scope.ui.main_window import MainWindow  # here, not above: a fifth of a second is gained
 
@@ -153,6 +158,7 @@ def run_live(request: LiveRequest, today: date | None = None) -> int:
         )
         tour = DemoTour(engine, bridge, source, request.demo.fields) if request.demo is not None else None
         window.show()
+        instruments.start()  # not before: a button that is pressed while there is no picture to be seen means none
         window.eyepiece.open_as_before()
         if tour is not None:
             tour.start(window)
@@ -185,11 +191,13 @@ def _with_choice(
         help_ = _set_up_help(preferences, calibration_for(replace(request, source="camera:"), today)[0], None)
         dialog = FirstStart(help_)
         chosen = dialog.choice if dialog.exec() else help_.old
-        words = ("nothing is set up yet: Slide, Set up (Ctrl+Shift+M).",) if chosen is help_.old else ()
+        words = ("nothing is set up yet: Slide, Set up (Ctrl+Shift+M).",) if chosen == help_.old else ()
         preferences, told = kept_choice(preferences, chosen)
         save_yaml(preferences, _preferences_path())
         source, objective = chosen.source, chosen.objective
         words = (told,) if told else words
+    if not source and not words:
+        words = (NO_CAMERA,)
     usual = objective if source and request.objective is None and request.um_per_px is None else ""
     return replace(request, source=source or PHANTOM, usual_objective=usual or None), preferences, words
 
@@ -320,8 +328,10 @@ class _Cases:
         return session
 
 
-def _open_source(request: LiveRequest, calibration: Calibration) -> tuple[CameraSource, list[str]]:
-    """The source, and what must be said about how it was opened."""
+def _open_source(
+    request: LiveRequest, calibration: Calibration, *, is_usual: bool = False
+) -> tuple[CameraSource, list[str]]:
+    """The source, and what must be said about how it was opened; `is_usual`: nobody named it at this start."""
     is_phantom = _is_phantom(request)
     usual = None if is_phantom else request.usual_objective
     is_known = request.um_per_px is not None or request.objective is not None or usual in calibration.objectives
@@ -335,12 +345,29 @@ def _open_source(request: LiveRequest, calibration: Calibration) -> tuple[Camera
         size_wh=request.size_wh or (DEMO_SIZE_WH if is_phantom else None),
     )
     notes = []
-    if assumed:
+    if assumed and not tells_scale(request.source):
         notes.append(
             f"pixel size assumed: {um_per_px:.3g} um/px ({usual or '40x'}). Calibrate the objective "
             "(Ctrl+M), or start with --um-per-px, or --objective and --calibration, for a score that can be reported."
         )
-    return open_source(request.source, options), notes
+    notes += _own_scale(request, calibration)
+    try:
+        return open_source(request.source, options), notes
+    except BadInputError as error:
+        if not is_usual:
+            raise
+        where = "Name another one with --source, and choose it in the set-up (Ctrl+Shift+M)"
+        raise BadInputError(f"the source that was set up cannot be opened: {error} {where}.") from error
+
+
+def _own_scale(request: LiveRequest, calibration: Calibration) -> Iterator[str]:
+    """Says that a pixel size given by hand is not the one that its objective was calibrated with."""
+    given, known = request.um_per_px, calibration.objectives.get(request.objective or "")
+    if given is not None and known is not None and abs(given / known - 1) > SAME_SCALE:
+        yield (
+            f"{given:.4g} um/px was given for {request.objective} and holds; it is calibrated with {known:.4g} um/px. "
+            "Leave --um-per-px out, or calibrate again."
+        )
 
 
 def _report_writer(request: LiveRequest, first_case_id: str) -> Callable[[CaseView], Sequence[Path]]:

@@ -82,6 +82,11 @@ def open_source(uri: str, options: SourceOptions) -> CameraSource:
     return factory(rest, options)
 
 
+def tells_scale(uri: str) -> bool:
+    """Whether the source knows its own pixel size, or says by itself that it does not."""
+    return uri.partition(":")[0].lower() in _OWN_SCALE
+
+
 def pixel_size_um(options: SourceOptions) -> float:
     """Pixel size of a real source: as given, else the calibration's for the objective; BadInputError without either."""
     if options.um_per_px is not None:
@@ -214,6 +219,7 @@ _FACTORIES: dict[str, Callable[[str, SourceOptions], CameraSource]] = {
     "images": _images,
     "video": _video,
 }
+_OWN_SCALE = ("phantom", "mm", "slide")
 SOURCE_URIS = (
     "phantom:",
     "camera:N",

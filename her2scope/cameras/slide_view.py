@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -120,6 +121,16 @@ class _Aim:
     """Direction of the last move, the longer part +-1."""
 
 
+class _Shot(NamedTuple):
+    """What the next frame shows."""
+
+    view: View
+    objective: str
+    captured_s: float
+    rgb: RgbImage
+    in_motion: bool
+
+
 class _Slide:
     """An open slide with all that is known of it, and the threads that read it."""
 
@@ -218,13 +229,13 @@ class SlideMicroscope:
         time.sleep(min(wait_s, max(0.0, timeout_s)))
         if wait_s > timeout_s:
             raise CameraTimeout(f"{self.name} gave no frame within {timeout_s:g} s. Wait longer.")
-        view, objective, captured_s, rgb = self._shot(slide, deadline_s)
+        view, objective, captured_s, rgb, in_motion = self._shot(slide, deadline_s)
         self._pacer.passed()
         index, self._index = self._index, self._index + 1
         um_per_px = slide.um_per_px * view.reduction
         centre_um = (view.left_px + view.width / 2) * um_per_px, (view.top_px + view.height / 2) * um_per_px
         camera = replace(self._camera, objective=objective)
-        return Frame(rgb, index, captured_s, um_per_px, camera, self._path.name, centre_um)
+        return Frame(rgb, index, captured_s, um_per_px, camera, self._path.name, centre_um, in_motion)
 
     def close(self) -> None:
         """Close the slide; a waiting `read` ends. Safe to call twice."""
@@ -257,8 +268,8 @@ class SlideMicroscope:
         objective = _known(self._camera.objective, slide) if self._camera.objective else list(slide.reductions)[-1]
         return _Aim(objective, _Glide(place_px, place_px, 0.0))
 
-    def _shot(self, slide: _Slide, deadline_s: float) -> tuple[View, str, float, RgbImage]:
-        """The next picture and its view, objective and time: at rest once all of it is read, at once in motion."""
+    def _shot(self, slide: _Slide, deadline_s: float) -> _Shot:
+        """The next picture: at rest once all of it is read, at once in motion."""
         while True:
             now_s = time.monotonic()
             with self._lock:
@@ -274,7 +285,8 @@ class SlideMicroscope:
             is_whole = len(found) == len(tiles)
             if is_whole or not is_at_rest:
                 self._shown = aim if is_at_rest else self._shown
-                return view, aim.objective, now_s, _composed(view, found, None if is_whole else slide)
+                rgb = _composed(view, found, None if is_whole else slide)
+                return _Shot(view, aim.objective, now_s, rgb, not is_at_rest)
             if now_s >= deadline_s:
                 raise CameraTimeout(f"{self.name} is still reading this place. Wait longer.")
             slide.loader.wait(tiles, deadline_s - now_s)

@@ -62,6 +62,7 @@ class _Shot(NamedTuple):
     objective: str
     view: View
     is_drawn: bool
+    in_motion: bool
 
 
 class PhantomMicroscope:
@@ -151,6 +152,7 @@ class PhantomMicroscope:
             camera=self._state(shot.objective),
             name=self.name,
             stage_um=self._centre_um(shot.view),
+            in_motion=shot.in_motion,
         )
 
     def draw_ahead(self, timeout_s: float) -> bool:
@@ -184,7 +186,7 @@ class PhantomMicroscope:
             view = self._view_at(glide.at(now_s), OBJECTIVES[objective])
             missing = self._slide.missing(view.tiles())
             if not missing or not glide.is_over(now_s):
-                return _Shot(now_s, objective, view, not missing)
+                return _Shot(now_s, objective, view, not missing, not glide.is_over(now_s))
             self._slide.draw_some(missing)
             if self._closed.is_set():
                 raise CameraError(f"{self.name} was closed while a frame was awaited.")

@@ -113,7 +113,7 @@ class FieldAnalyser:
                 *self.segmenter.doubts(summary),
                 *self._drift(white),
                 *state_doubts(frame.camera, self.calibration),
-                *scale_doubt(found.cells, self.segmenter.nuclear_width_um),
+                *scale_doubt(found.cells, self.segmenter.nuclear_width_um, frame.camera.objective),
             ),
             timings_ms=timings_ms,
             clear_white_rgb=white,

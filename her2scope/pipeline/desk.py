@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from her2scope.pipeline.control import SAME_SCALE
 from her2scope.pipeline.slide_map import STEADY_UM_PER_S
 from her2scope.ports import FrameDesk
 from her2scope.records import Frame, TrackedFrame
@@ -28,13 +29,15 @@ class DressedFrame:
     frame: Frame
     doubt: str = ""
     """Why its scale is not known, in words, so that it cannot be read; empty where it is."""
+    warning: str = ""
+    """What must be said of its scale though it is known."""
 
 
 def dressed(frame: Frame, desk: FrameDesk | None, objectives: Mapping[str, float]) -> DressedFrame:
     """Add the stage's position, and the objective with its scale (`objectives`: um per px by name).
 
     What the source itself knows of its stage stands, and so does the scale that it was opened with as long as the
-    objective is the same.
+    objective is the same. A frame whose scale is not known names the objective that is sensed, or none.
     """
     if desk is None:
         return DressedFrame(frame)
@@ -43,13 +46,27 @@ def dressed(frame: Frame, desk: FrameDesk | None, objectives: Mapping[str, float
     objective = desk.objective()
     if objective is None or objective == frame.camera.objective:
         return DressedFrame(frame)
-    if not objective:
-        return DressedFrame(frame, "the objective is not known: turn one in until it clicks, and check its sensor.")
-    if objective not in objectives:
+    um_per_px = objectives.get(objective)
+    camera = replace(frame.camera, objective=objective or None, scale_assumed=um_per_px is None)
+    if um_per_px is not None:
+        warning = _overruled(frame, objective, um_per_px)
+        return DressedFrame(replace(frame, um_per_px=um_per_px, camera=camera), warning=warning)
+    why = "the objective is not known: turn one in until it clicks, and check its sensor."
+    if objective:
         why = f"objective {objective} is not in the calibration: its scale is not known. Calibrate it, or turn another."
-        return DressedFrame(frame, why)
-    camera = replace(frame.camera, objective=objective, scale_assumed=False)
-    return DressedFrame(replace(frame, um_per_px=objectives[objective], camera=camera))
+    return DressedFrame(replace(frame, camera=camera), why)
+
+
+def _overruled(frame: Frame, objective: str, um_per_px: float) -> str:
+    """Says that a pixel size which was given for no objective in particular is not the sensed one's."""
+    given = frame.um_per_px
+    is_given = frame.camera.objective is None and not frame.camera.scale_assumed
+    if not is_given or abs(given / um_per_px - 1) <= SAME_SCALE:
+        return ""
+    return (
+        f"the nosepiece tells {objective}, calibrated with {um_per_px:.4g} um/px, and that holds: not the {given:.4g} "
+        "um/px of the start. If that is right, start with --objective beside it, or calibrate again."
+    )
 
 
 class StageCheck:

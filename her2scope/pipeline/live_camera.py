@@ -6,6 +6,7 @@ import logging
 import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from threading import Event, RLock
 
 from her2scope.domain.errors import CameraEnded, CameraError, CameraTimeout, CaseRuleError
@@ -39,6 +40,10 @@ STEADY_AFTER_S = 1.0
 """A camera that was live for so long is mended: the next loss begins with the first pause."""
 SETTLED_AFTER_S = 2.0
 """A camera that was opened again has come to its exposure by then, and can be told to keep it."""
+EXPOSED_ANEW = (
+    "the camera was opened again since it was told to keep its exposure, which may be another one now: read the "
+    "control again, or the case may not be reportable."
+)
 
 
 class LiveCamera:
@@ -77,9 +82,8 @@ class LiveCamera:
         self._is_new_slide, self._reconnect, self._holds = Event(), Event(), Event()
         self._ticks: deque[float] = deque(maxlen=120)
         self._lock = RLock()
-        """Guards the five below: the thread that looks after the camera's must not tell a state that is over."""
+        """Guards the four below: the thread that looks after the camera's must not tell a state that is over."""
         self._newest: TrackedFrame | None = None
-        self._doubt = ""
         self._told: CameraStatus | None = None
         self._heard_s: float | None = None
         """When the open source gave its last frame, or was opened; None: it is not open."""
@@ -88,6 +92,9 @@ class LiveCamera:
         # The camera thread's own.
         self._told_map: MapView | None = None
         self._told_texts: set[str] = set()
+        self._doubt = ""
+        """Of the last frame."""
+        self._was_open = False
         self._n_attempts = 0
         self._live_since_s = self._faulty_since_s = self._hold_due_s = math.inf
 
@@ -111,12 +118,12 @@ class LiveCamera:
         """The newest frame, as long as it is live and its scale is known; CaseRuleError else."""
         now_s = self._clock.monotonic_s()
         with self._lock:
-            newest, doubt, told, heard_s = self._newest, self._doubt, self._told, self._heard_s
+            newest, told, heard_s = self._newest, self._told, self._heard_s
         is_live = told is not None and told.phase is CameraPhase.LIVE
         if newest is None or not is_live or heard_s is None or now_s - heard_s > STALLED_AFTER_S:
             raise CaseRuleError("there is no live picture to take. Wait for the camera, or press Reconnect (F5).")
-        if doubt:
-            raise CaseRuleError(doubt)
+        if newest.doubt:
+            raise CaseRuleError(newest.doubt)
         return newest
 
     def frames_per_s(self, now_s: float) -> float:
@@ -188,6 +195,7 @@ class LiveCamera:
             self._tell(CameraPhase.RECONNECTING, f"opening {self._source.name} again, attempt {self._n_attempts}")
         self._source.open()
         self._tell_words_of_source()
+        self._tell_exposed_anew()
         now_s = self._clock.monotonic_s()
         self._live_since_s = self._faulty_since_s = math.inf
         self._hold_due_s = now_s + SETTLED_AFTER_S if self._holds.is_set() else math.inf
@@ -248,11 +256,14 @@ class LiveCamera:
             self._map.forget()
         ready = dressed(frame, self._desk, self._objectives)
         if ready.doubt:
-            tracked = TrackedFrame(ready.frame, island=self._map.view.island, trusted=False)
+            tracked = TrackedFrame(ready.frame, island=self._map.view.island, trusted=False, doubt=ready.doubt)
         else:
             tracked = self._placed(ready.frame)
+        if ready.warning:
+            self._say_once(Severity.WARNING, ready.warning)
+        doubt_before, self._doubt = self._doubt, ready.doubt
         with self._lock:
-            doubt_before, self._newest, self._doubt = self._doubt, tracked, ready.doubt
+            self._newest = tracked
             self._tell(CameraPhase.LIVE, f"{self._source.name} live")
         self._ticks.append(now_s)
         self._steady(now_s)
@@ -269,7 +280,8 @@ class LiveCamera:
         self._stage.look(tracked)
         if self._stage.doubt:
             self._say_once(Severity.WARNING, self._stage.doubt)
-        return tracked
+        # A glide begins and ends slower than what counts as moving, and shows what is not read yet.
+        return replace(tracked, speed_um_per_s=math.inf) if frame.in_motion else tracked
 
     def _steady(self, now_s: float) -> None:
         """Forget a loss that is over, and let a camera that was opened again keep its settings once it has settled."""
@@ -326,6 +338,12 @@ class LiveCamera:
             self._say_once(Severity.WARNING, f"{left_out}{problem}")
         for note in source.notes if isinstance(source, NotedCamera) else ():
             self._say_once(Severity.INFO, note)
+
+    def _tell_exposed_anew(self) -> None:
+        """Say that a camera which was to keep its exposure was opened again: the control may not hold any more."""
+        if self._was_open and self._holds.is_set() and isinstance(self._source, HeldCamera):
+            self._say_once(Severity.WARNING, EXPOSED_ANEW)
+        self._was_open = True
 
     def _say_once(self, severity: Severity, text: str) -> None:
         """Show a line, unless it was shown since the reader opened the camera."""

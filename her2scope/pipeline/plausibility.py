@@ -28,13 +28,16 @@ def state_doubts(camera: CameraState, calibration: Calibration) -> tuple[str, ..
     return tuple(found)
 
 
-def scale_doubt(cells: Sequence[Cell], expected_um: tuple[float, float] | None) -> tuple[str, ...]:
+def scale_doubt(
+    cells: Sequence[Cell], expected_um: tuple[float, float] | None, objective: str | None = None
+) -> tuple[str, ...]:
     """Why the objective may not be the one that was selected, empty where nuclei say nothing against it.
 
     Parameters
     ----------
     expected_um : least and greatest diameter (75th percentile of a field) that this method finds at a true scale; None
         where it is not known
+    objective : the one that the frame says was in the light path; None: it was not told
     """
     widths_um = [2.0 * cell.nucleus_radius_um for cell in cells if not cell.edge]
     if expected_um is None or len(widths_um) < MIN_NUCLEI:
@@ -45,5 +48,5 @@ def scale_doubt(cells: Sequence[Cell], expected_um: tuple[float, float] | None) 
     seen = "small" if width_um < low else "large"
     return (
         f"nuclei too {seen} for this pixel size ({width_um:.1f} um, {low:g} to {high:g} expected): is the objective in "
-        "the light path the one that is selected?",
+        f"the light path {f'really {objective}' if objective else 'the one that is selected'}?",
     )

@@ -146,6 +146,8 @@ class CaseSession:
         self._must_be_open()
         if expected not in SCORES:
             raise CaseRuleError(f"a control has a score of {', '.join(SCORES)}, not '{expected}'.")
+        if speed_um_per_s > self._analyser.settings.quality.max_speed_um_per_s:  # it would be a reading that failed
+            raise CaseRuleError("control not read: the stage is moving. Hold still, then read it.")
         controls = self._state.controls
         joined = measured_together(controls, expected, lot, frame)
         result = read_field(self._analyser, frame, expected, self.cuts, speed_um_per_s)
@@ -205,6 +207,11 @@ class CaseSession:
         show : told the case with the field while it is being written; where that fails, an error follows
         """
         self._must_be_open()
+        if any(item.result.frame.is_drawn is not frame.is_drawn for item in self.view.fields):
+            raise CaseRuleError(
+                "field not added: a case holds fields of a microscope, or of the virtual one, never of both. "
+                "Start the next case (Ctrl+N), or start her2scope with --source."
+            )
         if result is None or result.frame is not frame or result.cuts != self.cuts:
             result = self._analyser.analyse(frame, self.cuts)
         if not result.quality.usable and not keep_unusable:

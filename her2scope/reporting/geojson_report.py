@@ -26,7 +26,7 @@ from her2scope.records import AcceptedField, Cell, ReportContent
 from her2scope.reporting.cell_standing import as_read, corrections, polygon_px, standings
 from her2scope.reporting.json_parts import MEASURE_DIGITS, PX_DIGITS, rounded
 from her2scope.reporting.region_marks import regions_on
-from her2scope.reporting.words import clean
+from her2scope.reporting.words import clean, disclaimer
 
 OTHER_CLASS = "other"
 NOT_COUNTED = " (not counted)"
@@ -64,7 +64,7 @@ def field_geojson(content: ReportContent, item: AcceptedField, palette: Palette 
             "width_px": width,
             "height_px": height,
             "um_per_px": item.result.frame.um_per_px,
-            "disclaimer": content.disclaimer,
+            "disclaimer": disclaimer(content),
         },
     }
 

@@ -124,7 +124,7 @@ def _head(content: ReportContent) -> str:
     inner = tag("h1", said(content.title)) + paragraph(f"Case {content.case.case_id}", "case")
     inner += paragraph(hand.case_data_line(content.case.data)) if hand.case_data(content.case.data) else ""
     inner += paragraph(words.case_line(content), "grey small")
-    inner += paragraph(content.disclaimer, "disclaimer")
+    inner += paragraph(words.disclaimer(content), "disclaimer")
     inner += told_line(record.state(content)) + told_line(record.validation(content))
     return tag("header", inner + _seal(content.case))
 

@@ -200,7 +200,7 @@ def _head(content: ReportContent) -> list[Flowable]:
         text(f"Case {content.case.case_id}", 13, bold=True, after=2),
         *([text(said, 9.5, after=2)] if (said := hand.case_data_line(content.case.data)) else []),
         text(words.case_line(content), 8, colour=GREY, after=2),
-        text(content.disclaimer, 8.5, bold=True, colour=BAD, after=3),
+        text(words.disclaimer(content), 8.5, bold=True, colour=BAD, after=3),
         told_line(record.state(content), 10),
         told_line(record.validation(content), 9),
         Spacer(1, 4),

@@ -48,6 +48,7 @@ APPARENT_NOTE = (
     "The camera's response is not known: od10 is apparent, and comparable only with a control read in the same "
     "camera state."
 )
+DRAWN_NOTE = "The pictures were drawn by the program's virtual microscope: this is no patient's slide."
 ASSUMED_SCALE_NOTE = (
     "The pixel size was not given and is assumed: lengths and the cells found by them are uncertain. Calibrate the "
     "objective before any score is used."
@@ -348,10 +349,21 @@ def limits(view: CaseView) -> tuple[str, ...]:
     return (*caveats(view), *LIMITS)
 
 
+def disclaimer(content: ReportContent) -> str:
+    """What stands beneath the title of every report."""
+    return f"{content.disclaimer} {DRAWN_NOTE}" if _is_drawn(content.case) else content.disclaimer
+
+
+def _is_drawn(view: CaseView) -> bool:
+    return any(item.result.frame.is_drawn for item in view.active_fields)
+
+
 def caveats(view: CaseView) -> tuple[str, ...]:
     """What must be said with any score of this case: limits of its method and of its calibration."""
     found = [METHOD_LIMITS[view.program.method]] if view.program.method in METHOD_LIMITS else []
     results = [item.result for item in view.active_fields]
+    if _is_drawn(view):
+        found.insert(0, DRAWN_NOTE)
     if any(result.frame.camera.response == "unknown" for result in results):
         found.append(APPARENT_NOTE)
     if any(result.frame.camera.scale_assumed for result in results):

@@ -97,13 +97,16 @@ def expired(calibration: Calibration, today: date) -> str | None:
     return None
 
 
+NO_OBJECTIVE = "no objective: the size of a pixel is not calibrated"
+
+
 def missing_parts(calibration: Calibration) -> tuple[str, ...]:
     """What was not measured at this microscope, each with what follows from it, for the status line."""
     literature = Calibration()
     vectors = {"haematoxylin": calibration.haematoxylin_vector, "DAB": calibration.dab_vector}
     of_literature = {"haematoxylin": literature.haematoxylin_vector, "DAB": literature.dab_vector}
     missing = (
-        (not calibration.objectives, "no objective: the size of a pixel is not calibrated"),
+        (not calibration.objectives, NO_OBJECTIVE),
         (calibration.white_rgb is None, "no white reference: the white is estimated from each picture"),
         (calibration.flat_field is None, "no flat field: the light is taken as even"),
         (calibration.response == "unknown", "camera response unknown: od10 is apparent"),

@@ -18,6 +18,7 @@ from her2scope.ui.status_line import StatusLine
 LOOK_MS = 500
 """Between two looks at the instruments: a fault then shows within a second."""
 ASKED_ALREADY = "The button did nothing: a question is open. Answer it first."
+SETTING_UP = "The button did nothing: the set-up or a calibration is open. Close it first."
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Desk(QObject):
     does : what each button does
     tell : says something to the reader; True: it is an error
     parent : the main window, where the keys of a foot switch work
+    is_setting_up : whether a window is open in which the microscope is set up: the picture is of no case then
     """
 
     def __init__(
@@ -49,8 +51,10 @@ class Desk(QObject):
         does: Mapping[ButtonAction, Callable[[], None]],
         tell: Callable[[str, bool], None],
         parent: QWidget,
+        is_setting_up: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__(parent)
+        self._is_setting_up = is_setting_up
         self._setup, self._status, self._does, self._tell = setup, status, does, tell
         self._clock = QTimer(self)
         self._clock.setInterval(LOOK_MS)
@@ -69,6 +73,8 @@ class Desk(QObject):
         """Do what a button is for, unless a question is open: its keys would not reach the window either."""
         if QApplication.activeModalWidget() is not None:
             self._tell(ASKED_ALREADY, False)
+        elif self._is_setting_up():
+            self._tell(SETTING_UP, False)
         else:
             self._does[action]()
 

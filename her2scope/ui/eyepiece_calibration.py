@@ -113,6 +113,8 @@ class EyepieceCalibration(QDialog):
         self._fit: EyepieceFit | None = None
         self._refusal = ""
         self._is_live = True
+        self._camera_notice = self._doubt = ""
+        """Why nothing can be matched: in the camera's state, and in the newest frame."""
         self._make_parts()
         self._lay_out()
         eyepiece.closed.connect(self.reject)
@@ -178,6 +180,10 @@ class EyepieceCalibration(QDialog):
     def show_frame(self, tracked: TrackedFrame) -> None:
         """Take the newest live frame; another objective or picture size starts over."""
         self.picture.show_frame(tracked)
+        self._doubt = tracked.short_doubt
+        self._show_notice()
+        if self._doubt:
+            return
         before = self._targets
         now = Targets(self._eyepiece.display_wh, size_wh(tracked.frame), objective_of(tracked.frame))
         if before is not None and _same_bench(before, now):
@@ -189,12 +195,16 @@ class EyepieceCalibration(QDialog):
     def show_camera(self, status: CameraStatus) -> None:
         """Take the camera's state: in a picture that is not live, nothing can be matched."""
         self._is_live = status.phase is CameraPhase.LIVE
-        self.picture.show_notice("" if self._is_live else f"Not live: {status.text}")
+        self._camera_notice = "" if self._is_live else f"Not live: {status.text}"
+        self._show_notice()
+
+    def _show_notice(self) -> None:
+        self.picture.show_notice(self._camera_notice or self._doubt)
 
     def match(self, at: QPointF) -> None:
         """The current target lies at this point of the picture."""
         targets = self._targets
-        if targets is None or targets.current is None or not self._is_live:
+        if targets is None or targets.current is None or not self._is_live or self._doubt:
             return
         width, height = targets.camera_wh
         if 0 <= at.x() < width and 0 <= at.y() < height:

@@ -62,6 +62,8 @@ def eyepiece_state(seen: Seen, live: LiveResult | None) -> EyepieceState:
         return EyepieceState(NO_NEW_PICTURE)
     if seen.shown is None:
         return EyepieceState("no picture yet")
+    if seen.shown.doubt:
+        return EyepieceState(seen.shown.short_doubt)
     matrix = _matrix(seen, seen.shown.frame)
     if isinstance(matrix, NoMap):
         return EyepieceState(matrix.why)

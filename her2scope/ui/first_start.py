@@ -118,7 +118,7 @@ class FirstStart(QDialog):
         self.calibrate.clicked.connect(self._calibrate)
         self._make_control()
         self.lines = ReasonsBox("What this step says", least=4, most=16)
-        self.leave_out, self.back, self.onward = QPushButton("&Not now"), QPushButton("< &Back"), QPushButton()
+        self.leave_out, self.back, self.onward = QPushButton("Not no&w"), QPushButton("< &Back"), QPushButton()
         for button in (self.again, self.calibrate, self.leave_out, self.back, self.onward):
             button.setAutoDefault(False)  # Enter in an input must not turn the page
         self.leave_out.clicked.connect(self.reject)
@@ -216,6 +216,7 @@ class FirstStart(QDialog):
         self._step = step
         self._saved = ""
         self._show_step()
+        self.onward.setFocus()  # else it goes from the hidden page to "Not now", which leaves everything
 
     def leave(self) -> None:
         """Close without a word: the program ends."""

@@ -15,10 +15,14 @@ from her2scope.domain.control_material import ANCHOR_LEVEL, ControlLevel, Contro
 from her2scope.domain.guideline import Score
 from her2scope.ports import CameraSource
 from her2scope.settings import Calibration, Preferences, missing_parts
+from her2scope.settings.calibration import NO_OBJECTIVE
 from her2scope.ui.calibration_steps import CalibrationSteps
 
 PHANTOM = FoundDevice("phantom:", "virtual microscope, to try the program")
-_SECRET = re.compile(r"(pass|pwd|token|auth|key)\w*=", re.IGNORECASE)
+_SECRET = re.compile(
+    r"(pass|pwd|psw|secret|token|auth|key|user|usr|login|credential|signature)\w*=|[?&/](u|p|pw|sig|sid)=",
+    re.IGNORECASE,
+)
 """In the query or path of an address, as some cameras take it."""
 USUAL_OBJECTIVES = ("40x", "20x", "10x", "4x", "60x")
 
@@ -108,7 +112,7 @@ def unfinished(chosen: Chosen) -> tuple[str, ...]:
         lines.append("no objective named: the size of a pixel is assumed, and nothing can be reported")
     elif chosen.objective not in chosen.calibration.objectives:
         lines.append(f"{chosen.objective} is not calibrated: the size of a pixel is assumed, nothing can be reported")
-    lines += missing_parts(chosen.calibration)
+    lines += [line for line in missing_parts(chosen.calibration) if line != NO_OBJECTIVE]  # said above
     if chosen.control is None:
         lines.append("no control named: a run slide with all four levels is expected, with default limits")
     return tuple(lines)

@@ -352,7 +352,8 @@ class LiveView(QWidget):
         self.marks.paint(painter, shown, self._viewport)
         self._paint_selected(painter, shown, rect)
         self.tool.paint(painter, self._viewport)
-        paint_scale_bar(painter, self.rect(), shown.frame.um_per_px / self._viewport.zoom)
+        if not shown.doubt:
+            paint_scale_bar(painter, self.rect(), shown.frame.um_per_px / self._viewport.zoom)
         if self.tool.is_on and not self.tool.is_closed:
             paint_hint(painter, self.rect(), f"Picture frozen. {HINT}" if self._is_frozen else HINT)
         if self.notice:

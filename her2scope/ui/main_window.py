@@ -143,7 +143,7 @@ class MainWindow(QMainWindow):
         self.steps = CaseSteps(commands, self.tools.may_finish, signer_names, stored_cases, self._tell, self)
         self.fields = FieldKeys(self.review, self.case_panel, self._read_tissue, self._tell, self)
         self.actions_by_id = make_actions(self, self._handlers())
-        self._desk = Desk(desk, self.status, self._button_handlers(), self._tell, self)
+        self._desk = Desk(desk, self.status, self._button_handlers(), self._tell, self, self._is_setting_up)
         self._make_menus()
         lay_out(self, self._parts())
         self._connect_panels()
@@ -270,6 +270,9 @@ class MainWindow(QMainWindow):
             ButtonAction.UNDO: actions["undo"].trigger,
         }
 
+    def _is_setting_up(self) -> bool:
+        return any(item is not None for item in (self._wizard, self._set_up, self.eyepiece.calibration))
+
     def _case_handlers(self) -> dict[str, Callable[[], None]]:
         return {
             "accept": self._accept,
@@ -312,6 +315,7 @@ class MainWindow(QMainWindow):
     def _on_frame(self, tracked: TrackedFrame) -> None:
         self.view.show_frame(tracked)
         self.compare.follow()
+        self.status.show_drawn(tracked.frame.is_drawn)
 
     def _on_result(self, live: LiveResult) -> None:
         self.view.show_result(live)

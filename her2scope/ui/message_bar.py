@@ -15,6 +15,9 @@ from her2scope.ui.words import capitalised
 SHOWN_MS = {Severity.INFO: 4000, Severity.WARNING: 10000}
 PER_LETTER_MS = 40
 """Added for reading."""
+UNREAD_MS = 4000
+"""A warning that is younger was not read: it stays above what is newer."""
+MOST_UNREAD = 3
 REMEMBERED = 200
 _SYMBOLS = {
     Severity.INFO: ("\N{INFORMATION SOURCE}", THEME.accent),
@@ -24,7 +27,10 @@ _SYMBOLS = {
 
 
 class MessageBar(QFrame):
-    """Shows the newest message; an error that nobody has dismissed comes before anything newer that is no error."""
+    """Shows the newest message, below warnings that are too young to have been read.
+
+    An error that nobody has dismissed comes before anything newer that is no error.
+    """
 
     changed = pyqtSignal()
     """It needs another size or went away."""
@@ -34,6 +40,7 @@ class MessageBar(QFrame):
         self.setObjectName("message_bar")
         self.history: deque[Message] = deque(maxlen=REMEMBERED)
         self._errors: deque[Message] = deque(maxlen=REMEMBERED)
+        self._unread: list[Message] = []
         self._keeps = False
         self.symbol = QLabel()
         self.label = QLabel()
@@ -53,6 +60,10 @@ class MessageBar(QFrame):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._show_next)
+        self.reading = QTimer(self)
+        self.reading.setSingleShot(True)
+        self.reading.setInterval(UNREAD_MS)
+        self.reading.timeout.connect(self._unread.clear)
         self.hide()
 
     def post(self, message: Message) -> None:
@@ -65,6 +76,9 @@ class MessageBar(QFrame):
             self._show(self._errors[-1])
         elif not self._errors:
             self._show(message)
+            if message.severity is Severity.WARNING:
+                self._unread[:] = [*self._unread, message][-MOST_UNREAD:]
+                self.reading.start()
 
     def dismiss(self) -> bool:
         """Take away what is shown; whether there was anything."""
@@ -92,19 +106,25 @@ class MessageBar(QFrame):
     def rest(self) -> None:
         """Let nothing happen later on: the window goes away."""
         self._timer.stop()
+        self.reading.stop()
 
     def _show_next(self) -> None:
         if self._errors:
             self._show(self._errors[-1])
             return
         self._timer.stop()
+        self._unread.clear()
         self.hide()
         self.changed.emit()
 
     def _show(self, message: Message) -> None:
-        symbol, colour = _SYMBOLS[message.severity]
+        if message.severity is Severity.ERROR:
+            self._unread.clear()
+        severity = Severity.WARNING if self._unread else message.severity
+        symbol, colour = _SYMBOLS[severity]
         more = len(self._errors) - 1
-        self.label.setText(capitalised(message.text) + (f"\n({more} more)" if more > 0 else ""))
+        lines = [capitalised(item.text) for item in (*self._unread, message)]
+        self.label.setText("\n".join(dict.fromkeys(lines)) + (f"\n({more} more)" if more > 0 else ""))
         self.symbol.setText(symbol)
         self.setStyleSheet(
             f"#message_bar {{ background: {THEME.panel}; border: 1px solid {THEME.line};"
@@ -113,8 +133,8 @@ class MessageBar(QFrame):
         )
         self._timer.stop()
         self.close_button.setVisible(message.severity is Severity.ERROR)
-        if message.severity in SHOWN_MS and not self._keeps:
-            self._timer.start(SHOWN_MS[message.severity] + PER_LETTER_MS * len(message.text))
+        if severity in SHOWN_MS and not self._keeps:
+            self._timer.start(SHOWN_MS[severity] + PER_LETTER_MS * len(self.label.text()))
         self.show()
         self.raise_()
         self.changed.emit()

@@ -37,6 +37,8 @@ def overlay_state(
     """Decide for the frame on screen and the newest analysis."""
     if shown is None:
         return OverlayState("no picture yet", same_place=False)
+    if shown.doubt:
+        return OverlayState(shown.short_doubt, same_place=False)
     if live is None:
         return OverlayState("analysing", same_place=False)
     moving = shown.speed_um_per_s > max_speed_um_per_s

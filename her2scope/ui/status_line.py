@@ -18,8 +18,11 @@ from her2scope.ui.theme import set_role
 from her2scope.ui.words import calibration_text
 
 DISCLAIMER = "Research use only"
+DRAWN = f"Virtual microscope \N{MIDDLE DOT} {DISCLAIMER.lower()}"
 PROVIDER_TIP = "What runs the network"
 LOST_LETTERS = 24
+CAMERA_LEAST_PX, OVERLAY_LEAST_PX = 130, 200
+"""Room that is left to them beside everything else in a window 1366 px wide: what cannot be missed stands there."""
 _PHASES = {
     CameraPhase.STARTING: ("\N{WHITE CIRCLE}", "warning"),
     CameraPhase.LIVE: ("\N{BLACK CIRCLE}", "good"),
@@ -30,23 +33,26 @@ _PHASES = {
 
 
 class ElidedLabel(QLabel):
-    """A label that shortens its text to its room; the whole of it is in the tool tip."""
+    """A label that shortens its text to its room, but not below `least_px`; the whole of it is in the tool tip."""
 
-    def __init__(self, text: str = "") -> None:
+    def __init__(
+        self, text: str = "", least_px: int = 60, elide: Qt.TextElideMode = Qt.TextElideMode.ElideRight
+    ) -> None:
         super().__init__(text)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self._least_px, self._elide = least_px, elide
 
     def setText(self, text: str | None) -> None:
         super().setText(text)
         self.setToolTip(text)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(60, super().minimumSizeHint().height())
+        return QSize(self._least_px, super().minimumSizeHint().height())
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
         painter.setPen(self.palette().color(self.foregroundRole()))
-        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
+        text = self.fontMetrics().elidedText(self.text(), self._elide, self.width())
         painter.drawText(self.rect(), int(Qt.AlignmentFlag.AlignVCenter), text)
 
 
@@ -56,15 +62,15 @@ class StatusLine(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("status_line")
-        self.camera = QLabel("\N{WHITE CIRCLE} camera starting")
+        self.camera = ElidedLabel("\N{WHITE CIRCLE} camera starting", CAMERA_LEAST_PX, Qt.TextElideMode.ElideMiddle)
         self.rates, self.behind = QLabel(), QLabel()
         self.provider = QLabel("\N{EN DASH}")
-        self.overlay = ElidedLabel("overlay off: no picture yet")
-        self.tracking = QLabel()
+        self.overlay = ElidedLabel("overlay off: no picture yet", OVERLAY_LEAST_PX)
+        self.tracking = ElidedLabel()
         self.tracking.hide()
-        self.calibration = QLabel()
+        self.calibration = ElidedLabel()
         self.calibration.hide()
-        self.instruments = QLabel()
+        self.instruments = ElidedLabel()
         self.instruments.hide()
         self._instruments: tuple[InstrumentState, ...] = ()
         self.disclaimer = QLabel(DISCLAIMER)
@@ -117,6 +123,13 @@ class StatusLine(QWidget):
         self.instruments.setToolTip("\n".join(lines))
         set_role(self.instruments, "dim" if starting else "warning")
         self.instruments.setVisible(bool(states))
+
+    def show_drawn(self, is_drawn: bool) -> None:
+        """Say that the pictures are the virtual microscope's, as long as they are."""
+        words = DRAWN if is_drawn else DISCLAIMER
+        if self.disclaimer.text() != words:
+            self.disclaimer.setText(words)
+            set_role(self.disclaimer, "warning" if is_drawn else "plain")
 
     def show_figures(self, figures: LiveFigures) -> None:
         """Show what the engine counted."""

@@ -16,7 +16,7 @@ from her2scope.app.set_up import (
     controls_path,
     usual_controls,
 )
-from her2scope.app.window import LiveRequest, _open_source, _preferences_path, _with_choice
+from her2scope.app.window import NO_CAMERA, LiveRequest, _open_source, _preferences_path, _with_choice
 from her2scope.domain.control import ControlLimits
 from her2scope.domain.control_material import ControlLevel, ControlMaterial, ControlMaterials
 from her2scope.domain.errors import BadInputError, SettingsError
@@ -65,6 +65,7 @@ def test_a_damaged_file_of_controls_is_not_overwritten():
         "rtsp://a:b@h/x",
         "stream:http://h/v?PWD=wren",
         "stream:http://h/?token=1",
+        "stream:http://h/v?u=a&p=wren",
     ],
 )
 def test_no_password_is_kept(secret):
@@ -106,6 +107,39 @@ def test_what_was_asked_for_goes_before_what_was_set_up(no_questions):
     assert started(LiveRequest(objective="40x"), kept).usual_objective is None
     assert started(LiveRequest(um_per_px=0.3), kept).usual_objective is None
     assert started(LiveRequest(), Preferences()).source == "phantom:"
+
+
+def test_a_start_without_a_camera_says_what_it_shows(no_questions):
+    save_yaml(Preferences(), _preferences_path())
+    assert _with_choice(LiveRequest(), Preferences(), TODAY)[2] == (NO_CAMERA,)
+    assert _with_choice(LiveRequest(source="phantom:"), Preferences(), TODAY)[2] == ()
+    assert _with_choice(LiveRequest(), Preferences(source="camera:0"), TODAY)[2] == ()
+
+
+def test_a_source_that_was_set_up_and_cannot_be_opened_is_said_and_nothing_else_opened():
+    request = LiveRequest(source="teapot:0", um_per_px=0.25)
+    with pytest.raises(BadInputError, match="the source that was set up cannot be opened: .*teapot.*--source"):
+        _open_source(request, KNOWN, is_usual=True)
+    with pytest.raises(BadInputError, match="^source 'teapot:0'"):
+        _open_source(request, KNOWN)
+
+
+@pytest.mark.parametrize("uri", ["slide:a.svs", "mm:demo", "phantom:"])
+def test_nothing_is_assumed_of_a_source_that_tells_its_pixel_size(uri):
+    assert _open_source(LiveRequest(source=uri), Calibration())[1] == []
+
+
+def test_a_set_up_of_which_every_step_was_skipped_says_so(monkeypatch):
+    monkeypatch.setattr(Answered, "__init__", lambda self, help_: setattr(self, "choice", replace(help_.old)))
+    monkeypatch.setattr(window, "FirstStart", Answered)
+    assert "nothing is set up" in _with_choice(LiveRequest(), Preferences(), TODAY)[2][0]
+
+
+def test_a_pixel_size_beside_another_calibrated_one_is_said():
+    request = LiveRequest(source="camera:0", objective="40x", um_per_px=0.3)
+    assert "0.3 um/px was given for 40x and holds" in _open_source(request, KNOWN)[1][0]
+    assert _open_source(replace(request, um_per_px=0.25), KNOWN)[1] == []
+    assert _open_source(replace(request, objective=None), KNOWN)[1] == []
 
 
 def test_only_a_plain_first_start_asks(no_questions):

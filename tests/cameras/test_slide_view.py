@@ -173,13 +173,14 @@ def test_a_picture_at_rest_is_sharp_and_one_in_motion_is_there_at_once(
     microscope.move_by_um(-190.0, -170.0)
     clock.now_s += GLIDE_S / 2
     moving = microscope.read(0.0)
-    assert not shows(moving)
+    assert not shows(moving) and moving.in_motion
     assert moving.stage_um is not None
     clock.now_s += GLIDE_S
     with pytest.raises(CameraTimeout, match="still reading"):
         microscope.read(0.0)
     slide.answers.set()
-    assert shows(microscope.read(PATIENCE_S))
+    still = microscope.read(PATIENCE_S)
+    assert shows(still) and not still.in_motion
 
 
 def test_named_places_are_gone_to(make: Make, clock: Clock) -> None:

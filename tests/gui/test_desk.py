@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from gui.fake_calibration import FakeSteps
 from gui.fake_engine import FakeSource
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QApplication, QDialog
@@ -13,8 +14,10 @@ from her2scope.app.desk import desk_for
 from her2scope.instruments.hearing import LineState
 from her2scope.instruments.serial_line import InstrumentError, InstrumentState
 from her2scope.pipeline.live import Mode
+from her2scope.settings import Calibration
 from her2scope.settings.instruments import ButtonAction, InstrumentSettings
-from her2scope.ui.desk import ASKED_ALREADY, DeskSetup
+from her2scope.ui.calibration_steps import CalibrationSetup
+from her2scope.ui.desk import ASKED_ALREADY, SETTING_UP, DeskSetup
 
 FOUND = InstrumentState("stage", LineState.FOUND)
 LOST = InstrumentState("nosepiece", LineState.LOST, "/dev/ttyACM0 is not there. Plug it in.")
@@ -60,6 +63,22 @@ def test_no_button_acts_behind_an_open_question(make_stand, qtbot):
     settle()
     assert stand.engine.calls == [] and stand.window.messages.history[-1].text == ASKED_ALREADY
     question.reject()
+    stand.bridge.on_button(ButtonAction.ACCEPT)
+    settle()
+    assert stand.engine.calls[0][0] == "accept_field"
+
+
+def test_no_button_acts_beside_the_calibration(make_stand):
+    keys = {"F13": ButtonAction.ACCEPT}
+    stand = make_stand(
+        FakeSource(), desk=DeskSetup(keys=keys), calibration=CalibrationSetup(FakeSteps(), Calibration())
+    )
+    stand.window.actions_by_id["calibrate"].trigger()
+    for press in (lambda: stand.bridge.on_button(ButtonAction.ACCEPT), lambda: stand.press(Qt.Key.Key_F13)):
+        press()
+        settle()
+    assert stand.engine.calls == [] and stand.window.messages.history[-1].text == SETTING_UP
+    stand.window._wizard.reject()  # noqa: SLF001
     stand.bridge.on_button(ButtonAction.ACCEPT)
     settle()
     assert stand.engine.calls[0][0] == "accept_field"

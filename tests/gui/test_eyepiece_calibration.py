@@ -179,3 +179,15 @@ def test_leaving_gives_the_eyepiece_back(desk):
     assert any("No marks" in line.text for line in desk.window.lines)
     image = desk.window.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
     assert (pixels_of(image)[:200, :, :3].max(axis=2) > 100).sum() > 500  # its words are back
+
+
+def test_no_target_is_matched_in_a_picture_of_an_unknown_objective(desk):
+    known = frame()
+    desk.dialog.show_frame(dataclasses.replace(known, doubt="the objective is not known: turn one in."))
+    assert desk.dialog.picture.notice == "the objective is not known"
+    before = desk.dialog.session
+    desk.click()
+    assert desk.dialog.session == before
+    desk.dialog.show_frame(known)
+    desk.click()
+    assert desk.dialog.picture.notice == "" and desk.dialog.session != before

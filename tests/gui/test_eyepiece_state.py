@@ -49,6 +49,7 @@ def test_nothing_is_shown_of_a_camera_that_is_not_live(phase):
         ({"is_silent": True}, "no new picture"),
         ({"shown": None}, "no picture yet"),
         ({"shown": tracked(RESULT, speed_um_per_s=61.0)}, "stage moving"),
+        ({"shown": dataclasses.replace(tracked(RESULT), doubt="objective unknown: turn.")}, "objective unknown"),
         ({"maps": EyepieceMaps()}, "not calibrated for 40x"),
         ({"display_wh": (1024, 768)}, "another display size"),
     ],

@@ -10,7 +10,7 @@ import factories
 import pytest
 from gui.fake_calibration import FakeSteps
 from gui.fake_engine import FakeSource, tracked
-from PyQt6.QtWidgets import QApplication
+from PyQt6.QtWidgets import QApplication, QPushButton
 
 from her2scope.cameras.found import FoundDevice
 from her2scope.domain.control_material import ControlLevel, ControlMaterial, Placement
@@ -141,6 +141,7 @@ def test_each_skipped_step_says_what_is_missing():
     done = Chosen("camera:0", "40x", KNOWN, ControlMaterial("block"))
     assert not any(word in line for line in unfinished(done) for word in ("no camera", "40x", "control"))
     assert any("20x is not calibrated" in line for line in unfinished(dataclasses.replace(done, objective="20x")))
+    assert sum("size of a pixel" in line for line in said) == 1
     assert "objective: 40x, 0.25 um/px" in summary(done)
     assert "wren" not in "".join(summary(Chosen("stream:rtsp://reader:wren@h/x")))
 
@@ -248,6 +249,22 @@ def test_every_step_can_be_skipped_and_nothing_is_kept_before_the_end(make, qtbo
     assert all(f"Missing: {line}" in dialog.lines.text for line in unfinished(Chosen()))
     dialog.onward.click()
     assert told == [Chosen()] and dialog.isHidden()
+
+
+def test_no_two_buttons_have_one_letter(make):
+    dialog = make(Help(Chosen("camera:0", "40x", KNOWN, ControlMaterial("block"))))
+    for step in Step:
+        dialog.turn_to(step)
+        shown = [button.text() for button in dialog.findChildren(QPushButton) if button.isVisible()]
+        letters = [text[text.index("&") + 1].lower() for text in shown if "&" in text]
+        assert len(letters) == len(set(letters)) >= 3, shown
+
+
+def test_the_next_step_does_not_begin_on_the_button_that_leaves(make):
+    dialog = make(Help())
+    dialog.cameras.setFocus()
+    dialog.onward.clicked.emit()
+    assert dialog.focusWidget() is dialog.onward
 
 
 def test_all_steps_answered(make, qtbot):

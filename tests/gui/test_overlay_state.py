@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import factories
 import pytest
 from gui.fake_engine import live, tracked
@@ -41,6 +43,13 @@ def test_overlay_moves_with_the_tissue():
 def test_no_overlay_on_other_tissue(shown, why):
     state = overlay_state(shown, live(RESULT))
     assert (state.visible, state.why_off, state.same_place) == (False, why, False)
+
+
+def test_why_a_picture_cannot_be_read_goes_before_all_else():
+    unknown = replace(tracked(RESULT), doubt="the objective is not known: turn one in.")
+    for analysis in (None, live(RESULT)):
+        state = overlay_state(unknown, analysis)
+        assert (state.visible, state.why_off, state.same_place) == (False, "the objective is not known", False)
 
 
 def test_nothing_analysed_yet():

@@ -252,10 +252,12 @@ def test_the_stage_glides(microscope: PhantomMicroscope) -> None:
     microscope.move_by_um(40.0, 0.0)
     began_s, seen = time.monotonic(), []
     while time.monotonic() - began_s < 2 * GLIDE_S:
-        where = microscope.read(PATIENCE_S).stage_um
+        frame = microscope.read(PATIENCE_S)
+        where = frame.stage_um
         assert where is not None
+        assert frame.in_motion or where[0] - start[0] == 40.0
         seen.append(where[0] - start[0])
-    assert seen == sorted(seen) and seen[-1] == 40.0
+    assert seen == sorted(seen) and seen[-1] == 40.0 and not frame.in_motion
     assert any(5.0 < x < 35.0 for x in seen)
 
 
@@ -296,3 +298,7 @@ def test_moves_from_other_threads_do_not_disturb_the_reader(microscope: PhantomM
     assert [frame.index for frame in frames] == list(range(10))
     assert frames[0].stage_um is not None and end.stage_um is not None
     assert end.stage_um[0] - frames[0].stage_um[0] <= 200.0
+
+
+def test_what_it_takes_is_known_as_drawn(microscope: PhantomMicroscope) -> None:
+    assert microscope.read(PATIENCE_S).is_drawn

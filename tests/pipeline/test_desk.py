@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -54,7 +55,21 @@ def test_the_scale_that_the_reader_gave_stands_for_the_same_objective() -> None:
 
 @pytest.mark.parametrize(("objective", "why"), [("", "not known"), ("63x", "63x is not in the calibration")])
 def test_an_objective_without_a_scale_is_a_doubt(objective: str, why: str) -> None:
-    assert why in dressed(frame(), Desk(objective), OBJECTIVES).doubt
+    ready = dressed(frame(), Desk(objective), OBJECTIVES)
+    assert why in ready.doubt
+    assert (ready.frame.camera.objective, ready.frame.camera.scale_assumed) == (objective or None, True)
+
+
+@pytest.mark.parametrize(
+    ("given", "objective", "is_said"), [(0.26, None, True), (0.254, None, False), (0.26, "20x", False)]
+)
+def test_a_pixel_size_given_for_no_objective_gives_way_to_the_sensor_and_that_is_said(
+    given: float, objective: str | None, is_said: bool
+) -> None:
+    one = replace(frame(um_per_px=given), camera=CameraState(objective))
+    ready = dressed(one, Desk("40x"), OBJECTIVES)
+    assert (ready.frame.um_per_px, ready.frame.camera.objective, ready.doubt) == (0.25, "40x", "")
+    assert ("0.26 um/px of the start" in ready.warning) is is_said
 
 
 def walk(check: StageCheck, steps: list[tuple[float, float]], of_stage, *, trusted: bool = True) -> None:

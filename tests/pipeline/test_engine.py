@@ -132,6 +132,22 @@ def test_the_whole_job_by_commands(live, frames):
     listener.wait_for("case", lambda view: view.case_id == "case-2" and not view.fields)
 
 
+def test_nothing_is_taken_from_a_picture_on_its_way(live, frames):
+    engine, camera, listener, _ = live
+    listener.wait_for("case")
+    camera.frame = replace(frames["3+"], in_motion=True)
+    listener.wait_for("result", lambda item: item.result.quality.codes == ("moving",))
+    engine.accept_field()
+    listener.wait_for("message", lambda item: item.text.startswith("field not added: the stage is moving"))
+    engine.read_control("3+", "lot 7")
+    listener.wait_for("message", lambda item: item.text.startswith("control not read: the stage is moving"))
+    assert not any(view.fields or view.controls for view in listener.told["case"])
+    camera.frame = replace(camera.frame, in_motion=False)
+    listener.wait_for("result", lambda item: item.result.quality.usable and item.tracked.frame.name == "3+_0.png")
+    engine.accept_field()
+    listener.wait_for("case", lambda view: view.fields)
+
+
 def test_results_tell_the_mode_and_the_figures_the_rate(live):
     engine, _, listener, _ = live
     engine.set_mode(Mode.CONTROL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from threading import Event
 
@@ -18,7 +19,7 @@ from her2scope.cameras.video import VideoFileSource
 from her2scope.domain.errors import CameraEnded, CameraLost, CameraNotFound, CameraTimeout, CaseRuleError
 from her2scope.phantom.microscope import PhantomMicroscope
 from her2scope.pipeline.live import CameraPhase, CameraStatus, Message, Severity
-from her2scope.pipeline.live_camera import PAUSES_S, LiveCamera
+from her2scope.pipeline.live_camera import EXPOSED_ANEW, PAUSES_S, LiveCamera
 from her2scope.pipeline.slide_map import SlideMap
 from her2scope.records import CameraState, Frame, MapView, TrackedFrame
 
@@ -48,7 +49,7 @@ class Stand:
         self.messages: list[Message] = []
         self.shown: list[TrackedFrame] = []
         self.taken: list[TrackedFrame] = []
-        self.black = False
+        self.black = self.glides = False
         self.stop = Event()
         self.on_pause: Callable[[], None] = lambda: None
         self.failed: Exception | None = None
@@ -120,7 +121,7 @@ class Stand:
         self.index += 1
         rgb = np.random.default_rng(self.index).integers(90, 220, (32, 40, 3), np.uint8)
         rgb = np.zeros_like(rgb) if self.black else rgb
-        return Frame(rgb, self.index, self.now_s, 0.25, CameraState("40x"))
+        return Frame(rgb, self.index, self.now_s, 0.25, CameraState("40x"), in_motion=self.glides)
 
     def hold(self) -> None:
         self.held_s.append(self.now_s)
@@ -241,6 +242,23 @@ def test_a_held_camera_is_held_again_once_it_has_settled() -> None:
     assert 2.0 <= stand.held_s[1] - stand.opened_s[1] <= 2.2
 
 
+def test_that_a_control_may_not_hold_any_more_is_said_where_the_camera_was_held() -> None:
+    def said(*steps: object) -> list[str]:
+        return [message.text for message in Stand(*steps).run().messages if message.severity is Severity.WARNING]
+
+    def hold(stand: Stand) -> None:
+        stand.live.hold()
+
+    assert said("frame", hold, "frame", lost(), "frame", lost(), "frame") == [EXPOSED_ANEW]
+    assert said(hold, "frame") == said("frame", lost(), "frame") == []
+
+
+@pytest.mark.parametrize("glides", [True, False])
+def test_a_frame_taken_on_the_way_counts_as_moving_from_the_first_one_on(glides: bool) -> None:
+    stand = Stand(lambda stand: setattr(stand, "glides", glides), "frame").run()
+    assert math.isinf(stand.taken[0].speed_um_per_s) is glides
+
+
 def test_what_the_source_could_not_set_is_said_once() -> None:
     stand = Stand("frame", "frame", lost(), "frame")
     stand.problems, stand.notes = ("exposure 5 ms was asked for.",), ("MJPG: compressed with loss.",)
@@ -277,6 +295,7 @@ def test_a_picture_of_an_unknown_objective_is_shown_and_not_taken() -> None:
     )  # fmt: skip
     stand.run()
     assert [item.frame.index for item in stand.shown] == [1, 2, 3, 4]
+    assert [item.short_doubt for item in stand.shown] == ["", *["the objective is not known"] * 2, ""]
     assert [(item.frame.index, item.frame.um_per_px) for item in stand.taken] == [(1, 0.25), (4, 0.5)]
     assert [message.text.partition(":")[0] for message in stand.messages] == ["this picture cannot be read"]
     assert stand.taken[0].frame.stage_um == (stand.taken[0].frame.captured_s, 0.0)

@@ -24,6 +24,10 @@ def test_nuclei_of_another_size_are_said(width_um, says):
     assert says in doubt and "objective" in doubt and f"{width_um} um" in doubt
 
 
+def test_the_objective_that_was_told_is_named():
+    assert "really 20x?" in scale_doubt(nuclei(2.0), EXPECTED_UM, "20x")[0]
+
+
 @pytest.mark.parametrize("width_um", [4.7, 7.0, 10.5])
 def test_nuclei_of_their_size_are_not(width_um):
     assert scale_doubt(nuclei(width_um), EXPECTED_UM) == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -169,6 +170,24 @@ def test_an_assumed_pixel_size_is_never_reportable(session, frames):
     session.accept(replace(frames["2+"], camera=state))
     assert not session.view.score.reportable
     assert any("pixel size is assumed" in reason for reason in session.view.score.reasons)
+
+
+def test_a_control_is_not_read_on_the_way_and_that_is_no_failure_of_it(session, frames):
+    with pytest.raises(CaseRuleError, match="the stage is moving"):
+        session.read_control(frames["3+"], "3+", "", math.inf)
+    assert session.view.controls == ()
+    assert session.read_control(frames["3+"], "3+", "", 1.0).verdict.status is ControlStatus.VALID
+
+
+def test_a_case_never_holds_a_patient_s_fields_and_drawn_ones(session, frames):
+    drawn = replace(frames["2+ again"], name="phantom 2+, seed 2")
+    session.accept(frames["2+"])
+    with pytest.raises(CaseRuleError, match="never of both"):
+        session.accept(drawn)
+    session.remove(1)  # it may be restored
+    with pytest.raises(CaseRuleError, match="never of both"):
+        session.accept(drawn)
+    session.accept(frames["2+ again"])
 
 
 def test_a_control_read_late_measures_the_fields_again(session, frames):

@@ -139,6 +139,15 @@ def test_limits_follow_the_method_and_the_calibration() -> None:
     assert "the white was estimated from the picture in field 1." in found
 
 
+def test_that_no_patient_s_slide_was_read_is_said_first() -> None:
+    drawn = dataclasses.replace(FIELD, frame=dataclasses.replace(FIELD.frame, name="phantom 2+, seed 2"))
+    view = factories.case_view([drawn])
+    assert words.limits(view)[0] == words.DRAWN_NOTE
+    assert words.disclaimer(factories.report_content(view)).endswith(words.DRAWN_NOTE)
+    of_a_file = dataclasses.replace(FIELD, frame=dataclasses.replace(FIELD.frame, name="phantom 2+, seed 2.png"))
+    assert words.DRAWN_NOTE not in words.limits(factories.case_view([of_a_file]))
+
+
 def test_settings_are_flat_lines() -> None:
     settings = {"cuts": {"intense_od10": 0.5}, "white_rgb": [240.0, 239.5, 241.0], "date": None, "on": True}
     assert list(words.flat(settings)) == [

@@ -1,0 +1,51 @@
+"""What stands in the line over the picture, and for how long."""
+
+from __future__ import annotations
+
+import pytest
+
+from her2scope.pipeline.live import Message, Severity
+from her2scope.ui.message_bar import MOST_UNREAD, MessageBar
+
+ASSUMED, OPEN = Message(Severity.WARNING, "Pixel size assumed"), Message(Severity.INFO, "Case 7 is open")
+
+
+@pytest.fixture
+def bar(qtbot) -> MessageBar:
+    made = MessageBar()
+    qtbot.addWidget(made)
+    return made
+
+
+def test_a_warning_that_nobody_could_read_yet_stays_above_what_is_newer(bar: MessageBar):
+    for message in (ASSUMED, OPEN, Message(Severity.INFO, "Field 1 added")):
+        bar.post(message)
+    assert bar.label.text() == "Pixel size assumed\nField 1 added" and bar.symbol.text() == "!"
+    bar.reading.timeout.emit()
+    bar.post(OPEN)
+    assert bar.label.text() == "Case 7 is open" and bar.symbol.text() != "!"
+
+
+def test_warnings_are_said_once_and_do_not_pile_up(bar: MessageBar):
+    bar.post(ASSUMED)
+    bar.post(ASSUMED)
+    assert bar.label.text() == "Pixel size assumed"
+    for number in range(10):
+        bar.post(Message(Severity.WARNING, f"{number}"))
+    assert bar.label.text().splitlines() == [f"{number}" for number in range(9 - MOST_UNREAD, 10)]
+
+
+def test_an_error_and_escape_end_it(bar: MessageBar):
+    for end in (lambda: bar.post(Message(Severity.ERROR, "Camera lost")), lambda: None):
+        bar.post(ASSUMED)
+        end()
+        assert bar.dismiss()
+        bar.post(OPEN)
+        assert bar.label.text() == "Case 7 is open"
+
+
+def test_an_error_stands_before_everything_else(bar: MessageBar):
+    bar.post(ASSUMED)
+    bar.post(Message(Severity.ERROR, "Camera lost"))
+    bar.post(OPEN)
+    assert bar.label.text() == "Camera lost"
