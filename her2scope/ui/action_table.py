@@ -328,6 +328,14 @@ ACTIONS: tuple[ActionInfo, ...] = (
         group=True,
     ),
     ActionInfo(
+        "go_to_field",
+        Menu.SLIDE,
+        "Go to selected field",
+        ("Shift+G",),
+        "Move the stage until the field selected in the list is in the picture",
+        needs=Needs.STAGE,
+    ),
+    ActionInfo(
         "stronger_objective",
         Menu.SLIDE,
         "Stronger objective",

@@ -290,6 +290,9 @@ class MainWindow(QMainWindow):
             handlers[f"stage_far_{name}"] = self._step(across * LARGE_STEP, down * LARGE_STEP)
         return handlers | {
             "next_place": lambda: self._arrive(self._navigator.next_place()),
+            "go_to_field": lambda: self._navigator.go_to_field(
+                self.case_panel.fields.selected_field(), self.view.shown
+            ),
             "stronger_objective": lambda: self._navigator.turn_objective(1),
             "weaker_objective": lambda: self._navigator.turn_objective(-1),
             "previous_picture": lambda: self._navigator.step_picture(-1),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from her2scope.domain.errors import Her2ScopeError
 from her2scope.ports import FrameSequence, Nosepiece, Stage
-from her2scope.records import TrackedFrame
+from her2scope.records import AcceptedField, Frame, TrackedFrame
 from her2scope.ui.action_table import Needs
 
 
@@ -49,6 +49,24 @@ class Navigator:
         stage = self._stage
         if stage is not None:
             self._try(lambda: stage.move_by_um(dx_um, dy_um))
+
+    def go_to_field(self, field: AcceptedField | None, shown: TrackedFrame | None) -> None:
+        """Move until the middle of an accepted field is in the middle of the picture, by the map of the slide."""
+        if field is None:
+            self._tell("Select a field of the list first: the stage goes to it.", False)
+            return
+        place = field.place
+        if place is None or shown is None or not shown.trusted or place.island != shown.island:
+            self._tell(
+                f"The map does not tell where field {field.number} lies from here. Move to tissue that the map shows "
+                "together with it.",
+                True,
+            )
+            return
+        there_um, here_um = _half_um(field.result.frame), _half_um(shown.frame)
+        self._tell(f"Going to field {field.number}", False)
+        dx_um = place.x_um + there_um[0] - shown.x_um - here_um[0]
+        self.move_by_um(dx_um, place.y_um + there_um[1] - shown.y_um - here_um[1])
 
     def next_place(self) -> str | None:
         """Go to the next named place, and return its name."""
@@ -105,3 +123,9 @@ class Navigator:
             self._tell(str(error), True)
             return False
         return True
+
+
+def _half_um(frame: Frame) -> tuple[float, float]:
+    """From a frame's top left corner to its middle."""
+    height, width = frame.size_hw
+    return width * frame.um_per_px / 2, height * frame.um_per_px / 2
