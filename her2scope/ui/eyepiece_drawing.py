@@ -6,14 +6,12 @@ first and drawn in display pixels: lines keep their width, and markers their sha
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PyQt6.QtCore import QObject, QPointF, QRect, pyqtSignal
+from PyQt6.QtCore import QPointF, QRect
 from PyQt6.QtGui import QImage, QPainter
 
 from her2scope.imaging.calibration.eyepiece_map import to_display
@@ -24,11 +22,11 @@ from her2scope.overlays.picking import centres_of
 from her2scope.pipeline.live import LiveResult
 from her2scope.records import FAINT, INTENSE, Cell
 from her2scope.settings.eyepiece import EyepieceView, Matrix
+from her2scope.ui.aside_drawer import AsideDrawer
 from her2scope.ui.eyepiece_state import size_wh
 from her2scope.ui.images import pixels_of
 from her2scope.ui.painters import marker_stamp
 
-LOG = logging.getLogger(__name__)
 SHIFT = 4
 """OpenCV takes coordinates in 1/16 px."""
 POINT_SPACING_PX = 2.5
@@ -197,62 +195,15 @@ def _opaque(colour: Rgb) -> tuple[int, int, int, int]:
     return blue, green, red, 255
 
 
-class MarkDrawer(QObject):
-    """A thread that draws; its drawings arrive on the GUI thread, where it must be made.
+class MarkDrawer(AsideDrawer[MarkOrder]):
+    """Draws marks aside, as `DrawnMarks`."""
 
-    The thread starts with the first order. This is nobody's child: it must outlive the window that it draws for.
-    """
+    name = "her2scope eyepiece"
 
-    drawn = pyqtSignal(object)
-    """`DrawnMarks`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._changed = threading.Condition()
-        self._wanted: MarkOrder | None = None
-        self._asked: MarkOrder | None = None
-        self._stops = False
-        self._thread: threading.Thread | None = None
-
-    def ask(self, order: MarkOrder) -> None:
-        """Draw this next, instead of what else still waits; what was asked for last is not drawn twice."""
-        if self._asked is not None and self._asked.looks_as(order):
-            return
-        self._asked = order
-        with self._changed:
-            self._wanted = order
-            self._changed.notify()
-        if self._thread is None:
-            self._stops = False
-            self._thread = threading.Thread(target=self._work, name="her2scope eyepiece", daemon=True)
-            self._thread.start()
-
-    def rest(self) -> None:
-        """Forget what waits, and end the thread; the next order starts another. What is being drawn is waited for."""
-        with self._changed:
-            self._stops, self._wanted, self._asked = True, None, None
-            self._changed.notify()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-
-    def _work(self) -> None:
-        while (order := self._next()) is not None:
-            drawn = _try(order)
-            with self._changed:  # `rest` waits for this, and nothing is sent to a window that is gone
-                if drawn is not None and not self._stops:
-                    self.drawn.emit(drawn)
-
-    def _next(self) -> MarkOrder | None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._stops or self._wanted is not None)
-            order, self._wanted = self._wanted, None
-            return order
-
-
-def _try(order: MarkOrder) -> DrawnMarks | None:
-    try:
+    def draw(self, order: MarkOrder) -> DrawnMarks:
+        """Draw marks; any thread may."""
         return draw_marks(order)
-    except Exception:  # noqa: BLE001 - in a thread it would be lost, and with it every later drawing
-        LOG.exception("marks for the eyepiece could not be drawn")
-        return None
+
+    def covers(self, asked: MarkOrder, order: MarkOrder) -> bool:
+        """Whether the drawing that was asked for shows the same marks."""
+        return asked.looks_as(order)

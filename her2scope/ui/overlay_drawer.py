@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from dataclasses import dataclass
 
-from PyQt6.QtCore import QObject, QRect, QSize, pyqtSignal
+from PyQt6.QtCore import QRect, QSize
 from PyQt6.QtGui import QImage, QPainter, QTransform
 
 from her2scope.overlays.model import OverlaySelection
 from her2scope.overlays.palette import Palette
 from her2scope.pipeline.live import LiveResult
 from her2scope.records import AcceptedField
+from her2scope.ui.aside_drawer import AsideDrawer
 from her2scope.ui.frame_picture import SMOOTH_BELOW_ZOOM
 from her2scope.ui.painters import painters_for
-
-LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,63 +79,15 @@ def draw_overlay(order: OverlayOrder) -> DrawnOverlay:
     return DrawnOverlay(order, picture)
 
 
-class OverlayDrawer(QObject):
-    """A thread that draws; its drawings arrive on the GUI thread, where it must be made.
+class OverlayDrawer(AsideDrawer[OverlayOrder]):
+    """Draws overlays aside, as `DrawnOverlay`."""
 
-    The thread starts with the first order. This is nobody's child: it must outlive the widget that it draws for.
-    """
+    name = "her2scope overlays"
 
-    drawn = pyqtSignal(object)
-    """`DrawnOverlay`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._changed = threading.Condition()
-        self._wanted: OverlayOrder | None = None
-        self._asked: OverlayOrder | None = None
-        self._stops = False
-        self._thread: threading.Thread | None = None
-
-    def ask(self, order: OverlayOrder) -> None:
-        """Draw this next, instead of what else still waits; what was asked for last is not drawn twice."""
-        asked = self._asked
-        if asked is not None and asked.looks_as(order) and asked.image_rect.contains(order.image_rect):
-            return
-        self._asked = order
-        with self._changed:
-            self._wanted = order
-            self._changed.notify()
-        if self._thread is None:
-            self._stops = False
-            self._thread = threading.Thread(target=self._work, name="her2scope overlays", daemon=True)
-            self._thread.start()
-
-    def rest(self) -> None:
-        """Forget what waits, and end the thread; the next order starts another. What is being drawn is waited for."""
-        with self._changed:
-            self._stops, self._wanted, self._asked = True, None, None
-            self._changed.notify()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-
-    def _work(self) -> None:
-        while (order := self._next()) is not None:
-            drawn = _try(order)
-            with self._changed:  # `rest` waits for this, and nothing is sent to a window that is gone
-                if drawn is not None and not self._stops:
-                    self.drawn.emit(drawn)
-
-    def _next(self) -> OverlayOrder | None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._stops or self._wanted is not None)
-            order, self._wanted = self._wanted, None
-            return order
-
-
-def _try(order: OverlayOrder) -> DrawnOverlay | None:
-    try:
+    def draw(self, order: OverlayOrder) -> DrawnOverlay:
+        """Draw an overlay; any thread may."""
         return draw_overlay(order)
-    except Exception:  # noqa: BLE001 - in a thread it would be lost, and with it every later overlay
-        LOG.exception("an overlay could not be drawn")
-        return None
+
+    def covers(self, asked: OverlayOrder, order: OverlayOrder) -> bool:
+        """Whether the drawing that was asked for shows the same marks, of as much of the frame."""
+        return asked.looks_as(order) and asked.image_rect.contains(order.image_rect)
