@@ -183,6 +183,25 @@ class Segmenter(Protocol):
         """Why this method cannot be trusted on a field so stained, in words; empty where it can."""
 
 
+class RegionModel(Protocol):
+    """A pixelwise classifier, trained from polygons: which tissue lies where, and so where cells are counted."""
+
+    name: str
+    sha256: str
+    """Digest of the model file."""
+    um_per_px: float
+    """Scale that it works at."""
+    classes: tuple[str, ...]
+    """Names of its classes, the background first."""
+
+    def probabilities(self, rgb: RgbImage, um_per_px: float) -> NDArray[np.float32]:
+        """Probability `(C, h, w)` (0..1) of each class at each pixel of the model's own scale; they sum to 1.
+
+        Pixel `x` of it is `(x + 0.5) * k - 0.5` of the picture, `k` the ratio of their um per px. Pure, and may be asked
+        by several threads at once.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class CaseSummary:
     """A stored case, as a list shows it."""

@@ -1,0 +1,168 @@
+"""What travels while a whole slide is scored. Places on a slide are um from the corner of its full resolution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import IntEnum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from her2scope.domain.cells import CellClass
+from her2scope.records import RgbImage
+from her2scope.settings import Vector
+
+CLASS_CODES: tuple[CellClass, ...] = tuple(CellClass)
+"""`SlideCells.class_code` is a place in this."""
+NO_CLASS = 255
+"""Class code of a cell that is not tumour."""
+OUTLINE_PLACES = 24
+"""Places of a cell's outline that are kept: enough to draw it, an eighth of what it was measured at."""
+
+
+class Square(IntEnum):
+    """What a square of a slide's map holds. Only cells in `TISSUE` are looked for and counted."""
+
+    GLASS = 0
+    TISSUE = 1
+    PEN = 2
+    FOLD = 3
+    BLUR = 4
+    LEFT_OUT = 5
+    """By a polygon or a region model: tissue, but not where to count."""
+    CONTROL = 6
+    """Tissue of known score: read as control, never counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlideScale:
+    """The level of a slide that is read, and its pixel size."""
+
+    level: int
+    downsample: float
+    """Pixels of the full resolution to one of this level, along each side."""
+    um_per_px: float
+    """Of this level."""
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TissueMap:
+    """A slide in squares: where tissue lies, and what was left out and why."""
+
+    square_um: float
+    squares: NDArray[np.uint8]
+    """`(rows, columns)` of `Square` values; square (0, 0) begins at the slide's corner."""
+
+    def at(self, x_um: NDArray[np.float64], y_um: NDArray[np.float64]) -> NDArray[np.uint8]:
+        """`Square` value at each place; `GLASS` beyond the slide."""
+        column, row = (np.floor(place / self.square_um).astype(np.intp) for place in (x_um, y_um))
+        rows, columns = self.squares.shape
+        within = (column >= 0) & (row >= 0) & (column < columns) & (row < rows)
+        found = np.full(len(column), Square.GLASS, np.uint8)
+        found[within] = self.squares[row[within], column[within]]
+        return found
+
+    def area_mm2(self, *kinds: Square) -> float:
+        """Area of the squares of these kinds."""
+        return int(np.isin(self.squares, kinds).sum()) * (self.square_um / 1000.0) ** 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Survey:
+    """What is known of a slide before any cell is looked for."""
+
+    path: Path
+    scale: SlideScale
+    white_rgb: Vector
+    """Of the glass (0..255), or the calibration's: one for the whole slide, so that tiles agree."""
+    white_estimated: bool
+    tissue: TissueMap
+    overview: RgbImage
+    """The whole slide, small."""
+    overview_um_per_px: float
+    notes: tuple[str, ...] = ()
+    """What a reader should know, in words."""
+    refusals: tuple[str, ...] = ()
+    """Why this slide cannot be scored (its colours are not haematoxylin and DAB), in words; empty where it can."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Tile:
+    """One piece of the plan: its core in px of the level that is read. Cores do not overlap and cover all tissue."""
+
+    row: int
+    column: int
+    left_px: int
+    top_px: int
+    width_px: int
+    height_px: int
+
+    @property
+    def name(self) -> str:
+        """Of the file that its result is kept in."""
+        return f"r{self.row:05d}c{self.column:05d}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SlideCells:
+    """N cells of a slide, as columns."""
+
+    x_um: NDArray[np.float64]
+    y_um: NDArray[np.float64]
+    radius_um: NDArray[np.float32]
+    """Of the nucleus."""
+    class_code: NDArray[np.uint8]
+    """Place in `CLASS_CODES`; `NO_CLASS` for a cell that is not tumour."""
+    completeness: NDArray[np.float32]
+    intensity_od10: NDArray[np.float32]
+    intense_share: NDArray[np.float32]
+    uniform_od10: NDArray[np.float32]
+    outline_um: NDArray[np.float32]
+    """`(N, OUTLINE_PLACES, 2)` offsets (x, y) from the cell's middle."""
+
+    def __len__(self) -> int:
+        return len(self.x_um)
+
+    @property
+    def is_tumour(self) -> NDArray[np.bool_]:
+        """`(N,)`."""
+        return self.class_code != NO_CLASS
+
+    def chosen(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> SlideCells:
+        """Some of the cells."""
+        return SlideCells(*(getattr(self, item.name)[which] for item in fields(self)))
+
+    @staticmethod
+    def joined(parts: list[SlideCells]) -> SlideCells:
+        """The cells of several tiles."""
+        if not parts:
+            return NO_CELLS
+        return SlideCells(
+            *(np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(SlideCells))
+        )
+
+
+def _none() -> SlideCells:
+    one = np.zeros(0, np.float32)
+    empty = np.zeros(0)
+    outlines = np.zeros((0, OUTLINE_PLACES, 2), np.float32)
+    return SlideCells(empty, empty, one, np.zeros(0, np.uint8), one, one, one, one, outlines)
+
+
+NO_CELLS = _none()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TileResult:
+    """What was found in a tile: cells whose nucleus' middle lies in its core, or so near beside it that a neighbouring
+    tile may find the same cell on its own side (`assemble` counts it once)."""
+
+    tile: Tile
+    cells: SlideCells
+    doubts: tuple[str, ...]
+    """Of the method on so stained tissue, in words."""
+    seconds: float
+    """That it took."""
