@@ -197,8 +197,8 @@ class RegionModel(Protocol):
     def probabilities(self, rgb: RgbImage, um_per_px: float) -> NDArray[np.float32]:
         """Probability `(C, h, w)` (0..1) of each class at each pixel of the model's own scale; they sum to 1.
 
-        Pixel `x` of it is `(x + 0.5) * k - 0.5` of the picture, `k` the ratio of their um per px. Pure, and may be asked
-        by several threads at once.
+        Pixel `x` of it is `(x + 0.5) * k - 0.5` of the picture, `k` the ratio of their um per px. Pure, and may be
+        asked by several threads at once.
         """
 
 

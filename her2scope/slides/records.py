@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from her2scope.domain.cells import CellClass
-from her2scope.records import RgbImage
-from her2scope.settings import Vector
+from her2scope.domain.cells import CellClass, CellCounts, StainCuts
+from her2scope.domain.score import CaseScore, ControlStanding
+from her2scope.records import ProgramInfo, RgbImage
+from her2scope.settings import Calibration, ScoringSettings, Vector
 
 CLASS_CODES: tuple[CellClass, ...] = tuple(CellClass)
 """`SlideCells.class_code` is a place in this."""
@@ -120,7 +121,9 @@ class SlideCells:
     intensity_od10: NDArray[np.float32]
     intense_share: NDArray[np.float32]
     uniform_od10: NDArray[np.float32]
-    outline_um: NDArray[np.float32]
+    within: NDArray[np.bool_]
+    """Where the region model says that cells are counted; True everywhere without one."""
+    outline_um: NDArray[np.float16]
     """`(N, OUTLINE_PLACES, 2)` offsets (x, y) from the cell's middle."""
 
     def __len__(self) -> int:
@@ -148,17 +151,39 @@ class SlideCells:
 def _none() -> SlideCells:
     one = np.zeros(0, np.float32)
     empty = np.zeros(0)
-    outlines = np.zeros((0, OUTLINE_PLACES, 2), np.float32)
-    return SlideCells(empty, empty, one, np.zeros(0, np.uint8), one, one, one, one, outlines)
+    outlines = np.zeros((0, OUTLINE_PLACES, 2), np.float16)
+    return SlideCells(empty, empty, one, np.zeros(0, np.uint8), one, one, one, one, np.zeros(0, np.bool_), outlines)
 
 
 NO_CELLS = _none()
 
 
+@dataclass(frozen=True, slots=True)
+class TileWork:
+    """All that a worker must know to analyse tiles of one slide, on whatever computer it runs; it can be pickled."""
+
+    path: Path
+    scale: SlideScale
+    white_rgb: Vector
+    white_estimated: bool
+    calibration: Calibration
+    settings: ScoringSettings
+    method: str
+    cuts: StainCuts
+    """The control's, where one was read; the settings' else."""
+    region_model: Path | None = None
+    """Folder of the model that says where to count."""
+    count_in: tuple[str, ...] = ()
+    """Its classes in which cells are counted."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TileResult:
-    """What was found in a tile: cells whose nucleus' middle lies in its core, or so near beside it that a neighbouring
-    tile may find the same cell on its own side (`assemble` counts it once)."""
+    """What was found in a tile.
+
+    Cells whose nucleus' middle lies in its core, or so near beside it that a neighbouring tile may find the same cell on
+    its own side: `seams` counts it once.
+    """
 
     tile: Tile
     cells: SlideCells
@@ -166,3 +191,48 @@ class TileResult:
     """Of the method on so stained tissue, in words."""
     seconds: float
     """That it took."""
+
+
+@dataclass(frozen=True, slots=True)
+class HotSpot:
+    """A part of a slide whose tumour cells are stained clearly more than the slide's."""
+
+    x_um: float
+    y_um: float
+    """Its middle."""
+    side_um: float
+    counts: CellCounts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SlideScore:
+    """A whole slide, scored."""
+
+    survey: Survey
+    case: CaseScore
+    """Score, shares, intervals, doubts; squares of the slide take the place of fields."""
+    standing: ControlStanding
+    cuts: StainCuts
+    cuts_from_control: bool
+    complete_percent: float | None
+    """Tumour cells with complete membrane staining, moderate or intense; None where no cell is counted."""
+    complete_interval95_percent: tuple[float, float] | None
+    hot_spots: tuple[HotSpot, ...]
+    counted_mm2: float
+    """Of tissue in which cells were looked for."""
+    n_tiles: int
+    program: ProgramInfo
+    notes: tuple[str, ...] = ()
+    """What a reader should know, in words."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SlideOutcome:
+    """What became of one slide of a run."""
+
+    path: Path
+    score: SlideScore | None
+    folder: Path | None
+    """Where its results lie."""
+    problem: str = ""
+    """Why there is no score, in one line; empty where there is one."""
