@@ -181,8 +181,8 @@ class TileWork:
 class TileResult:
     """What was found in a tile.
 
-    Cells whose nucleus' middle lies in its core, or so near beside it that a neighbouring tile may find the same cell on
-    its own side: `seams` counts it once.
+    Cells whose nucleus' middle lies in its core, or so near beside it that a neighbouring tile may find the same cell
+    on its own side: `seams` counts it once.
     """
 
     tile: Tile
