@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from her2scope.domain.cells import CellClass, CellCounts, StainCuts
 from her2scope.domain.score import CaseScore, ControlStanding
-from her2scope.records import ProgramInfo, RgbImage
+from her2scope.records import ControlReading, ProgramInfo, RgbImage
 from her2scope.settings import Calibration, ScoringSettings, Vector
 
 CLASS_CODES: tuple[CellClass, ...] = tuple(CellClass)
@@ -194,6 +194,18 @@ class TileResult:
 
 
 @dataclass(frozen=True, slots=True)
+class ScoredSquare:
+    """A square of a slide with cells to count: what a field is to a case."""
+
+    number: int
+    """From 1 on, row by row."""
+    left_um: float
+    top_um: float
+    side_um: float
+    counts: CellCounts
+
+
+@dataclass(frozen=True, slots=True)
 class HotSpot:
     """A part of a slide whose tumour cells are stained clearly more than the slide's."""
 
@@ -202,6 +214,10 @@ class HotSpot:
     """Its middle."""
     side_um: float
     counts: CellCounts
+    number: int = 0
+    """Of its square."""
+    words: str = ""
+    """Of what it has more, beside the whole slide."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -224,6 +240,13 @@ class SlideScore:
     program: ProgramInfo
     notes: tuple[str, ...] = ()
     """What a reader should know, in words."""
+    controls: tuple[ControlReading, ...] = ()
+    """Readings that the standing rests on, one per level, the 3+ level first."""
+    squares: tuple[ScoredSquare, ...] = ()
+    """All with a cell to count, in the order of their numbers."""
+    guideline: str = ""
+    settings_sha256: str = ""
+    """Digest of settings, method, model and guideline."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
