@@ -1,0 +1,131 @@
+"""One tile of a slide -> its cells, as columns in um of the slide."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from her2scope.domain.cells import CellKind
+from her2scope.imaging.staining import summarise_staining
+from her2scope.imaging.stains import unmix
+from her2scope.pipeline.analyse import FieldAnalyser
+from her2scope.ports import RegionModel, SlideReader
+from her2scope.records import CameraState, Cell, Frame, RgbImage, StainImage
+from her2scope.slides.records import (
+    CLASS_CODES,
+    NO_CELLS,
+    NO_CLASS,
+    OUTLINE_PLACES,
+    SlideCells,
+    Tile,
+    TileResult,
+    TileWork,
+)
+from her2scope.slides.seams import BEYOND_UM
+from her2scope.slides.tiles import seen_from_px, seen_to_px
+
+LEAST_JUDGED_CELLS = 20
+"""Tumour cells below which a tile's staining says nothing of the method: one cell's haze is no field's."""
+REGION_MARGIN_UM = 128.0
+"""What a region model is shown around a core."""
+REGION_BLOCK_PX = 32
+"""Its pictures begin between blocks of so many of its own pixels, the same in all tiles."""
+_CODE_OF = {name: code for code, name in enumerate(CLASS_CODES)}
+
+
+class TileAnalyser:
+    """Analyses tiles of one slide. One thread uses it, and the analyser's segmenter with it.
+
+    Parameters
+    ----------
+    region_model : says which cells are counted (`work.count_in`); without one all are
+    """
+
+    def __init__(
+        self,
+        reader: SlideReader,
+        analyser: FieldAnalyser,
+        work: TileWork,
+        region_model: RegionModel | None = None,
+    ) -> None:
+        self._reader, self._segmenter, self._work, self._region_model = reader, analyser.segmenter, work, region_model
+        # The slide's white is one for all tiles. A flat field is of a camera's picture, not of a place on a slide.
+        self._calibration = replace(work.calibration, white_rgb=work.white_rgb, flat_field=None)
+
+    def analyse(self, tile: Tile) -> TileResult:
+        """Cells of a tile; UnreadableImageError where the slide is damaged there."""
+        start_s = time.perf_counter()
+        scale = self._work.scale
+        left, top = (seen_from_px(start, scale.um_per_px) for start in (tile.left_px, tile.top_px))
+        right = seen_to_px(tile.left_px + tile.width_px, scale.um_per_px, scale.width_px)
+        bottom = seen_to_px(tile.top_px + tile.height_px, scale.um_per_px, scale.height_px)
+        rgb = self._reader.region(scale.level, left, top, right - left, bottom - top)
+        stains = self._unmixed(rgb)
+        frame = Frame(
+            rgb, 0, 0.0, scale.um_per_px, CameraState(response=self._calibration.response), self._work.path.name
+        )
+        found = self._segmenter.segment(frame, stains, self._work.cuts)
+        own = [cell for cell in found.cells if _belongs(cell, tile, left, top, BEYOND_UM / scale.um_per_px)]
+        cells = self._columns(own, left, top)
+        return TileResult(tile, cells, self._doubts(stains, own), time.perf_counter() - start_s)
+
+    def _unmixed(self, rgb: RgbImage) -> StainImage:
+        stains = unmix(rgb, self._work.scale.um_per_px, self._calibration)
+        return replace(stains, white_estimated=self._work.white_estimated)
+
+    def _doubts(self, stains: StainImage, cells: Sequence[Cell]) -> tuple[str, ...]:
+        """What the method says against itself on so stained tissue."""
+        if sum(cell.kind is CellKind.TUMOUR for cell in cells) < LEAST_JUDGED_CELLS:
+            return ()
+        return tuple(self._segmenter.doubts(summarise_staining(stains, cells)))
+
+    def _columns(self, cells: Sequence[Cell], left_px: int, top_px: int) -> SlideCells:
+        """The cells as columns; their picture begins at `left_px`, `top_px` of the level."""
+        if not cells:
+            return NO_CELLS
+        um_per_px = self._work.scale.um_per_px
+        x_um = (np.array([cell.x_px for cell in cells]) + left_px + 0.5) * um_per_px
+        y_um = (np.array([cell.y_px for cell in cells]) + top_px + 0.5) * um_per_px
+        middle_px = np.array([(cell.x_px, cell.y_px) for cell in cells])
+        outlines_px = np.stack([_few_places(cell.outline_xy_px) for cell in cells])
+        completeness, intensity, intense, uniform = np.array(
+            [
+                (m.completeness, m.intensity_od10, m.intense_share, m.uniform_od10)
+                for m in (cell.measure for cell in cells)
+            ],
+            np.float32,
+        ).T
+        return SlideCells(
+            x_um=x_um,
+            y_um=y_um,
+            radius_um=np.array([cell.nucleus_radius_um for cell in cells], np.float32),
+            class_code=np.array(
+                [NO_CLASS if cell.cell_class is None else _CODE_OF[cell.cell_class] for cell in cells], np.uint8
+            ),
+            completeness=completeness,
+            intensity_od10=intensity,
+            intense_share=intense,
+            uniform_od10=uniform,
+            within=self._within(x_um, y_um),
+            outline_um=((outlines_px - middle_px[:, None]) * um_per_px).astype(np.float16),
+        )
+
+    def _within(self, x_um: NDArray[np.float64], y_um: NDArray[np.float64]) -> NDArray[np.bool_]:
+        return np.ones(len(x_um), np.bool_)
+
+
+def _belongs(cell: Cell, tile: Tile, left_px: int, top_px: int, beyond_px: float) -> bool:
+    """Whether a cell's middle lies in a tile's core or a little beyond; one that the slide's edge cuts is no whole."""
+    x, y = cell.x_px + left_px + 0.5 - tile.left_px, cell.y_px + top_px + 0.5 - tile.top_px
+    within = -beyond_px <= x < tile.width_px + beyond_px and -beyond_px <= y < tile.height_px + beyond_px
+    return within and not cell.edge
+
+
+def _few_places(outline_xy_px: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`OUTLINE_PLACES` of an outline's places, evenly."""
+    n = len(outline_xy_px)
+    return outline_xy_px[(np.arange(OUTLINE_PLACES) * n) // OUTLINE_PLACES]

@@ -1,0 +1,126 @@
+"""A slide in tiles: which are looked at, what is read around each, and pictures cut from a slide by place."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from her2scope.domain.errors import BadInputError
+from her2scope.ports import SlideReader
+from her2scope.records import RgbImage
+from her2scope.segmentation.maps import NETWORK_UM_PER_PX
+from her2scope.segmentation.onnx_network import BLOCK_PX, SAME_SCALE
+from her2scope.slides.records import SlideScale, Square, Survey, Tile
+
+TILE_PX = 2048
+"""Side of a tile's core. What is read around it costs a quarter more; a side of 1024 would cost more than half."""
+TILE_SIDES_PX = (256, 8192)
+"""Below, most of what is read is margin; above, a tile takes more than the 2 GB that a worker may have."""
+MARGIN_PX = 112
+"""Read on every side of a core, at 0.25 um/px: what decides a cell lies within it, see `margin_px`."""
+MARGIN_UM = 0.25 * MARGIN_PX
+
+
+def plan_tiles(survey: Survey, tile_px: int = TILE_PX) -> tuple[Tile, ...]:
+    """Tiles that hold tissue to be looked at, row by row.
+
+    A core lies in one square of a grid of `tile_px` and reaches as far as tissue reaches in it, so that little glass is
+    read. A slide that cannot be scored has none.
+    """
+    least, most = TILE_SIDES_PX
+    if not least <= tile_px <= most:
+        raise BadInputError(f"a tile is {least} to {most} px wide, not {tile_px}: give another --tile-px.")
+    return () if survey.refusals else tuple(_tiles(survey, tile_px))
+
+
+def _tiles(survey: Survey, tile_px: int) -> Iterator[Tile]:
+    scale = survey.scale
+    is_tissue = survey.tissue.squares == Square.TISSUE
+    square_px = survey.tissue.square_um / scale.um_per_px
+    for row in range(math.ceil(scale.height_px / tile_px)):
+        rows = _squares_of(row * tile_px, tile_px, square_px)
+        if not is_tissue[rows].any():
+            continue
+        for column in range(math.ceil(scale.width_px / tile_px)):
+            columns = _squares_of(column * tile_px, tile_px, square_px)
+            held = is_tissue[rows, columns]
+            if not held.any():
+                continue
+            top, bottom = _reach_px(held.any(axis=1), rows.start, square_px, row * tile_px, tile_px, scale.height_px)
+            left, right = _reach_px(
+                held.any(axis=0), columns.start, square_px, column * tile_px, tile_px, scale.width_px
+            )
+            if left < right and top < bottom:
+                yield Tile(row, column, left, top, right - left, bottom - top)
+
+
+def _squares_of(start_px: int, length_px: int, square_px: float) -> slice:
+    """Rows or columns of the map that a tile's side touches."""
+    return slice(int(start_px / square_px), math.ceil((start_px + length_px) / square_px))
+
+
+def _reach_px(
+    is_held: np.ndarray, first: int, square_px: float, start_px: int, length_px: int, end_px: int
+) -> tuple[int, int]:
+    """Where the held squares begin and end within a tile's side, in whole pixels."""
+    held = first + np.flatnonzero(is_held)
+    begin = max(start_px, math.floor(held[0] * square_px))
+    end = min(start_px + length_px, end_px, math.ceil((held[-1] + 1) * square_px))
+    return begin, end
+
+
+# ---- what is read around a core -----------------------------------------------------------------------------------
+
+
+def network_factor(um_per_px: float) -> float:
+    """Pixels of a picture to one of the network's, along each side, as `onnx_network.at_network_scale` reduces it."""
+    factor = NETWORK_UM_PER_PX / um_per_px
+    whole = max(1, round(factor))
+    return float(whole) if abs(whole / factor - 1) <= SAME_SCALE else factor
+
+
+def margin_px(um_per_px: float) -> int:
+    """Pixels that are read around a core: the same tissue at each scale."""
+    return math.ceil(MARGIN_UM / um_per_px)
+
+
+def seen_from_px(start_px: int, um_per_px: float) -> int:
+    """Where reading begins for a core that begins at `start_px`: at least the margin before it, but on the slide.
+
+    The network sees blocks of pixels. Where all tiles begin between the same blocks of the slide, they see the same
+    picture where they overlap, and find the same cells. Blocks of a broken number of pixels begin between pixels: of
+    those in reach, the one that is nearest to a whole pixel is taken.
+    """
+    block_px = BLOCK_PX * network_factor(um_per_px)
+    last = math.floor((start_px - margin_px(um_per_px)) / block_px)
+    if last <= 0:
+        return 0
+    n_tried = 1 if block_px.is_integer() else BLOCKS_TRIED
+    begins = [block_px * block for block in range(last, max(-1, last - n_tried), -1)]
+    return round(min(begins, key=lambda begin_px: round(abs(begin_px - round(begin_px)), 3)))
+
+
+BLOCKS_TRIED = 6
+"""Blocks, at most, by which more is read to begin near a whole pixel: a twelfth of a pixel off, at the most."""
+
+
+def seen_to_px(end_px: int, um_per_px: float, side_px: int) -> int:
+    """Where reading ends for a core that ends at `end_px`."""
+    return min(side_px, end_px + margin_px(um_per_px))
+
+
+# ---- pictures -----------------------------------------------------------------------------------------------------
+
+
+def read_core(
+    reader: SlideReader, scale: SlideScale, left_um: float, top_um: float, width_um: float, height_um: float
+) -> RgbImage:
+    """A piece of a slide at the level that is read, to the nearest pixel; white beyond the slide.
+
+    UnreadableImageError where the file is damaged there.
+    """
+    left, top = round(left_um / scale.um_per_px), round(top_um / scale.um_per_px)
+    width, height = (max(1, round(side / scale.um_per_px)) for side in (width_um, height_um))
+    return reader.region(scale.level, left, top, width, height)
