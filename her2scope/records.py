@@ -48,8 +48,8 @@ class CameraState:
     """Nobody gave the pixel size: cells are measured with an assumed one, and nothing is reportable."""
 
 
-_DRAWN_NAME = re.compile(r"phantom \S+, seed \d+")
-"""What a `PhantomMicroscope` is called; a file's name ends otherwise."""
+_DRAWN_NAME = re.compile(r"phantom \S+, seed \d+|.*\.phantom\.yaml(?!\.).*", re.IGNORECASE | re.DOTALL)
+"""What a `PhantomMicroscope` is called, and a phantom slide or a part of one; a picture's file ends otherwise."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +81,7 @@ class Frame:
 
     @property
     def is_drawn(self) -> bool:
-        """Whether the virtual microscope drew it: it is no patient's tissue. By its name, which is stored with it."""
+        """Whether the program drew it: it is no patient's tissue. By its name, which is stored with it."""
         return _DRAWN_NAME.fullmatch(self.name) is not None
 
 
