@@ -1,5 +1,7 @@
 """Whole slides behind `ports.SlideReader`: through OpenSlide, else through tiffslide (both of the extra `slides`).
 
+A phantom slide (`*.phantom.yaml`) needs neither.
+
 A colour profile in the file is not applied, as with images: the calibration says how the scanner responds.
 """
 
@@ -12,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from her2scope.cameras.phantom_slides import PhantomSlideReader
 from her2scope.domain.errors import BadInputError, NotAvailableError, UnreadableImageError
+from her2scope.phantom.slide_file import is_phantom_slide
 from her2scope.ports import SlideLevel, SlideReader
 from her2scope.records import RgbImage
 
@@ -30,6 +34,8 @@ def open_slide(path: Path) -> SlideReader:
     """
     if not path.is_file():
         raise UnreadableImageError(path, "no such slide file", "Check the path.")
+    if is_phantom_slide(path):
+        return PhantomSlideReader(path)
     failures: list[BadInputError] = []
     for opener in READERS.values():
         try:

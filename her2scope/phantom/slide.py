@@ -15,11 +15,11 @@ from her2scope.domain.errors import BadInputError, NotAvailableError
 from her2scope.imaging.opencv import cv2
 from her2scope.phantom.antigen import PATTERNS, Antigen, express
 from her2scope.phantom.cells import Patch
-from her2scope.phantom.field import VIEWS_TRIED, focused_light, view_fault
+from her2scope.phantom.field import DRAWN_UM_PER_PX, VIEWS_TRIED, focused_light, view_fault
 from her2scope.phantom.growth import Bounds, Matter, Section
 from her2scope.phantom.habit import draw_habit
 from her2scope.phantom.layers import MARGIN_UM
-from her2scope.phantom.noise import Grid, mixed_seed
+from her2scope.phantom.noise import Floats, Grid, Ints, mixed_seed
 from her2scope.phantom.optics import developed
 from her2scope.phantom.run import Run
 from her2scope.phantom.tissue import Tissue
@@ -120,6 +120,7 @@ class PhantomSlide:
             )
         self.run = run
         sections = _sections(score, case_um)
+        self.sections = sections
         boxes = [section.bounds_um for section in sections if section.bounds_um]
         right_um, bottom_um = (max(box[side] for box in boxes) + GAP_UM for side in (2, 3))
         self.bounds_um: Bounds = (0.0, 0.0, right_um, bottom_um)
@@ -171,11 +172,23 @@ class PhantomSlide:
         """
         self._tiles.make_free(tiles, rectangle_of, self._drawn_together)
 
-    def truth(self, left_px: int, top_px: int, size_wh: tuple[int, int], um_per_px: float) -> dict[str, Any]:
-        """Truth of a view, as in a truth file."""
+    def matter_at(self, x_um: Floats, y_um: Floats) -> tuple[Ints, Ints]:
+        """What lies at each place (codes of `Matter`), and in which of `sections`, before any cell is drawn."""
+        return self._tissue.matter_at(x_um, y_um)
+
+    def truth(
+        self,
+        left_px: int,
+        top_px: int,
+        size_wh: tuple[int, int],
+        um_per_px: float,
+        drawn_um_per_px: float = DRAWN_UM_PER_PX,
+    ) -> dict[str, Any]:
+        """Truth of a view, as in a truth file; which nuclei are seen is asked of a picture drawn so finely."""
         grid = View(left_px, top_px, *size_wh, um_per_px).grid
         patch, antigen = self._grown(grid)
-        return truth_of(patch, antigen, self.run, grid, (focused_light(patch, antigen, self.run, grid),))
+        light = focused_light(patch, antigen, self.run, grid, drawn_um_per_px)
+        return truth_of(patch, antigen, self.run, grid, (light,))
 
     def _drawn_together(self, tiles: Sequence[Tile]) -> list[RgbImage]:
         """Tiles of a rectangle; in memory of their own, as each is kept for itself."""

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from cameras.fake_slide import place_picture
 
-from her2scope.cameras import slide_readers
+from her2scope.cameras import phantom_slides, slide_readers
 from her2scope.cameras.slide_readers import READERS, OpenSlideReader, TiffSlideReader, open_slide
 from her2scope.domain.errors import NotAvailableError, UnreadableImageError
 from her2scope.imaging.opencv import cv2
+from her2scope.phantom.slide_file import SlideSpec, slide_spec_bytes
 from her2scope.ports import SlideReader
 
 tifffile = pytest.importorskip("tifffile", reason="tifffile, which writes the slides of these tests, is not installed")
@@ -146,6 +147,119 @@ def test_a_damaged_part_is_an_error_and_the_rest_is_still_read(
         reader.region(0, 0, 0, 128, 128)
     assert np.array_equal(reader.region(0, 256, 256, 128, 128), PICTURE[256:384, 256:384])
     reader.close()
+
+
+# ---- the same of phantom slides, whose pictures are drawn ------------------------------------------------------------
+
+
+SPEC = SlideSpec(31, "3+", scanner="cirrus", case_um=(440.0, 440.0), um_per_px=0.5)
+IN_CONTROL = (640, 640)
+"""Corner (px) of a part of the 3+ control."""
+
+
+@pytest.fixture(scope="module")
+def phantom_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("phantom") / "case.phantom.yaml"
+    path.write_bytes(slide_spec_bytes(SPEC))
+    return path
+
+
+@pytest.fixture
+def phantom(phantom_path: Path) -> Iterator[SlideReader]:
+    reader = open_slide(phantom_path)
+    yield reader
+    reader.close()
+
+
+def test_a_phantom_knows_its_levels_and_pixel_size(phantom: SlideReader) -> None:
+    full = phantom.levels[0]
+    assert (full.width_px, full.height_px) == SPEC.size_px() and phantom.um_per_px == SPEC.um_per_px
+    assert [level.downsample for level in phantom.levels] == [1.0, 4.0, 16.0]
+    for level in phantom.levels:
+        assert (level.width_px, level.height_px) == (
+            full.width_px // int(level.downsample),
+            full.height_px // int(level.downsample),
+        )
+
+
+@pytest.mark.parametrize("level", [0, 1, 2])
+def test_any_part_of_a_phantom_s_region_is_the_same_pixels(phantom: SlideReader, level: int) -> None:
+    down = int(phantom.levels[level].downsample)
+    left, top = (side // down for side in IN_CONTROL)
+    whole = phantom.region(level, left, top, 300, 260)
+    assert whole.dtype == np.uint8 and whole.flags.owndata and whole.std() > 10
+    assert np.array_equal(phantom.region(level, left + 90, top + 70, 120, 110), whole[70:180, 90:210])
+
+
+def test_another_reader_draws_the_same_phantom(phantom: SlideReader, phantom_path: Path) -> None:
+    first = phantom.region(0, *IN_CONTROL, 140, 90)
+    phantom_slides.forget_drawn()
+    other = open_slide(phantom_path)
+    assert np.array_equal(other.region(0, *IN_CONTROL, 140, 90), first)
+    other.close()
+
+
+def test_a_quarter_of_a_phantom_shows_the_same_places(phantom: SlideReader) -> None:
+    """Each level is drawn by itself: the same cells at the same places, not the same grey levels."""
+    left, top = IN_CONTROL
+    sharp = cv2.resize(phantom.region(0, left, top, 512, 512), (128, 128), interpolation=cv2.INTER_AREA)
+    quarter = phantom.region(1, left // 4, top // 4, 128, 128)
+    for moved in ((0, 0), (0, 6), (6, 0)):
+        other = np.roll(quarter, moved, axis=(0, 1))
+        likeness = np.corrcoef(sharp[..., 2].ravel(), other[..., 2].ravel())[0, 1]
+        assert likeness > 0.85 if moved == (0, 0) else likeness < 0.6
+
+
+def test_the_hint_of_a_phantom_has_its_mean_colours(phantom: SlideReader) -> None:
+    left, top = IN_CONTROL
+    drawn = phantom.region(1, left // 4, top // 4, 128, 128).reshape(-1, 3).mean(axis=0)
+    hint = phantom.region(2, left // 16, top // 16, 32, 32).reshape(-1, 3).mean(axis=0)
+    assert np.abs(drawn - hint).max() < 20
+    assert drawn[0] - drawn[2] > 20  # brown, in a 3+ control
+
+
+def test_beyond_a_phantom_all_is_white_and_its_glass_is_not(phantom: SlideReader) -> None:
+    full = phantom.levels[0]
+    region = phantom.region(0, full.width_px - 30, full.height_px - 20, 60, 50)
+    assert (region[20:] == 255).all() and (region[:, 30:] == 255).all()
+    white = SPEC.run().optics.white_rgb()
+    assert np.abs(region[:20, :30].reshape(-1, 3).mean(axis=0) - white).max() < 3
+    assert (phantom.region(2, -40, 5, 30, 40) == 255).all()
+
+
+def test_many_threads_read_the_same_phantom(phantom: SlideReader, phantom_path: Path) -> None:
+    alone = phantom.region(0, *IN_CONTROL, 256, 256)
+    phantom_slides.forget_drawn()
+    fresh = open_slide(phantom_path)
+    with ThreadPoolExecutor(4) as pool:
+        parts = list(pool.map(lambda k: fresh.region(0, IN_CONTROL[0] + 32 * k, IN_CONTROL[1], 128, 256), range(4)))
+    for k, part in enumerate(parts):
+        assert np.array_equal(part, alone[:, 32 * k : 32 * k + 128])
+    fresh.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("seed: 1\nscore: 2+\nscaner: aurora\n", "unknown key 'scaner'. Did you mean 'scanner'"),
+        ("seed: 1\nscore: 4+\n", "phantom score '4.' is not available"),
+        ("seed: 1\nscore: 2+\ncase_um: [100, 900]\n", "440 to"),
+        ("seed: 1\nscore: 2+\ncase_um: [.nan, 900]\n", "expected a number"),
+        ("seed: 1\nscore: 2+\num_per_px: 0\n", "0.1 to 1.2"),
+        ("seed: -1\nscore: 2+\n", "from 0 on"),
+        ("seed: 1\nscore: 2+\ndamage: drift\n", "damage of a slide 'drift'"),
+        ("score: 2+\n", "'seed' is missing"),
+        ("", "'seed' is missing"),
+        ("- 1\n", "expected keys"),
+        ("seed: [", "not valid YAML"),
+    ],
+)
+def test_a_phantom_file_that_is_wrong_is_one_clear_error(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "case.phantom.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UnreadableImageError, match=told) as caught:
+        open_slide(path)
+    assert "\n" not in str(caught.value) and str(caught.value).count(str(path)) == 1
 
 
 # ---- which of them --------------------------------------------------------------------------------------------------
