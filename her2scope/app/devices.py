@@ -49,6 +49,8 @@ class FoundItem:
     modes: tuple[str, ...] = ()
     problem: str = ""
     """Why there is none or it cannot be used, and what to do; empty where nothing is wrong."""
+    note: str = ""
+    """What is to be known though nothing is wrong; of a kind of devices that it was not searched for."""
 
 
 def found_cameras(limit_s: float = LOOK_S) -> tuple[FoundDevice, ...]:
@@ -76,7 +78,7 @@ def found_items(limit_s: float = LOOK_S) -> Iterator[FoundItem]:
     found = look_all(looks, limit_s)
     for scheme in CAMERA_KINDS:
         for device in _devices(scheme, found[scheme]):
-            yield FoundItem("camera", device.uri, device.name, device.modes, device.problem)
+            yield FoundItem("camera", device.uri, device.name, device.modes, device.problem, device.note)
     for name, kind in (("ports", "serial port"), ("displays", "display")):
         there = found[name]
         if isinstance(there, str):
@@ -120,7 +122,8 @@ def _found_displays() -> tuple[FoundItem, ...]:
 
 
 def _lines(item: FoundItem) -> Iterator[str]:
-    sign = "NOT" if item.problem else "ok "
+    is_unsearched = item.note and item.uri.endswith(":")
+    sign = "NOT" if item.problem else " - " if is_unsearched else "ok "
     yield f"{sign} {item.kind:<11}  {'  '.join(filter(None, (item.uri, item.name)))}"
-    for words in (*item.modes, *([item.problem] if item.problem else [])):
+    for words in (*item.modes, *filter(None, (item.problem, item.note))):
         yield f"{'':17}{words}"

@@ -109,6 +109,7 @@ def run_live(request: LiveRequest, today: date | None = None) -> int:
     app = _application()
     preferences, repairs = load_preferences(_preferences_path())
     asked_source = request.source
+    _check_files(request)
     request, preferences, chosen_words = _with_choice(request, preferences, today)
     request = replace(request, controls=_controls_of(request))
     settings = with_material(read_settings(request.settings), request.controls, request.material)
@@ -174,6 +175,16 @@ def run_live(request: LiveRequest, today: date | None = None) -> int:
 
 
 # ---- what is opened ------------------------------------------------------------------------------------------------
+
+
+def _check_files(request: LiveRequest) -> None:
+    """Refuse a file that was named and cannot be used before anything is asked: the answer would be in vain."""
+    read_calibration(request.calibration)
+    read_settings(request.settings)
+    if request.controls is not None:
+        with_material(ScoringSettings(), request.controls, request.material)
+    if request.instruments is not None:
+        instruments_for(request.source, request.instruments)
 
 
 def _with_choice(
@@ -343,6 +354,7 @@ def _open_source(
         um_per_px=um_per_px if assumed else request.um_per_px,
         scale_assumed=assumed,
         size_wh=request.size_wh or (DEMO_SIZE_WH if is_phantom else None),
+        may_come_later=is_usual,
     )
     notes = []
     if assumed and not tells_scale(request.source):

@@ -21,3 +21,12 @@ class FoundDevice:
     """Sizes, rates and pixel formats as words, in the driver's order; empty where the driver does not tell."""
     problem: str = ""
     """Why it was not found or cannot be used, and what to do; empty where nothing is wrong."""
+    note: str = ""
+    """What is to be known though nothing is wrong, such as of a kind that is not searched for."""
+    lasting_uri: str = ""
+    """What opens it also after it was plugged in again, where `uri` may be another camera's by then; else empty."""
+
+    @property
+    def address(self) -> str:
+        """What to keep of it."""
+        return self.lasting_uri or self.uri

@@ -27,6 +27,7 @@ from her2scope.cameras.genicam_nodes import (
     picture_rgb,
     run_freely,
     set_controls,
+    set_size,
 )
 from her2scope.cameras.reader import JOIN_S, LOST_AFTER_S, OPEN_S, ThreadedCamera
 from her2scope.cameras.wishes import CameraWishes
@@ -70,7 +71,8 @@ class GenicamSource(ThreadedCamera):
     producers : sequence of Path, optional
         GenTL producers; without, those that the system names.
     wishes : CameraWishes
-        Pixel format, exposure and gain to set. What the camera did not take is in `problems`.
+        How to set it. A camera that delivers another picture size than asked for does not open: the pixel size would
+        not hold. What else the camera did not take is in `problems`.
     """
 
     has_noise = True
@@ -113,6 +115,7 @@ class GenicamSource(ThreadedCamera):
         nodes = acquirer.remote_device.node_map
         run_freely(nodes, acquirer.data_streams[0].node_map)
         self.notes = about_pixel_format(choose_pixel_format(nodes, self.name, self._wishes.pixel_format))
+        set_size(nodes, self.name, self._wishes.size_wh)
         self.problems = tuple(f"{self.name}: {words}" for words in set_controls(nodes, self._wishes))
         acquirer.timeout_period_on_update_event_data_call = EVENT_MS
         acquirer.start()

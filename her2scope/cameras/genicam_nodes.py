@@ -123,9 +123,47 @@ def run_freely(nodes: Any, stream_nodes: Any) -> None:
     _set(stream_nodes, "StreamBufferHandlingMode", "NewestOnly")
 
 
+def set_size(nodes: Any, camera: str, size_wh: tuple[int, int] | None) -> None:
+    """Make the camera give so many pixels, from the middle of its sensor; CameraNotFound where it does not.
+
+    The pictures are a part of the sensor, so a pixel keeps its size. Before it streams: afterwards the size is locked.
+    """
+    if size_wh is None:
+        return
+    for name in ("OffsetX", "OffsetY"):
+        _set(nodes, name, 0)  # a part that does not begin at the edge leaves less room for itself
+    for name, pixels in zip(("Width", "Height"), size_wh, strict=True):
+        _set(nodes, name, pixels)
+    given = _number(nodes, "Width"), _number(nodes, "Height")
+    if given != size_wh:
+        told = "its own size, which it does not tell" if None in given else f"{given[0]:.0f} x {given[1]:.0f} pixels"
+        raise CameraNotFound(
+            f"{camera} gives {told}, not {size_wh[0]} x {size_wh[1]}, and the pixel size would not hold. "
+            "Ask for a size that the camera offers."
+        )
+    for name in ("OffsetX", "OffsetY"):
+        _set_to_middle(nodes, name)
+
+
+def _set_to_middle(nodes: Any, name: str) -> None:
+    """Half of the most that the node takes, in its steps; where the camera does not tell them it stays at the edge."""
+    try:
+        node = getattr(nodes, name)
+        step = max(1, int(node.inc))
+        middle = int(node.max) // 2 // step * step
+    except absent():
+        return
+    _set(nodes, name, middle)
+
+
 def set_controls(nodes: Any, wishes: CameraWishes) -> list[str]:
-    """Set exposure and gain, their automatic off; what the camera did not take, in words."""
+    """Set rate, exposure, gain and white balance, their automatic off; what the camera did not take, in words."""
     problems = []
+    if wishes.frames_per_s is not None:
+        _set(nodes, "AcquisitionFrameRateEnable", True)  # not in SFNC, and yet most makers' cameras need it
+        name = "AcquisitionFrameRateAbs" if _value(nodes, "AcquisitionFrameRate") is None else "AcquisitionFrameRate"
+        _set(nodes, name, wishes.frames_per_s)
+        problems += differs("rate", wishes.frames_per_s, _number(nodes, name), " frames/s")
     if wishes.exposure_ms is not None:
         _set(nodes, "ExposureAuto", "Off")
         _set(nodes, _exposure_node(nodes), wishes.exposure_ms * _US_PER_MS)
@@ -134,7 +172,20 @@ def set_controls(nodes: Any, wishes: CameraWishes) -> list[str]:
         _set(nodes, "GainAuto", "Off")
         _set(nodes, "Gain", wishes.gain)
         problems += differs("gain", wishes.gain, _number(nodes, "Gain"), " dB")
+    if wishes.white_factors is not None:
+        _set(nodes, "BalanceWhiteAuto", "Off")
+        for channel, factor in zip(("Red", "Blue"), wishes.white_factors, strict=True):
+            problems += _white_factor_not_taken(nodes, channel, factor)
     return problems
+
+
+def _white_factor_not_taken(nodes: Any, channel: str, factor: float) -> list[str]:
+    """Set the factor of a channel; what the camera did not take, in words."""
+    what = f"{channel.lower()} of the white balance"
+    if not _set(nodes, "BalanceRatioSelector", channel):
+        return [f"{what} {factor:g} was asked for, the camera cannot set it."]
+    _set(nodes, "BalanceRatio", factor)
+    return differs(what, factor, _number(nodes, "BalanceRatio"))
 
 
 def hold_settings(nodes: Any) -> None:

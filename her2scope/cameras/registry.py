@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -15,10 +18,12 @@ from her2scope.cameras.mm_scale import KnownScale
 from her2scope.cameras.slide_view import SlideMicroscope
 from her2scope.cameras.stream_address import PORTS, parse_address, without_secrets
 from her2scope.cameras.uvc import UvcCameraSource
+from her2scope.cameras.uvc_modes import BY_NAME, number_of
 from her2scope.cameras.video import VideoFileSource
 from her2scope.cameras.wishes import WISHES, split_uri, wishes
 from her2scope.domain.errors import BadInputError, NotAvailableError
 from her2scope.domain.units import checked_um_per_px
+from her2scope.imaging.files import list_images
 from her2scope.ports import CameraSource
 from her2scope.records import CameraState
 from her2scope.settings import Calibration
@@ -50,6 +55,8 @@ class SourceOptions:
     """Picture size, for the sources that can choose: the phantom and cameras."""
     seed: int = PHANTOM_SEED
     """Of the phantom."""
+    may_come_later: bool = False
+    """A file that is not there is waited for as a device is: one that was set up, on a drive that is not there yet."""
 
 
 class UnknownSourceError(NotAvailableError):
@@ -69,7 +76,8 @@ def open_source(uri: str, options: SourceOptions) -> CameraSource:
     UnknownSourceError
         For a scheme that is not known, with the nearest one that is.
     BadInputError
-        For a URI or an option that cannot be used, and where the pixel size is not known.
+        For a URI or an option that cannot be used, a file or folder that is not there (a device may be plugged in
+        later), and where the pixel size is not known.
     """
     scheme, colon, rest = uri.partition(":")
     if uri.startswith("/dev/"):  # as `ls /dev/video*` prints a camera
@@ -120,38 +128,66 @@ def _path(rest: str, usage: str) -> Path:
     return Path(rest).expanduser()
 
 
+def _file(rest: str, usage: str, what: str, options: SourceOptions) -> Path:
+    """The file that is named; a device may be plugged in later, a file that is not there was mistyped."""
+    path = _path(rest, usage)
+    if options.may_come_later:
+        return path
+    if os.path.isdir(path):
+        raise BadInputError(f"'{usage}': {path} is a folder. Name the {what} itself.")
+    if not os.path.isfile(path):  # unlike Path.is_file, it takes any name
+        raise BadInputError(f"'{usage}': {path}: no such {what}. Check the path after the colon.")
+    return path
+
+
 def _images(rest: str, options: SourceOptions) -> CameraSource:
-    return ImageFolderSource(_path(rest, "images:DIR"), pixel_size_um(options), _state(options))
+    um_per_px, folder = pixel_size_um(options), _path(rest, "images:DIR")
+    if not options.may_come_later:
+        list_images(folder)  # BadInputError where none lies there
+    return ImageFolderSource(folder, um_per_px, _state(options))
 
 
 def _video(rest: str, options: SourceOptions) -> CameraSource:
-    return VideoFileSource(_path(rest, "video:FILE"), pixel_size_um(options), _state(options))
+    um_per_px = pixel_size_um(options)
+    return VideoFileSource(_file(rest, "video:FILE", "video file", options), um_per_px, _state(options))
 
 
 def _camera(rest: str, options: SourceOptions) -> CameraSource:
     uri = f"camera:{rest}"
     name, asked = split_uri(uri, rest, WISHES)
     device: int | str = name
+    called = name.removeprefix(BY_NAME) if name.startswith(BY_NAME) else ""
     if name.isdecimal():
         device = int(name)
-    elif not name.startswith("/dev/"):
-        raise BadInputError(f"'{uri}' names no camera. Give its number (camera:0) or path (camera:/dev/video0).")
+    elif called and sys.platform != "linux":
+        raise BadInputError(f"'{uri}': cameras have their names on Linux alone. Give its number, such as camera:0.")
+    elif not called and not name.startswith("/dev/"):
+        raise BadInputError(
+            f"'{uri}' names no camera. Give its number (camera:0), path (camera:/dev/video0) or, on Linux, name "
+            "(camera:name=NAME); her2scope devices lists them."
+        )
     wanted = wishes(uri, asked)
     if wanted.pixel_format is not None and not (len(wanted.pixel_format) == 4 and wanted.pixel_format.isascii()):
         raise BadInputError(f"'{uri}': format={wanted.pixel_format} is not four letters. Write it as format=MJPG.")
     if wanted.size_wh is None:
         wanted = replace(wanted, size_wh=options.size_wh)
-    return UvcCameraSource(device, pixel_size_um(options), _state(options), wishes=wanted)
+    find = partial(number_of, called) if called else None
+    return UvcCameraSource(device, pixel_size_um(options), _state(options), wishes=wanted, find=find)
 
 
 def _genicam(rest: str, options: SourceOptions) -> CameraSource:
     uri = f"genicam:{rest}"
-    serial, asked = split_uri(uri, rest, ("cti", "format", "exposure_ms", "gain"))
+    serial, asked = split_uri(uri, rest, ("cti", *WISHES))
+    if not serial:
+        raise BadInputError(
+            "'genicam:' names no camera. Give its serial number (genicam:SERIAL); her2scope devices lists them."
+        )
     producer = asked.get("cti")
     producers = (Path(producer).expanduser(),) if producer else None
-    return GenicamSource(
-        serial, pixel_size_um(options), _state(options), producers=producers, wishes=wishes(uri, asked)
-    )
+    wanted = wishes(uri, asked, white_factors=True)
+    if wanted.size_wh is None:
+        wanted = replace(wanted, size_wh=options.size_wh)
+    return GenicamSource(serial, pixel_size_um(options), _state(options), producers=producers, wishes=wanted)
 
 
 def _stream(rest: str, options: SourceOptions) -> CameraSource:
@@ -165,7 +201,7 @@ def _slide(rest: str, options: SourceOptions) -> CameraSource:
     """A slide tells its own pixel size: one given by hand wins, an assumed one does not count."""
     given = None if options.um_per_px is None or options.scale_assumed else checked_um_per_px(options.um_per_px)
     return SlideMicroscope(
-        _path(rest, "slide:FILE"),
+        _file(rest, "slide:FILE", "slide file", options),
         replace(_state(options), scale_assumed=False),
         um_per_px=given,
         size_wh=options.size_wh or SLIDE_SIZE_WH,
@@ -179,7 +215,8 @@ def _micro_manager(rest: str, options: SourceOptions) -> CameraSource:
         )
     um_per_px = None if options.um_per_px is None else checked_um_per_px(options.um_per_px)
     known = KnownScale(options.calibration.objectives, options.objective, um_per_px, options.scale_assumed)
-    return MicroManagerSource(None if rest == "demo" else Path(rest).expanduser(), known, _state(options))
+    config = None if rest == "demo" else _file(rest, "mm:CONFIG.cfg", "Micro-Manager configuration", options)
+    return MicroManagerSource(config, known, _state(options))
 
 
 def _phantom(rest: str, options: SourceOptions) -> CameraSource:

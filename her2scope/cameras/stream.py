@@ -292,5 +292,5 @@ def _decoded(picture: Picture, name: str) -> RgbImage | None:
 
 def found() -> tuple[FoundDevice, ...]:
     """Say that streams are named by their address: a network is not searched."""
-    why = "not searched for. Name its address: stream:rtsp://HOST/PATH or stream:http://HOST/PATH (MJPEG)."
-    return (FoundDevice("stream:", "network camera", problem=why),)
+    note = "not searched: give --source stream:URL, such as stream:rtsp://HOST/PATH or stream:http://HOST/PATH (MJPEG)."
+    return (FoundDevice("stream:", "network cameras", note=note),)

@@ -7,6 +7,7 @@ import math
 import os
 import sys
 import time
+from collections.abc import Callable
 
 from her2scope.cameras.common import Capture, CaptureFactory, to_rgb
 from her2scope.cameras.reader import JOIN_S, LOST_AFTER_S, OPEN_S, ThreadedCamera
@@ -43,6 +44,8 @@ class UvcCameraSource(ThreadedCamera):
     ----------
     device : int or str
         Number of the camera, or its path (`/dev/video2`).
+    find : callable, optional
+        Number or path of the camera, looked for at each opening; `device` then is what it is called.
     um_per_px : float
         Pixel size at the size that the camera delivers.
     camera : CameraState
@@ -61,6 +64,7 @@ class UvcCameraSource(ThreadedCamera):
         camera: CameraState,
         *,
         wishes: CameraWishes | None = None,
+        find: Callable[[], int | str] | None = None,
         capture_factory: CaptureFactory = open_camera,
         lost_after_s: float = LOST_AFTER_S,
         join_s: float = JOIN_S,
@@ -69,11 +73,13 @@ class UvcCameraSource(ThreadedCamera):
         super().__init__(
             f"camera:{device}", um_per_px, self._claim, lost_after_s=lost_after_s, join_s=join_s, open_s=open_s
         )
-        self._device, self._camera = device, camera
+        self._device, self._find, self._camera = device, find, camera
         self._wishes = wishes or CameraWishes()
         self._capture_factory = capture_factory
 
     def _claim(self) -> _OpenCamera:
+        if self._find is not None:
+            self._device = self._find()
         capture = self._capture_factory(self._device)
         try:
             if not capture.isOpened():

@@ -10,19 +10,23 @@ import errno
 import os
 import struct
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from her2scope.cameras.common import Capture, CaptureFactory
 from her2scope.cameras.found import FoundDevice
 from her2scope.cameras.uvc import fourcc_name, open_camera
+from her2scope.domain.errors import CameraNotFound
 from her2scope.imaging.opencv import cv2
 
 SYSFS = Path("/sys/class/video4linux")
 DEVICES = Path("/dev")
 PROBED = 4
 """Cameras looked for by number where the system lists none: each look takes up to a second."""
+BY_NAME = "name="
+"""Stands before a camera's name in its address: `camera:name=Bench camera`."""
 MAX_ENTRIES = 256
 """Of one list of a driver, whatever it says: a driver that never ends its list must not keep us."""
 
@@ -89,7 +93,33 @@ def found_v4l2(sysfs: Path = SYSFS, devices: Path = DEVICES, ioctl: Ioctl | None
         ioctl = fcntl.ioctl
     folders = sorted(sysfs.glob("video*"), key=lambda folder: (len(folder.name), folder.name))
     seen = (_look_at(folder, devices / folder.name, ioctl) for folder in folders)
-    return tuple(device for device in seen if device is not None)
+    cameras = [device for device in seen if device is not None]
+    names = [camera.name for camera in cameras]
+    return tuple(_named(camera) if names.count(camera.name) == 1 else camera for camera in cameras)
+
+
+def _named(camera: FoundDevice) -> FoundDevice:
+    """The camera with the address that finds it by its name: its number is another one where it is plugged in anew."""
+    if "?" in camera.name or not camera.uri.removeprefix("camera:").isdecimal():
+        return camera
+    lasting = f"camera:{BY_NAME}{camera.name}"
+    return replace(camera, note=f"also by its name, whatever its number: {lasting}", lasting_uri=lasting)
+
+
+def number_of(name: str, cameras: Callable[[], Sequence[FoundDevice]] = found_v4l2) -> int:
+    """Number by which Linux knows the camera of that name now; CameraNotFound where none or several are called so."""
+    there = cameras()
+    same = [camera for camera in there if camera.name == name and camera.uri.removeprefix("camera:").isdecimal()]
+    if len(same) == 1:
+        return int(same[0].uri.removeprefix("camera:"))
+    if same:
+        raise CameraNotFound(
+            f"{len(same)} cameras are called '{name}'. Name one by its number, or by its path in /dev/v4l/by-id."
+        )
+    others = ", ".join(f"'{camera.name}'" for camera in there)
+    raise CameraNotFound(
+        f"no camera is called '{name}'. " + (f"There is {others}." if others else "Check that it is plugged in.")
+    )
 
 
 def _look_at(folder: Path, path: Path, ioctl: Ioctl) -> FoundDevice | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -51,7 +52,7 @@ class VideoFileSource:
     def open(self) -> None:
         """Open the file from its beginning; CameraNotFound where it is missing or no video."""
         self.close()
-        if not self._path.is_file():
+        if not os.path.isfile(self._path):  # unlike Path.is_file, it takes any name
             raise CameraNotFound(f"{self._path}: no such video file. Check the path.")
         capture = self._capture_factory(str(self._path))
         if not capture.isOpened():

@@ -23,7 +23,9 @@ class CameraWishes:
     gain: float | None = None
     """In the camera's own units: steps of its driver (UVC), decibels (GenICam)."""
     white_k: float | None = None
-    """Colour temperature that the camera takes for white, in kelvin."""
+    """Colour temperature that the camera takes for white, in kelvin (UVC)."""
+    white_factors: tuple[float, float] | None = None
+    """By how much red and blue are amplified against green (GenICam)."""
 
 
 def split_uri(uri: str, rest: str, known: Collection[str]) -> tuple[str, dict[str, str]]:
@@ -49,15 +51,21 @@ WISHES = ("size", "fps", "format", "exposure_ms", "gain", "wb")
 """Options that `wishes` reads."""
 
 
-def wishes(uri: str, options: dict[str, str]) -> CameraWishes:
-    """Read those of `options` that say how the camera shall be set; BadInputError for a value that is none."""
+def wishes(uri: str, options: dict[str, str], *, white_factors: bool = False) -> CameraWishes:
+    """Read those of `options` that say how the camera shall be set; BadInputError for a value that is none.
+
+    Parameters
+    ----------
+    white_factors : the camera's white balance is told by the factors of red and blue, not by a colour temperature
+    """
     return CameraWishes(
         size_wh=_size_wh(uri, options["size"]) if "size" in options else None,
         frames_per_s=_number(uri, options, "fps", 0.1, 1000.0),
         pixel_format=options.get("format"),
         exposure_ms=_number(uri, options, "exposure_ms", 0.001, 60_000.0),
         gain=_number(uri, options, "gain", -100.0, 10_000.0),
-        white_k=_number(uri, options, "wb", 1000.0, 40_000.0),
+        white_k=None if white_factors else _number(uri, options, "wb", 1000.0, 40_000.0),
+        white_factors=_factors(uri, options["wb"]) if white_factors and "wb" in options else None,
     )
 
 
@@ -84,6 +92,16 @@ def _number(uri: str, options: dict[str, str], name: str, least: float, most: fl
     if not least <= value <= most:  # also where it is not a number
         raise BadInputError(f"'{uri}': {name}={options[name]} is not a number between {least:g} and {most:g}.")
     return value
+
+
+def _factors(uri: str, text: str) -> tuple[float, float]:
+    try:
+        red, blue = map(float, text.split(","))
+    except ValueError:
+        red = blue = math.nan
+    if not (0.05 <= red <= 50.0 and 0.05 <= blue <= 50.0):  # also where one is not a number
+        raise BadInputError(f"'{uri}': wb={text} is not the factors of red and blue. Write them as wb=1.52,1.88.")
+    return red, blue
 
 
 def _size_wh(uri: str, text: str) -> tuple[int, int]:

@@ -276,7 +276,7 @@ class FirstStart(QDialog):
         if 0 <= row < len(self._found):
             device = self._found[row]
             if can_open(device):
-                self.address.setText(device.uri)
+                self.address.setText(device.address)
                 self._choose_address()
             else:
                 self._say(device.problem, "warning")
@@ -302,7 +302,7 @@ class FirstStart(QDialog):
             self.cameras.clear()
             for device in self._found:
                 self.cameras.addItem(_item(device))
-            row = next((at for at, device in enumerate(self._found) if device.uri == self._chosen.source), -1)
+            row = next((at for at, device in enumerate(self._found) if _is_at(device, self._chosen.source)), -1)
             self.cameras.setCurrentRow(row)
 
     def _take_frame(self, tracked: TrackedFrame) -> None:
@@ -402,7 +402,7 @@ class FirstStart(QDialog):
         chosen = self._chosen
         match self._step:
             case Step.CAMERA:
-                device = next((item for item in self._found if item.uri == chosen.source), None)
+                device = next((item for item in self._found if _is_at(item, chosen.source)), None)
                 return () if device is None else device.modes
             case Step.OBJECTIVE:
                 name = self.objective.currentText().strip()
@@ -414,6 +414,10 @@ class FirstStart(QDialog):
             case Step.CONTROL:
                 return ()
         return (*summary(chosen), *(f"missing: {line}" for line in unfinished(chosen)))
+
+
+def _is_at(device: FoundDevice, uri: str) -> bool:
+    return uri in (device.uri, device.address)
 
 
 def _item(device: FoundDevice) -> QListWidgetItem:

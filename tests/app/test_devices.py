@@ -9,6 +9,7 @@ import pytest
 
 from her2scope.app import devices
 from her2scope.app.look import look_all
+from her2scope.cameras import stream
 from her2scope.cameras.found import FoundDevice
 from her2scope.cli import main
 from her2scope.instruments.serial_port import FoundPort
@@ -44,7 +45,15 @@ def test_everything_is_listed_with_its_modes_and_its_remedy(desk, tmp_path):
     assert [item["uri"] for item in found["devices"]] == ["camera:0", "genicam:", "/dev/ttyUSB0", ""]
     assert found["devices"][0] == {
         "kind": "camera", "uri": "camera:0", "name": "Bench camera", "modes": list(CAMERA.modes), "problem": "",
+        "note": "",
     }  # fmt: skip
+
+
+def test_what_is_not_searched_for_is_not_said_to_be_missing(desk):
+    desk("stream", stream.found)
+    page = "\n".join(devices.list_devices())
+    assert " -  camera       stream:  network cameras\n" in page and "not searched: give --source stream:URL" in page
+    assert "NOT camera" not in page
 
 
 def test_a_driver_that_never_answers_and_one_that_fails_are_said(desk):

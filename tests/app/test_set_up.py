@@ -124,8 +124,18 @@ def test_a_source_that_was_set_up_and_cannot_be_opened_is_said_and_nothing_else_
         _open_source(request, KNOWN)
 
 
+def test_a_folder_that_was_set_up_is_waited_for_and_one_that_is_named_is_refused(tmp_path):
+    """The one that was set up may lie on a drive that is not mounted yet; a name was mistyped."""
+    request = LiveRequest(source=f"images:{tmp_path / 'fields'}", um_per_px=0.25)
+    assert _open_source(request, KNOWN, is_usual=True)[0].name.endswith("fields")
+    with pytest.raises(BadInputError, match="no such folder"):
+        _open_source(request, KNOWN)
+
+
 @pytest.mark.parametrize("uri", ["slide:a.svs", "mm:demo", "phantom:"])
-def test_nothing_is_assumed_of_a_source_that_tells_its_pixel_size(uri):
+def test_nothing_is_assumed_of_a_source_that_tells_its_pixel_size(uri, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.svs").touch()
     assert _open_source(LiveRequest(source=uri), Calibration())[1] == []
 
 
@@ -145,6 +155,15 @@ def test_a_pixel_size_beside_another_calibrated_one_is_said():
 def test_only_a_plain_first_start_asks(no_questions):
     assert started(LiveRequest(source="phantom:"), Preferences()).source == "phantom:"
     assert started(LiveRequest(case_id="slide-7"), Preferences()).source == "phantom:"
+
+
+@pytest.mark.parametrize("option", ["instruments", "settings", "controls", "calibration"])
+def test_a_file_that_cannot_be_used_is_refused_before_anything_is_asked(option, tmp_path, monkeypatch, no_questions):
+    (tmp_path / "bad.yaml").write_text("stag: 1\n")
+    monkeypatch.setattr(window, "has_display", lambda: True)
+    with pytest.raises(SettingsError, match="bad.yaml"):
+        window.run_live(LiveRequest(**{option: tmp_path / "bad.yaml"}), TODAY)
+    assert not _preferences_path().exists()
 
 
 class Answered:

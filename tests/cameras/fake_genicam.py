@@ -42,6 +42,10 @@ class Selected:
     def value(self) -> float:
         return self._values[self._selector.value]
 
+    @value.setter
+    def value(self, value: float) -> None:
+        self._values[self._selector.value] = value
+
 
 def colour_nodes(**others: Node) -> SimpleNamespace:
     """Features of a colour camera that sets its exposure by hand and its white by itself."""

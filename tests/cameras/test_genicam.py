@@ -291,6 +291,17 @@ def test_mono_of_the_simulator_is_refused(simulator: Path) -> None:
         source.open()
 
 
+def test_the_simulator_takes_size_or_says_so(simulator: Path) -> None:
+    source = open_source(f"genicam:0?cti={simulator}&size=640x480&fps=30", SourceOptions(um_per_px=0.25))
+    source.open()
+    size_hw = source.read(PATIENCE_S).size_hw
+    source.close()
+    assert size_hw == (480, 640) and source.problems == ()
+    source = open_source(f"genicam:0?cti={simulator}", SourceOptions(um_per_px=0.25, size_wh=(40_000, 10)))
+    with pytest.raises(CameraNotFound, match="not 40000 x 10, and the pixel size would not hold"):
+        source.open()
+
+
 @pytest.mark.parametrize("content", [None, b"not a library"])
 def test_a_file_that_is_no_producer_is_said(
     content: bytes | None, tmp_path: Path, simulator: Path, capfd: pytest.CaptureFixture[str]

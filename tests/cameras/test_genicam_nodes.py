@@ -18,6 +18,7 @@ from her2scope.cameras.genicam_nodes import (
     picture_rgb,
     run_freely,
     set_controls,
+    set_size,
 )
 from her2scope.cameras.wishes import CameraWishes
 from her2scope.domain.errors import CameraError, CameraNotFound
@@ -155,6 +156,65 @@ def test_what_the_camera_did_not_take_is_said(nodes: Any, says: list[str]) -> No
     problems = set_controls(nodes, CameraWishes(exposure_ms=10.0, gain=1.0))
     assert len(problems) == len(says)
     assert all(words in problem for words, problem in zip(says, problems, strict=True))
+
+
+def sensor(**others: Node) -> SimpleNamespace:
+    """A camera of 1920 x 1200 pixels that looks at the upper right corner of its sensor."""
+    sides = {"Width": Node(640), "Height": Node(480), "OffsetX": Room(1280, 1920, 16), "OffsetY": Room(0, 1200, 2)}
+    nodes = SimpleNamespace(**(sides | others))
+    nodes.OffsetX.of, nodes.OffsetY.of = nodes.Width, nodes.Height
+    return nodes
+
+
+class Room(Node):
+    """Where a part of the sensor begins: the larger the part, the less room is left for it."""
+
+    def __init__(self, value: int, pixels: int, inc: int) -> None:
+        super().__init__(value)
+        self._pixels, self.inc, self.of = pixels, inc, Node(0)
+
+    @property
+    def max(self) -> int:
+        return self._pixels - self.of.value
+
+
+def test_a_part_of_the_sensor_is_taken_from_its_middle() -> None:
+    nodes = sensor()
+    set_size(nodes, "genicam:1", (1000, 800))
+    assert (nodes.Width.value, nodes.Height.value) == (1000, 800)
+    assert (nodes.OffsetX.value, nodes.OffsetY.value) == (448, 200)  # 460 and 200, in steps of 16 and 2
+
+
+def test_without_a_wish_the_size_stays() -> None:
+    nodes = sensor()
+    set_size(nodes, "genicam:1", None)
+    assert (nodes.Width.value, nodes.OffsetX.value) == (640, 1280)
+
+
+def test_another_size_than_asked_for_is_refused() -> None:
+    nodes = sensor()
+    nodes.Width.read_only = True
+    with pytest.raises(CameraNotFound, match="gives 640 x 800 pixels, not 1000 x 800"):
+        set_size(nodes, "genicam:1", (1000, 800))
+    with pytest.raises(CameraNotFound, match="does not tell"):
+        set_size(SimpleNamespace(), "genicam:1", (1000, 800))
+
+
+@pytest.mark.parametrize("name", ["AcquisitionFrameRate", "AcquisitionFrameRateAbs"])
+def test_the_rate_is_set(name: str) -> None:
+    nodes = SimpleNamespace(AcquisitionFrameRateEnable=Node(False), **{name: Node(100.0)})
+    assert set_controls(nodes, CameraWishes(frames_per_s=20.0)) == []
+    assert getattr(nodes, name).value == 20.0 and nodes.AcquisitionFrameRateEnable.value is True
+    assert "does not tell" in set_controls(SimpleNamespace(), CameraWishes(frames_per_s=20.0))[0]
+
+
+def test_the_white_balance_is_set_and_kept() -> None:
+    nodes = colour_nodes()
+    assert set_controls(nodes, CameraWishes(white_factors=(1.4, 2.1))) == []
+    assert nodes.BalanceWhiteAuto.value == "Off"
+    assert camera_state(nodes, CameraState()).white_balance == "Red 1.40 Blue 2.10"
+    (red, blue) = set_controls(SimpleNamespace(), CameraWishes(white_factors=(1.4, 2.1)))
+    assert red == "red of the white balance 1.4 was asked for, the camera cannot set it." and blue.startswith("blue")
 
 
 def test_a_camera_that_waits_for_a_trigger_is_set_free() -> None:

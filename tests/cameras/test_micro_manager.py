@@ -175,8 +175,9 @@ def test_a_uri_without_a_configuration_says_what_to_give(uri: str) -> None:
         open_source(uri, SourceOptions())
 
 
-def test_a_uri_needs_no_pixel_size() -> None:
-    source = open_source("mm:folder/scope.cfg", SourceOptions())
+def test_a_uri_needs_no_pixel_size(tmp_path: Path) -> None:
+    (tmp_path / "scope.cfg").touch()
+    source = open_source(f"mm:{tmp_path / 'scope.cfg'}", SourceOptions())
     assert isinstance(source, MicroManagerSource)
     assert source.name == "mm:scope.cfg"
 

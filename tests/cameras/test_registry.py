@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,12 +9,13 @@ from cameras.fakes import colour_picture
 
 from her2scope.cameras.genicam import GenicamSource
 from her2scope.cameras.images import ImageFolderSource
+from her2scope.cameras.micro_manager import MicroManagerSource
 from her2scope.cameras.registry import SOURCE_URIS, SourceOptions, UnknownSourceError, open_source, pixel_size_um
 from her2scope.cameras.slide_view import SlideMicroscope
 from her2scope.cameras.stream import StreamSource
 from her2scope.cameras.uvc import UvcCameraSource
 from her2scope.cameras.video import VideoFileSource
-from her2scope.domain.errors import BadInputError, NotAvailableError
+from her2scope.domain.errors import BadInputError, CameraNotFound, NotAvailableError
 from her2scope.imaging.files import write_png
 from her2scope.settings import Calibration
 
@@ -25,6 +28,7 @@ BY_HAND = SourceOptions(um_per_px=0.25)
     [
         ("images:some/folder", ImageFolderSource, "images:some/folder"),
         ("video:some/file.mp4", VideoFileSource, "video:file.mp4"),
+        ("mm:some/stand.cfg", MicroManagerSource, "mm:stand.cfg"),
         ("camera:0", UvcCameraSource, "camera:0"),
         ("camera:/dev/video2", UvcCameraSource, "camera:/dev/video2"),
         ("/dev/video2", UvcCameraSource, "camera:/dev/video2"),
@@ -32,13 +36,20 @@ BY_HAND = SourceOptions(um_per_px=0.25)
         ("/dev/video2?format=MJPG", UvcCameraSource, "camera:/dev/video2"),
         ("genicam:40123", GenicamSource, "genicam:40123"),
         ("genicam:40123?cti=/x/y.cti&format=BayerRG8&exposure_ms=5", GenicamSource, "genicam:40123"),
+        ("genicam:40123?size=1024x768&fps=20&wb=1.5,1.9", GenicamSource, "genicam:40123"),
         ("stream:rtsp://eva:secret@10.0.0.5/live", StreamSource, "stream:rtsp://10.0.0.5/live"),
         ("http://10.0.0.5/video", StreamSource, "stream:http://10.0.0.5/video"),
         ("slide:some/slide.svs", SlideMicroscope, "slide:slide.svs"),
         ("IMAGES:some/folder", ImageFolderSource, "images:some/folder"),
     ],
 )
-def test_a_uri_names_its_source_without_opening_it(uri: str, kind: type, name: str) -> None:
+def test_a_uri_names_its_source_without_opening_it(
+    uri: str, kind: type, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "some" / "folder").mkdir(parents=True)
+    for file in ("folder/a.png", "file.mp4", "slide.svs", "stand.cfg"):
+        (tmp_path / "some" / file).touch()
     source = open_source(uri, BY_HAND)
     assert isinstance(source, kind)
     assert source.name == name
@@ -87,11 +98,56 @@ def test_a_bare_folder_is_answered_with_the_uri_for_it(tmp_path: Path) -> None:
         "camera:-1",
         "camera:0?size=big",
         "camera:0?format=MJPEG",
+        "camera:name=",
+        "genicam:",
+        "genicam:?cti=/x/y.cti",
         "genicam:1?wb=5600",
+        "genicam:1?wb=1.5,nan",
+        "genicam:1?colour=warm",
     ],
 )
 def test_a_source_without_its_device_is_bad_input(uri: str) -> None:
     with pytest.raises(BadInputError):
+        open_source(uri, BY_HAND)
+
+
+@pytest.mark.parametrize(
+    ("uri", "says"),
+    [
+        ("mm:MISSING.cfg", "'mm:CONFIG.cfg': MISSING.cfg: no such Micro-Manager configuration"),
+        ("slide:MISSING.svs", "'slide:FILE': MISSING.svs: no such slide file"),
+        ("video:MISSING.mp4", "'video:FILE': MISSING.mp4: no such video file"),
+        ("video:there.mp4?loop=1", "no such video file"),
+        ("video:" + "x" * 5000, "no such video file"),
+        ("video:empty", "empty is a folder. Name the video file itself"),
+        ("images:MISSING", "MISSING: no such folder"),
+        ("images:empty", "no image in this folder"),
+        ("images:there.mp4", "this is a file"),
+    ],
+)
+def test_a_file_that_is_not_there_is_bad_input_before_anything_opens(
+    uri: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "there.mp4").touch()
+    with pytest.raises(BadInputError, match=re.escape(says)):
+        open_source(uri, BY_HAND)
+    with pytest.raises(CameraNotFound):  # where it may come later, opening says so, and is tried again
+        open_source(uri, replace(BY_HAND, may_come_later=True)).open()
+
+
+@pytest.mark.parametrize("uri", ["camera:7", "camera:/dev/video77", "genicam:77", "stream:rtsp://10.255.0.1/live"])
+def test_a_device_that_is_unplugged_is_waited_for(uri: str) -> None:
+    assert open_source(uri, BY_HAND).name
+
+
+def test_a_camera_by_name_is_waited_for_where_names_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = "camera:name=Bench camera: v2?fps=30"
+    monkeypatch.setattr("sys.platform", "linux")
+    assert open_source(uri, BY_HAND).name == "camera:name=Bench camera: v2"
+    monkeypatch.setattr("sys.platform", "win32")
+    with pytest.raises(BadInputError, match="on Linux alone"):
         open_source(uri, BY_HAND)
 
 

@@ -51,6 +51,22 @@ def test_no_camera_is_said_at_once_and_nothing_is_printed(capfd: pytest.CaptureF
     assert capfd.readouterr().err == ""
 
 
+def test_a_camera_known_by_name_is_looked_for_at_each_opening() -> None:
+    numbers, asked = iter((0, 3)), []
+
+    def factory(device: int | str) -> FakeCapture:
+        asked.append(device)
+        return FakeCapture()
+
+    source = UvcCameraSource(
+        "name=Bench", 0.25, CameraState(), capture_factory=factory, find=lambda: next(numbers), join_s=PATIENCE_S
+    )
+    for _ in range(2):
+        source.open()
+        source.close()
+    assert asked == [0, 3] and source.name == "camera:name=Bench"
+
+
 def test_a_device_that_is_there_and_does_not_open_is_busy(tmp_path: Any) -> None:
     device = tmp_path / "video0"
     device.touch()

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from cameras.fakes import FakeCapture
 
-from her2scope.cameras.uvc_modes import found, found_v4l2, probed
+from her2scope.cameras.found import FoundDevice
+from her2scope.cameras.uvc_modes import found, found_v4l2, number_of, probed
+from her2scope.domain.errors import CameraNotFound
 from her2scope.imaging.opencv import cv2
 
 QUERYCAP, ENUM_FMT, ENUM_FRAMESIZES, ENUM_FRAMEINTERVALS = 0x80685600, 0xC0405602, 0xC02C564A, 0xC034564B
@@ -119,6 +121,30 @@ def test_cameras_come_in_the_order_of_their_numbers(machine: Path) -> None:
     add(machine, "video2", "second")
     devices = found_v4l2(machine / "sys", machine / "dev", FakeDriver())
     assert [device.uri for device in devices] == ["camera:0", "camera:2", "camera:10"]
+
+
+def test_a_camera_is_found_by_its_name_whatever_its_number(machine: Path) -> None:
+    def cameras() -> tuple[FoundDevice, ...]:
+        return found_v4l2(machine / "sys", machine / "dev", FakeDriver())
+
+    (device,) = cameras()
+    assert device.address == device.lasting_uri == "camera:name=Scope Cam: Scope Cam" and device.address in device.note
+    assert number_of(device.name, cameras) == 0
+    for node in ("sys", "dev"):
+        (machine / node / "video0").rename(machine / node / "video4")
+    assert cameras()[0].uri == "camera:4" and number_of(device.name, cameras) == 4
+    with pytest.raises(CameraNotFound, match="no camera is called 'Other'. There is 'Scope Cam: Scope Cam'"):
+        number_of("Other", cameras)
+    with pytest.raises(CameraNotFound, match="Check that it is plugged in"):
+        number_of("Other", lambda: ())
+
+
+def test_two_cameras_of_one_name_are_told_apart_by_number_alone(machine: Path) -> None:
+    add(machine, "video2", "Scope Cam: Scope Cam")
+    devices = found_v4l2(machine / "sys", machine / "dev", FakeDriver())
+    assert [device.address for device in devices] == ["camera:0", "camera:2"]
+    with pytest.raises(CameraNotFound, match="2 cameras are called 'Scope Cam: Scope Cam'"):
+        number_of("Scope Cam: Scope Cam", lambda: devices)
 
 
 def test_a_device_that_does_not_answer_is_listed_with_its_problem(machine: Path) -> None:

@@ -26,6 +26,13 @@ def test_the_device_is_what_stands_before_the_question_mark() -> None:
     assert split_uri("genicam:", r"40123?cti=C:\GenTL\x.cti", ("cti",)) == ("40123", {"cti": r"C:\GenTL\x.cti"})
 
 
+def test_a_white_balance_may_be_factors() -> None:
+    assert wishes("genicam:1", {"wb": "1.52,1.88"}, white_factors=True) == CameraWishes(white_factors=(1.52, 1.88))
+    for text in ("5600", "1,2,3", "0,1", "nan,1", "red,blue", ","):
+        with pytest.raises(BadInputError, match="factors of red and blue"):
+            wishes("genicam:1", {"wb": text}, white_factors=True)
+
+
 @pytest.mark.parametrize(
     ("query", "says"),
     [
