@@ -193,6 +193,13 @@ class Cell:
     """`(N, 2)` places along the cell's own outline."""
     cell_class: CellClass | None
     """None for a cell that is not tumour."""
+    within: bool = True
+    """In tissue where cells count, by the region model; True everywhere without one."""
+
+    @property
+    def is_countable(self) -> bool:
+        """Whether its field by itself counts it: it lies whole in the image, and where cells count."""
+        return self.within and not self.edge
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -236,7 +243,7 @@ class QualityReport:
     usable: bool
     codes: tuple[str, ...]
     """`blurred`, `low_contrast`, `grey`, `over_exposed`, `under_exposed`, `clipped`, `moving`, `no_tissue`,
-    `little_tissue`, `too_coarse`, `too_small`."""
+    `little_tissue`, `too_coarse`, `too_small`, `unfit_for_region_model`."""
     reasons: tuple[str, ...]
     focus: float
     clipped_share: float
@@ -280,7 +287,7 @@ class FieldResult:
     membrane: Mask
     cuts: StainCuts
     counts: CellCounts
-    """Cells whose outline lies in the image."""
+    """Cells whose outline lies in the image, and their middle where cells count."""
     finding: Finding | TooFewCells | None
     """None where the field is unusable."""
     stain: StainSummary
@@ -296,6 +303,8 @@ class FieldResult:
     """White of the frame's clear areas (0..255), None where it shows none."""
     profiles: CellProfiles | None = None
     """Of the tumour cells; None where the method keeps none, in an unusable field and in cases of earlier versions."""
+    outside: Mask | None = None
+    """`(h, w)` at the region model's scale: 255 where cells do not count, else 0; None where they count everywhere."""
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -378,6 +387,12 @@ class AcceptedField:
         return sum(it is CellStanding.SEEN_BEFORE and cell.kind is CellKind.TUMOUR for cell, it in cells)
 
     @property
+    def n_outside(self) -> int:
+        """Tumour cells that the region model leaves out."""
+        cells = zip(self.result.cells, self.standings, strict=False)  # none where nothing is known of them
+        return sum(it is CellStanding.OUTSIDE and cell.kind is CellKind.TUMOUR for cell, it in cells)
+
+    @property
     def n_corrected(self) -> int:
         """Cells that the reader reclassified or excluded one by one."""
         return sum(item is not None for item in self.corrections)
@@ -443,6 +458,16 @@ class CaseView:
     def active_fields(self) -> tuple[AcceptedField, ...]:
         """Fields that count."""
         return tuple(item for item in self.fields if item.active)
+
+    @property
+    def where_to_count(self) -> Mapping[str, Any] | None:
+        """Region model and classes in which cells count (`settings.WhereToCount`); None: they count everywhere."""
+        return self.settings.get("where_to_count")
+
+    @property
+    def n_outside(self) -> int:
+        """Tumour cells of the active fields that the region model leaves out."""
+        return sum(item.n_outside for item in self.active_fields)
 
     @property
     def settings_sha256(self) -> str:

@@ -98,7 +98,7 @@ def field_result(
     """Field with these cells, counted and scored as the rules say; an unusable one has no cells and no score."""
     rgb = np.full((*size_hw, 3), 200, np.uint8) if rgb is None else rgb
     cells = tuple(cells) if quality.usable else ()
-    counts = CellCounts.of(item.cell_class for item in cells if not item.edge)
+    counts = CellCounts.of(item.cell_class for item in cells if item.is_countable)
     finding = find_score(counts, BREAST_2023, FalseRates(), um_per_px, min_cells) if quality.usable else None
     frame = Frame(rgb, 0, 0.0, um_per_px, camera or CameraState("40x", "srgb", 8.0, 1.0, "fixed"), name)
     return FieldResult(

@@ -44,6 +44,8 @@ class CellStanding(StrEnum):
     NORMAL_DUCT = "normal_duct"
     NOT_INVASIVE = "not_invasive"
     """Outside what the reader outlined as invasive tumour."""
+    OUTSIDE = "outside"
+    """Outside the tissue in which the region model has cells counted."""
 
 
 STANDING_WORDS: Mapping[CellStanding, str] = {
@@ -54,6 +56,7 @@ STANDING_WORDS: Mapping[CellStanding, str] = {
     CellStanding.EXCLUDED_REGION: "not counted: in an excluded region",
     CellStanding.NORMAL_DUCT: "not counted: in a normal duct (internal control)",
     CellStanding.NOT_INVASIVE: "not counted: outside the outlined invasive tumour",
+    CellStanding.OUTSIDE: "not counted: outside the counted tissue, by the region model",
 }
 
 

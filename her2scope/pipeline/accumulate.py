@@ -157,12 +157,13 @@ def counted_cells(
     ----------
     earlier : earlier active fields by number
     """
-    counted = [not cell.edge for cell in result.cells]
+    counted = [cell.is_countable for cell in result.cells]
     for overlap in overlaps:
         if overlap.field not in earlier:
             continue
-        for here, _ in matched_cells(result, overlap, earlier[overlap.field]):
-            counted[here] = False
+        other = earlier[overlap.field]
+        for here, there in matched_cells(result, overlap, other):
+            counted[here] &= not other.cells[there].within  # where the model left it out, it was not counted
     return tuple(counted)
 
 

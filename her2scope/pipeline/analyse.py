@@ -13,6 +13,7 @@ import numpy as np
 from her2scope import __version__
 from her2scope.domain.cells import CellCounts, StainCuts
 from her2scope.domain.control import cuts_within
+from her2scope.domain.errors import SettingsError
 from her2scope.domain.guideline import Finding, guideline
 from her2scope.domain.score import TooFewCells, find_score
 from her2scope.imaging.quality import check_quality, clear_white, white_drift
@@ -20,11 +21,13 @@ from her2scope.imaging.staining import SATURATION_LEVELS, characteristic_curve, 
 from her2scope.imaging.stains import estimate_white, unmix
 from her2scope.imaging.workers import Workers
 from her2scope.pipeline.plausibility import scale_doubt, state_doubts
+from her2scope.pipeline.region_gate import RegionGate
 from her2scope.ports import Segmenter
 from her2scope.records import (
     Cell,
     FieldResult,
     Frame,
+    Mask,
     ProgramInfo,
     QualityReport,
     Segmentation,
@@ -36,10 +39,17 @@ from her2scope.settings import Calibration, ScoringSettings, Vector
 NO_PROVIDER = "none"
 DRIFT = "drift"
 """What a doubt begins with that says that lamp or camera are no longer as they were calibrated."""
+UNFIT_FOR_MODEL = "unfit_for_region_model"
+"""Quality code of a frame whose scale or size the region model cannot serve."""
 
 
 class FieldAnalyser:
-    """One method with its settings and calibration; `analyse` has no state and may be called from any thread."""
+    """One method with its settings and calibration; `analyse` has no state and may be called from any thread.
+
+    Parameters
+    ----------
+    gate : the region model of `settings.where_to_count`; without it such a case can be looked at, and nothing is read
+    """
 
     def __init__(
         self,
@@ -47,8 +57,9 @@ class FieldAnalyser:
         settings: ScoringSettings,
         calibration: Calibration,
         workers: Workers | None = None,
+        gate: RegionGate | None = None,
     ) -> None:
-        self.segmenter, self.settings, self.calibration = segmenter, settings, calibration
+        self.segmenter, self.settings, self.calibration, self.gate = segmenter, settings, calibration, gate
         self._workers = workers or Workers(1)
         self._segmenting = Lock()  # a segmenter is one thread's at a time
         self.guideline = guideline(settings.guideline)
@@ -58,8 +69,21 @@ class FieldAnalyser:
         """Cuts of the settings on the lab's own scale, as the method uses them: in force until a control is read."""
         return self.segmenter.default_cuts(cuts_within(self.settings.cuts, self.settings.control))
 
-    def analyse(self, frame: Frame, cuts: StainCuts, speed_um_per_s: float = 0.0) -> FieldResult:
-        """Analyse a frame with the case's cuts; a frame that fails the quality gate has no cells and no score."""
+    def analyse(
+        self, frame: Frame, cuts: StainCuts, speed_um_per_s: float = 0.0, *, everywhere: bool = False
+    ) -> FieldResult:
+        """Analyse a frame with the case's cuts; a frame that fails the quality gate has no cells and no score.
+
+        Parameters
+        ----------
+        everywhere : the region model is not asked: a control is read whole
+
+        Raises
+        ------
+        SettingsError
+            If the case counts where a region model says, which is not loaded.
+        """
+        gate = None if everywhere else self._loaded_gate()
         timings_ms: dict[str, float] = {}
         with _timed(timings_ms, "stains and quality"):
             own_white = estimate_white(frame.rgb)
@@ -68,14 +92,28 @@ class FieldAnalyser:
                 stains = unmix(frame.rgb, frame.um_per_px, self.calibration, own_white)
                 curve = characteristic_curve(frame.rgb, stains, cuts.stained_od10)
                 clear = clear_white(frame.rgb)
-                quality = check()
+                quality = _for_gate(check(), gate, frame)
         if not quality.usable:
             return self._unusable(frame, quality, stains, cuts, timings_ms)
         with self._segmenting, _timed(timings_ms, "cells"):
             found = self.segmenter.segment(frame, stains, cuts)
         with _timed(timings_ms, "staining"):
             summary = summarise_staining(stains, found.cells)
-        return self._usable(frame, quality, stains, cuts, found, summary, curve, clear, timings_ms)
+        outside = None
+        if gate is not None:
+            with _timed(timings_ms, "where to count"):
+                cells, outside = gate.apply(frame, found.cells)
+            found = replace(found, cells=cells)
+        return self._usable(frame, quality, stains, cuts, found, summary, curve, clear, timings_ms, outside)
+
+    def _loaded_gate(self) -> RegionGate | None:
+        where = self.settings.where_to_count
+        if where is not None and (self.gate is None or self.gate.where != where):
+            raise SettingsError(
+                f"cells are counted where the region model {where.model} ({where.model_sha256[:12]}) says, and it is "
+                f"not loaded: start with --region-model and its folder."
+            )
+        return self.gate
 
     def _check(self, frame: Frame, own_white: Vector, speed_um_per_s: float) -> QualityReport:
         """The quality gate, by the picture's own white: a calibrated one would hide a dark picture."""
@@ -102,8 +140,9 @@ class FieldAnalyser:
         curve: tuple[float, ...],
         white: Vector | None,
         timings_ms: dict[str, float],
+        outside: Mask | None,
     ) -> FieldResult:
-        counts = CellCounts.of(cell.cell_class for cell in found.cells if not cell.edge)
+        counts = CellCounts.of(cell.cell_class for cell in found.cells if cell.is_countable)
         return FieldResult(
             frame=frame, quality=quality, cells=tuple(map(_as_kept, found.cells)), membrane=found.membrane,
             cuts=cuts, counts=counts,
@@ -118,6 +157,7 @@ class FieldAnalyser:
             timings_ms=timings_ms,
             clear_white_rgb=white,
             profiles=found.profiles,
+            outside=outside,
         )  # fmt: skip
 
     def _drift(self, white: Vector | None) -> tuple[str, ...]:
@@ -137,6 +177,14 @@ class FieldAnalyser:
             curve=(0.0,) * len(SATURATION_LEVELS), white_rgb=stains.white_rgb,
             white_estimated=stains.white_estimated, program=self.program(), timings_ms=timings_ms,
         )  # fmt: skip
+
+
+def _for_gate(quality: QualityReport, gate: RegionGate | None, frame: Frame) -> QualityReport:
+    """The quality of a frame, of which the region model must be able to say something."""
+    refusal = gate.refusal(frame.um_per_px, frame.size_hw) if gate is not None else ""
+    if not refusal:
+        return quality
+    return replace(quality, usable=False, codes=(*quality.codes, UNFIT_FOR_MODEL), reasons=(*quality.reasons, refusal))
 
 
 OUTLINE_DIGITS = 2

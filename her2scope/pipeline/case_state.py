@@ -132,7 +132,8 @@ class CaseState:
             return results[number]
         kept = data.get("profiles")  # absent in cases of earlier versions
         profiles = self._image(kept) if kept else None
-        return field_from_data(data, self._image(data["image"]), self._image(data["membrane"]), profiles)
+        outside = self._image(data["outside"]) if "outside" in data else None
+        return field_from_data(data, self._image(data["image"]), self._image(data["membrane"]), profiles, outside)
 
     def _on_opened(self, event: Event, _: Results) -> None:
         self.opened_utc, self.who = event.at_utc, event.who

@@ -58,7 +58,7 @@ def read_field(
     are read with `cuts`, those of the levels that were read before.
     """
     scale = analyser.default_cuts if expected == ANCHOR_LEVEL else cuts
-    return analyser.analyse(frame, scale, speed_um_per_s)
+    return analyser.analyse(frame, scale, speed_um_per_s, everywhere=True)  # what a control is, is known
 
 
 def measure_control(analyser: FieldAnalyser, results: Sequence[FieldResult], expected: Score) -> ControlMeasures:
@@ -326,3 +326,10 @@ def _field_refusals(fields: Sequence[AcceptedField]) -> Iterator[str]:
     for item in fields:
         for doubt in item.result.doubts:
             yield f"field {item.number}: {doubt}"
+    n_outside = sum(item.n_outside for item in fields)
+    n_counted = sum(item.counts.n_tumour for item in fields)
+    if n_outside > n_counted:
+        yield (
+            f"the region model leaves out {n_outside} of {n_outside + n_counted} tumour cells: outline the invasive "
+            "tumour on these fields, or remove those that show none; the model may not fit this tissue"
+        )

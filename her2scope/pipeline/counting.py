@@ -103,7 +103,7 @@ class Counting:
         regions = hand.regions_in_force()
         frames = {item.number: (hand.place_in_force(item.place), _size_um(item.result)) for item in fields}
         own: dict[int, _Own] = {}
-        accepted = []
+        accepted: dict[int, AcceptedField] = {}
         for item in fields:
             mine = corrections.get(item.number, {})
             place = frames[item.number][0]
@@ -114,16 +114,25 @@ class Counting:
                 known = key, _alone(in_force(item.result), item, mine, here, place, frames, find)
                 self._own[item.number] = known
             own[item.number] = known[1]
-            accepted.append(self._with_others(item, known[1], own, hand))
-        return tuple(accepted)
+            accepted[item.number] = self._with_others(item, known[1], own, accepted, hand)
+        return tuple(accepted.values())
 
-    def _with_others(self, item: CaseField, alone: _Own, own: Mapping[int, _Own], hand: Hand) -> AcceptedField:
+    def _with_others(
+        self,
+        item: CaseField,
+        alone: _Own,
+        own: Mapping[int, _Own],
+        accepted: Mapping[int, AcceptedField],
+        hand: Hand,
+    ) -> AcceptedField:
         seen = frozenset(
             here
             for other, pairs in item.twins.items()
             if other in hand.active
             for here, there in pairs
             if own[other].standings[there] is not CellStanding.NOT_INVASIVE
+            # the model may say otherwise of the same cell at another picture's edge: once within is counted, once
+            and accepted[other].standings[there] is not CellStanding.OUTSIDE
         )
         active = item.number in hand.active
         annotation = hand.annotations.get(item.number, "")
@@ -163,11 +172,18 @@ def _alone(
         cells[number] = _corrected(cells[number], word)
     standings = _standings(cells, corrections, item, regions, place, frames, result.frame.um_per_px)
     words = tuple(corrections.get(number) for number in range(len(cells)))
-    if corrections or any(standing not in (CellStanding.COUNTED, CellStanding.EDGE) for standing in standings):
+    if corrections or any(_by_itself(cell) is not standing for cell, standing in zip(cells, standings, strict=True)):
         counts = _counts(cells, standings, (CellStanding.COUNTED,))
         finding = find(counts, result.frame.um_per_px) if result.quality.usable else None
         result = replace(result, cells=tuple(cells), counts=counts, finding=finding)
     return _Own(result, standings, words, place)
+
+
+def _by_itself(cell: Cell) -> CellStanding:
+    """Standing of a cell of which the reader said nothing."""
+    if cell.edge:
+        return CellStanding.EDGE
+    return CellStanding.COUNTED if cell.within else CellStanding.OUTSIDE
 
 
 def _corrected(cell: Cell, word: Correction) -> Cell:
@@ -186,17 +202,24 @@ def _standings(
     frames: Mapping[int, tuple[MapPlace, tuple[float, float]]],
     um_per_px: float,
 ) -> tuple[CellStanding, ...]:
-    """Standing of each cell, other fields aside; a region holds a cell by the middle of its nucleus."""
+    """Standing of each cell, other fields aside; a region holds a cell by the middle of its nucleus.
+
+    The reader's word goes before the region model's: a cell that they gave a class, or that lies in invasive tumour
+    outlined on a field, is not left out by the model.
+    """
     standings = [CellStanding.COUNTED] * len(cells)
 
     def say(which: Iterable[int], standing: CellStanding) -> None:
         for number in which:
             standings[number] = standing
 
+    given = {number for number, word in corrections.items() if word.cell_class is not None}
+    say((n for n, cell in enumerate(cells) if not cell.within and n not in given), CellStanding.OUTSIDE)
     if regions and cells:
         # whole numbers are the middles of pixels, a place is a corner: hence the half
         xy_px = np.array([(cell.x_px, cell.y_px) for cell in cells], dtype=np.float64)
         xy_um = (xy_px + 0.5) * um_per_px + (place.x_um, place.y_um)
+        say(np.flatnonzero(_in_any(xy_um, drawn_on_a_field(regions))), CellStanding.COUNTED)
         say(np.flatnonzero(_not_invasive(xy_um, regions, frames, item.swept)), CellStanding.NOT_INVASIVE)
         for kind, standing in (
             (RegionKind.NORMAL_DUCT, CellStanding.NORMAL_DUCT),
@@ -208,6 +231,11 @@ def _standings(
     say((number for number, word in corrections.items() if word is Correction.EXCLUDED), CellStanding.EXCLUDED)
     say((number for number, cell in enumerate(cells) if cell.edge), CellStanding.EDGE)
     return tuple(standings)
+
+
+def drawn_on_a_field(regions: Iterable[Region]) -> list[Region]:
+    """Outlines that say of what a field shows what is invasive tumour; those on the map say where to sweep."""
+    return [region for region in regions if region.kind is RegionKind.INVASIVE and region.field is not None]
 
 
 def _not_invasive(

@@ -34,6 +34,7 @@ from her2scope.pipeline.live import (
 from her2scope.pipeline.live_analysis import LiveAnalysis
 from her2scope.pipeline.live_camera import LiveCamera, rate
 from her2scope.pipeline.mailbox import Latest
+from her2scope.pipeline.region_gate import counted_everywhere
 from her2scope.pipeline.session import CaseSession
 from her2scope.pipeline.slide_map import SlideMap
 from her2scope.pipeline.sweep import MIN_NEW_SHARE, check_can_sweep, new_share
@@ -478,7 +479,10 @@ class LiveEngine:
         if result.program.provider != NO_PROVIDER:  # a frame that the gate stopped was run by none
             self._provider = result.program.provider
         self._provider_note = getattr(case.analyser.segmenter, "provider_note", "")
-        self._listener.on_result(LiveResult(tracked, case.in_force(result), self._mode))
+        shown, mode = case.in_force(result), self._mode
+        if mode is Mode.CONTROL:
+            shown = counted_everywhere(shown, case.analyser.find)
+        self._listener.on_result(LiveResult(tracked, shown, mode))
         if self._sweeps and self._mode is Mode.READING:
             self._sweep(case, tracked, result)
 

@@ -30,7 +30,7 @@ from her2scope.records import (
 def field_to_data(result: FieldResult) -> dict[str, Any]:
     """JSON values of an analysis; its images (`field_images`) are named by digest."""
     frame = result.frame
-    kept = _kept_images(result)
+    kept, outside = _profile_images(result), result.outside
     return {
         "image": image_digest(frame.rgb),
         "membrane": image_digest(result.membrane),
@@ -53,24 +53,31 @@ def field_to_data(result: FieldResult) -> dict[str, Any]:
         "program": asdict(result.program),
         "doubts": list(result.doubts),
         "clear_white_rgb": list(result.clear_white_rgb) if result.clear_white_rgb else None,
+        **({} if outside is None else {"outside": image_digest(outside)}),
     }
 
 
 def field_images(result: FieldResult) -> list[NDArray[np.uint8]]:
     """The images of an analysis that are stored beside its values."""
-    return [result.frame.rgb, result.membrane, *_kept_images(result)]
+    outside = [] if result.outside is None else [result.outside]
+    return [result.frame.rgb, result.membrane, *_profile_images(result), *outside]
 
 
-def _kept_images(result: FieldResult) -> list[NDArray[np.uint8]]:
+def _profile_images(result: FieldResult) -> list[NDArray[np.uint8]]:
     return [] if result.profiles is None else [profile_image(result.profiles)]
 
 
 def field_from_data(
-    data: Mapping[str, Any], rgb: RgbImage, membrane: NDArray[np.uint8], profiles: NDArray[np.uint8] | None = None
+    data: Mapping[str, Any],
+    rgb: RgbImage,
+    membrane: NDArray[np.uint8],
+    profiles: NDArray[np.uint8] | None = None,
+    outside: NDArray[np.uint8] | None = None,
 ) -> FieldResult:
     """The analysis that `field_to_data` wrote, with its images; ValueError where they do not belong together.
 
-    `profiles` is named in `data` too, absent or None where none were kept and in cases of earlier versions.
+    `profiles` is named in `data` too, absent or None where none were kept and in cases of earlier versions; `outside`
+    is named where a region model said where to count.
     """
     cells = tuple(_cell_from_data(item) for item in data["cells"])
     kept = None if profiles is None else profiles_of_image(profiles)
@@ -93,11 +100,12 @@ def field_from_data(
     return FieldResult(
         frame=frame, quality=quality, cells=cells, membrane=membrane,
         cuts=StainCuts(**data["cuts"]),
-        counts=CellCounts.of(cell.cell_class for cell in cells if not cell.edge),
+        counts=CellCounts.of(cell.cell_class for cell in cells if cell.is_countable),
         finding=_finding_from_data(data["finding"]), stain=StainSummary(**data["stain"]),
         curve=tuple(data["curve"]), white_rgb=(red, green, blue), white_estimated=data["white_estimated"],
         program=ProgramInfo(**data["program"]), doubts=tuple(data["doubts"]),
         clear_white_rgb=(clear[0], clear[1], clear[2]) if clear else None, profiles=kept,
+        outside=outside,
     )  # fmt: skip
 
 
@@ -114,6 +122,7 @@ def _cell_to_data(cell: Cell) -> list[Any]:
         measure.completeness, measure.intensity_od10, measure.intense_share,
         cell.cell_class.value if cell.cell_class else None,
         _as_decimals(cell.outline_xy_px), measure.uniform_od10,
+        *([] if cell.within else [False]),
     ]  # fmt: skip
 
 
@@ -126,12 +135,18 @@ def _as_decimals(xy_px: NDArray[np.float32]) -> list[Any]:
     return rows
 
 
+_LATER: list[Any] = [0.0, True]
+"""What a row of an earlier version, or of a cell that counts, does not tell: `uniform_od10` and `within`."""
+
+
 def _cell_from_data(row: list[Any]) -> Cell:
     x_px, y_px, radius_um, kind, edge, completeness, intensity, intense_share, name, outline, *later = row
-    measure = MembraneMeasure(completeness, intensity, intense_share, *later)  # nothing in cases of earlier versions
+    uniform_od10, within = [*later, *_LATER[len(later) :]]
+    measure = MembraneMeasure(completeness, intensity, intense_share, uniform_od10)
     return Cell(
         x_px, y_px, radius_um, CellKind(kind), edge, measure,
         np.array(outline, dtype=np.float32).reshape(-1, 2), CellClass(name) if name else None,
+        within,
     )  # fmt: skip
 
 

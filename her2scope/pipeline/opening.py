@@ -48,6 +48,7 @@ def _versions_and_digests(analyser: FieldAnalyser) -> dict[str, Any]:
         "settings_sha256": settings_sha256(analyser),
         "calibration_sha256": hashlib.sha256(calibration.encode()).hexdigest(),
         "environment": dict(_environment()),
+        **({"region_model": analyser.gate.folder} if analyser.gate is not None else {}),
     }
 
 

@@ -59,7 +59,7 @@ def with_rule(result: FieldResult, analyser: FieldAnalyser, cuts: StainCuts, rul
     else:
         measures = analyser.segmenter.measure_again(result.profiles, cuts)
     cells = tuple(_remeasured(result.cells, measures, cuts, rule))
-    counts = CellCounts.of(cell.cell_class for cell in cells if not cell.edge)
+    counts = CellCounts.of(cell.cell_class for cell in cells if cell.is_countable)
     finding = analyser.find(counts, result.frame.um_per_px)
     return replace(result, cells=cells, cuts=cuts, counts=counts, finding=finding)
 

@@ -212,7 +212,7 @@ class CaseSession:
                 "field not added: a case holds fields of a microscope, or of the virtual one, never of both. "
                 "Start the next case (Ctrl+N), or start her2scope with --source."
             )
-        if result is None or result.frame is not frame or result.cuts != self.cuts:
+        if result is None or result.frame is not frame or not self._holds(result):
             result = self._analyser.analyse(frame, self.cuts)
         if not result.quality.usable and not keep_unusable:
             raise CaseRuleError(f"field not added: {'; '.join(result.quality.reasons)}.")
@@ -328,6 +328,11 @@ class CaseSession:
             found = overlaps_with(item.result.frame, item.relief, earlier, places[number], places)
             overlaps += [{"later": number, **overlap_to_data(overlap)} for overlap in found]
         self._record(EventKind.ISLANDS_JOINED, {**asdict(join), "overlaps": overlaps})
+
+    def _holds(self, result: FieldResult) -> bool:
+        """Whether an analysis is one by the cuts in force, and asked the region model where the case has one."""
+        is_gated = result.outside is not None or not result.quality.usable
+        return result.cuts == self.cuts and (is_gated or self._analyser.settings.where_to_count is None)
 
     def _place_among_fields(self, frame: Frame, place: MapPlace | None) -> tuple[MapPlace | None, tuple[Overlap, ...]]:
         """Where a new field lies, and which fields show some of its tissue.

@@ -28,6 +28,7 @@ from her2scope.settings.scoring import (
     NetworkSettings,
     QualitySettings,
     ScoringSettings,
+    WhereToCount,
     check_limits,
 )
 
@@ -40,6 +41,7 @@ __all__ = [
     "QualitySettings",
     "ScoringSettings",
     "Vector",
+    "WhereToCount",
     "as_mapping",
     "as_yaml",
     "check_for_use",

@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 from her2scope.domain.errors import Her2ScopeError, SettingsError
 
 T = TypeVar("T")
+LEFT_OUT_WHERE_NONE = "left out where None"
+"""Metadata key of a field that `as_mapping` names only where it has a value."""
 
 
 def as_mapping(settings: Any) -> dict[str, Any]:
@@ -21,7 +23,8 @@ def as_mapping(settings: Any) -> dict[str, Any]:
 
     def plain(value: Any) -> Any:
         if dataclasses.is_dataclass(value):
-            return {item.name: plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
+            told = {item.name: getattr(value, item.name) for item in dataclasses.fields(value) if _is_told(value, item)}
+            return {name: plain(item) for name, item in told.items()}
         if isinstance(value, Enum):
             return value.value
         if isinstance(value, Mapping):
@@ -31,6 +34,11 @@ def as_mapping(settings: Any) -> dict[str, Any]:
         return value
 
     return typing.cast(dict[str, Any], plain(settings))
+
+
+def _is_told(settings: Any, item: dataclasses.Field[Any]) -> bool:
+    """Not a section that came with a later version and is not used: digests of what was stored before still hold."""
+    return not (item.metadata.get(LEFT_OUT_WHERE_NONE) and getattr(settings, item.name) is None)
 
 
 def from_mapping(kind: type[T], data: Any, where: str) -> T:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from her2scope.domain.cells import CellRule, StainCuts
 from her2scope.domain.control import ControlLimits
+from her2scope.domain.errors import SettingsError
 from her2scope.domain.guideline import BREAST_2023
 from her2scope.domain.score import MIN_CASE_CELLS, MIN_FIELD_CELLS
+from her2scope.settings.mapping import LEFT_OUT_WHERE_NONE
 from her2scope.settings.ranges import MIN_CUT_SPAN_PERCENT, check_ranges, check_rising
 
 
@@ -150,6 +152,26 @@ class NetworkSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class WhereToCount:
+    """Cells count only where a region model, trained from polygons, finds tissue of these classes."""
+
+    model: str
+    """Its name."""
+    model_sha256: str
+    """Digest of its file: another model may count elsewhere."""
+    count_in: tuple[str, ...]
+    """Its classes in which cells are counted."""
+    least_probability: float = 0.5
+    """A cell counts where these classes together are at least so probable at the middle of its nucleus. With a half,
+    that is the most probable of two classes."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        if not self.count_in:
+            raise SettingsError("count_in: no class is named. Name those of the region model in which cells count.")
+
+
+@dataclass(frozen=True, slots=True)
 class ScoringSettings:
     """All that can move a score, stored with each case."""
 
@@ -161,6 +183,8 @@ class ScoringSettings:
     control: ControlLimits = ControlLimits()
     closed_contours: ClosedContoursSettings = ClosedContoursSettings()
     network: NetworkSettings = NetworkSettings()
+    where_to_count: WhereToCount | None = field(default=None, metadata={LEFT_OUT_WHERE_NONE: True})
+    """None: everywhere."""
 
     def __post_init__(self) -> None:
         check_ranges(self)
