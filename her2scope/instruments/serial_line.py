@@ -37,6 +37,8 @@ class InstrumentState:
     line: LineState
     problem: str = ""
     """What is wrong and what to do; empty where nothing is."""
+    is_fault: bool = False
+    """Whether something is wrong: not merely that nothing was pressed or turned yet."""
 
 
 class Talk(Protocol):
@@ -119,7 +121,7 @@ class SerialLine:
         """How the line is now, in words, too."""
         with self._lock:
             line = self._line_state()
-            return InstrumentState(self.name, line, self._problem(line))
+            return InstrumentState(self.name, line, self._problem(line), self._is_fault(line))
 
     def require_found(self) -> None:
         """InstrumentError unless the instrument is there."""
@@ -241,6 +243,10 @@ class SerialLine:
         if self._why_lost or self._is_blocked():
             return LineState.LOST
         return self._hearing.state(self._now()) if self._is_open else LineState.STARTING
+
+    def _is_fault(self, line: LineState) -> bool:
+        is_quiet = line is LineState.SILENT and self._every_s is None
+        return line in (LineState.LOST, LineState.GARBLED, LineState.SILENT) and not is_quiet
 
     def _problem(self, line: LineState) -> str:
         where = f"the {self.name} on {self._settings.port}"

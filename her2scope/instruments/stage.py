@@ -84,7 +84,8 @@ class SerialStage:
     def state(self) -> InstrumentState:
         """How it is, and why its last move was refused."""
         state = self.line.state()
-        return state if state.problem else replace(state, problem=self._talk.refused)
+        refused = self._talk.refused
+        return state if state.problem or not refused else replace(state, problem=refused, is_fault=True)
 
     def position_um(self, at_s: float | None = None) -> Place | None:
         """Centre of the view, um to the right and down from the stage's origin; None where it is not known.

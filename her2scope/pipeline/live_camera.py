@@ -121,7 +121,7 @@ class LiveCamera:
             newest, told, heard_s = self._newest, self._told, self._heard_s
         is_live = told is not None and told.phase is CameraPhase.LIVE
         if newest is None or not is_live or heard_s is None or now_s - heard_s > STALLED_AFTER_S:
-            raise CaseRuleError("there is no live picture to take. Wait for the camera, or press Reconnect (F5).")
+            raise CaseRuleError(_nothing_to_take(told, is_live))
         if newest.doubt:
             raise CaseRuleError(newest.doubt)
         return newest
@@ -350,6 +350,13 @@ class LiveCamera:
         if text not in self._told_texts:
             self._told_texts.add(text)
             self._listener.on_message(Message(severity, text))
+
+
+def _nothing_to_take(told: CameraStatus | None, is_live: bool) -> str:
+    """Why nothing is taken, in words; `is_live`: the camera still counts as live, but its last frame is too old."""
+    why = "the camera is starting" if told is None else told.text.split(". ")[0]
+    why = "the last frame is too old" if is_live else why.rstrip(".")
+    return f"nothing was taken: there is no live picture ({why}). Wait for the camera, or press Reconnect (F5)."
 
 
 def rate(ticks: Sequence[float], now_s: float) -> float:

@@ -133,7 +133,7 @@ class MainWindow(QMainWindow):
         self._blind = self._live_moved = False
         self._make_parts(max_speed_um_per_s)
         desk = desk or DeskSetup()
-        self._navigator = Navigator(source, self._tell, desk.stage, desk.nosepiece)
+        self._navigator = Navigator(source, self._tell_of_slide, desk.stage, desk.nosepiece)
         self.eyepiece = Eyepiece(
             bridge, eyepiece or EyepieceSetup(), self._tell, self, max_speed_um_per_s=max_speed_um_per_s
         )
@@ -143,7 +143,7 @@ class MainWindow(QMainWindow):
         self.steps = CaseSteps(commands, self.tools.may_finish, signer_names, stored_cases, self._tell, self)
         self.fields = FieldKeys(self.review, self.case_panel, self._read_tissue, self._tell, self)
         self.actions_by_id = make_actions(self, self._handlers())
-        self._desk = Desk(desk, self.status, self._button_handlers(), self._tell, self, self._is_setting_up)
+        self._desk = Desk(desk, self.status, self._button_handlers(), self.messages, self, self._is_setting_up)
         self._make_menus()
         lay_out(self, self._parts())
         self._connect_panels()
@@ -644,6 +644,12 @@ class MainWindow(QMainWindow):
 
     def _tell(self, text: str, is_error: bool) -> None:
         self.messages.post(Message(Severity.ERROR if is_error else Severity.INFO, text))
+
+    def _tell_of_slide(self, text: str, is_error: bool) -> None:
+        """Say what became of a move; of an instrument that is away it is over when that is back."""
+        self._tell(text, is_error)
+        if is_error:
+            self._desk.note_refusal(text)
 
     # ---- Qt --------------------------------------------------------------------------------------------------------
 

@@ -29,7 +29,8 @@ _SYMBOLS = {
 class MessageBar(QFrame):
     """Shows the newest message, below warnings that are too young to have been read.
 
-    An error that nobody has dismissed comes before anything newer that is no error.
+    An error that nobody has dismissed comes before anything newer that is no error. A newer warning, such as why a key
+    did nothing, stands below it for a while.
     """
 
     changed = pyqtSignal()
@@ -41,6 +42,8 @@ class MessageBar(QFrame):
         self.history: deque[Message] = deque(maxlen=REMEMBERED)
         self._errors: deque[Message] = deque(maxlen=REMEMBERED)
         self._unread: list[Message] = []
+        self._below: Message | None = None
+        """A warning that came while an error stood."""
         self._keeps = False
         self.symbol = QLabel()
         self.label = QLabel()
@@ -79,6 +82,9 @@ class MessageBar(QFrame):
             if message.severity is Severity.WARNING:
                 self._unread[:] = [*self._unread, message][-MOST_UNREAD:]
                 self.reading.start()
+        elif message.severity is Severity.WARNING:
+            self._below = message
+            self._show(self._errors[-1])
 
     def dismiss(self) -> bool:
         """Take away what is shown; whether there was anything."""
@@ -109,6 +115,7 @@ class MessageBar(QFrame):
         self.reading.stop()
 
     def _show_next(self) -> None:
+        self._below = None
         if self._errors:
             self._show(self._errors[-1])
             return
@@ -122,9 +129,7 @@ class MessageBar(QFrame):
             self._unread.clear()
         severity = Severity.WARNING if self._unread else message.severity
         symbol, colour = _SYMBOLS[severity]
-        more = len(self._errors) - 1
-        lines = [capitalised(item.text) for item in (*self._unread, message)]
-        self.label.setText("\n".join(dict.fromkeys(lines)) + (f"\n({more} more)" if more > 0 else ""))
+        self.label.setText(self._words(message))
         self.symbol.setText(symbol)
         self.setStyleSheet(
             f"#message_bar {{ background: {THEME.panel}; border: 1px solid {THEME.line};"
@@ -133,8 +138,18 @@ class MessageBar(QFrame):
         )
         self._timer.stop()
         self.close_button.setVisible(message.severity is Severity.ERROR)
-        if severity in SHOWN_MS and not self._keeps:
-            self._timer.start(SHOWN_MS[severity] + PER_LETTER_MS * len(self.label.text()))
+        passing = severity if self._below is None else self._below.severity
+        if passing in SHOWN_MS and not self._keeps:
+            self._timer.start(SHOWN_MS[passing] + PER_LETTER_MS * len(self.label.text()))
         self.show()
         self.raise_()
         self.changed.emit()
+
+    def _words(self, message: Message) -> str:
+        lines = [capitalised(item.text) for item in (*self._unread, message)]
+        more = len(self._errors) - 1
+        if more > 0:
+            lines.append(f"({more} more)")
+        if self._below is not None:
+            lines.append(capitalised(self._below.text))
+        return "\n".join(dict.fromkeys(lines))

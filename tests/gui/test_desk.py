@@ -13,7 +13,7 @@ from PyQt6.QtWidgets import QApplication, QDialog
 from her2scope.app.desk import desk_for
 from her2scope.instruments.hearing import LineState
 from her2scope.instruments.serial_line import InstrumentError, InstrumentState
-from her2scope.pipeline.live import Mode
+from her2scope.pipeline.live import Mode, Severity
 from her2scope.settings import Calibration
 from her2scope.settings.instruments import ButtonAction, InstrumentSettings
 from her2scope.ui.calibration_steps import CalibrationSetup
@@ -104,6 +104,63 @@ def test_states_show_in_the_status_line_as_they_change(make_stand):
     states.append((FOUND, InstrumentState("nosepiece", LineState.FOUND)))
     stand.window._desk.look()  # noqa: SLF001 - the clock's own call
     assert label.text() == "stage, nosepiece" and label.property("role") == "dim"
+
+
+PULLED = InstrumentState("stage", LineState.LOST, "the stage on COM3: the connection broke. Check it.", True)
+ABSENT = InstrumentState("stage", LineState.LOST, "the stage on COM3: COM3 is not there. Plug it in.", True)
+STARTS = InstrumentState("stage", LineState.STARTING)
+
+
+def shown(stand, states: list[Sequence[InstrumentState]], *now: InstrumentState) -> str:
+    """What the line over the picture says once the instruments are like that."""
+    states.append(now)
+    stand.window._desk.look()  # noqa: SLF001 - the clock's own call
+    messages = stand.window.messages
+    return messages.label.text() if messages.isVisible() else ""
+
+
+def test_an_instrument_that_is_pulled_is_said_until_it_is_back(make_stand):
+    states: list[Sequence[InstrumentState]] = [(FOUND,)]
+    stand = make_stand(FakeSource(), desk=DeskSetup(lambda: states[-1]))
+    assert shown(stand, states, FOUND) == ""
+    assert shown(stand, states, PULLED) == "The stage on COM3: the connection broke. Check it."
+    assert stand.window.messages.history[-1].severity is Severity.ERROR
+    assert shown(stand, states, ABSENT) == "The stage on COM3: COM3 is not there. Plug it in."  # one fault, one message
+    assert shown(stand, states, STARTS) == "The stage on COM3: COM3 is not there. Plug it in."
+    assert shown(stand, states, FOUND) == ""
+    assert shown(stand, states, PULLED) != ""  # the next time is said again
+
+
+def test_a_fault_that_was_dismissed_stays_so_until_it_is_over(make_stand):
+    states: list[Sequence[InstrumentState]] = [(FOUND,)]
+    stand = make_stand(FakeSource(), desk=DeskSetup(lambda: states[-1]))
+    assert shown(stand, states, PULLED) != ""
+    assert stand.window.messages.dismiss()
+    assert shown(stand, states, PULLED) == ""
+    shown(stand, states, FOUND)
+    assert shown(stand, states, PULLED) != ""
+
+
+def test_one_that_was_never_there_is_only_a_warning_and_a_quiet_foot_switch_nothing(make_stand):
+    quiet = InstrumentState("buttons", LineState.SILENT, "nothing was heard yet from the buttons. Press one.")
+    states: list[Sequence[InstrumentState]] = [(STARTS, quiet)]
+    stand = make_stand(FakeSource(), desk=DeskSetup(lambda: states[-1]))
+    before = len(stand.window.messages.history)
+    assert shown(stand, states, STARTS, quiet) == ""
+    assert "is not there" in shown(stand, states, ABSENT, quiet)
+    (said,) = list(stand.window.messages.history)[before:]
+    assert said.severity is Severity.WARNING
+
+
+def test_a_refused_move_of_a_stage_that_was_away_goes_when_it_is_back(make_stand):
+    stage = DeskStage()
+    states: list[Sequence[InstrumentState]] = [(STARTS,)]
+    stand = make_stand(FakeSource(), desk=DeskSetup(lambda: states[-1], stage=stage))
+    stand.press(Qt.Key.Key_G)
+    assert "not connected yet" in stand.window.messages.label.text()
+    assert shown(stand, states, FOUND) == ""
+    stand.press(Qt.Key.Key_G)  # refused although it is there: for the reader to see
+    assert "not connected yet" in shown(stand, states, FOUND)
 
 
 def test_a_window_without_instruments_says_nothing_of_them(make_stand):

@@ -44,6 +44,20 @@ def test_an_error_and_escape_end_it(bar: MessageBar):
         assert bar.label.text() == "Case 7 is open"
 
 
+def test_why_a_key_did_nothing_is_said_below_an_error_and_goes_again(bar: MessageBar):
+    lost, why = Message(Severity.ERROR, "camera lost"), Message(Severity.WARNING, "nothing was taken")
+    bar.post(lost)
+    bar.post(why)
+    assert bar.label.text() == "Camera lost\nNothing was taken"
+    bar._timer.timeout.emit()  # noqa: SLF001 - its time is over
+    assert bar.label.text() == "Camera lost" and not bar._timer.isActive()  # noqa: SLF001
+    bar.post(why)
+    bar.post(Message(Severity.ERROR, "disk full"))
+    assert bar.label.text().startswith("Disk full\n(1 more)")
+    bar.withdraw({"camera lost", "disk full"})
+    assert bar.isHidden()
+
+
 def test_an_error_stands_before_everything_else(bar: MessageBar):
     bar.post(ASSUMED)
     bar.post(Message(Severity.ERROR, "Camera lost"))

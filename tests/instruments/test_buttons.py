@@ -67,6 +67,13 @@ def test_what_is_not_a_whole_line_of_the_settings_presses_nothing_and_is_said(de
     assert desk.buttons.state().line is LineState.GARBLED
 
 
+def test_a_switch_that_was_not_pressed_yet_is_no_fault(desk: Desk) -> None:
+    desk.run(5.0)
+    assert desk.buttons.state().line is LineState.SILENT and not desk.buttons.state().is_fault
+    desk.say("nonsense")
+    assert desk.buttons.state().is_fault
+
+
 def test_half_a_line_presses_nothing(desk: Desk) -> None:
     desk.port.garble = lambda data: data[:3]
     desk.say("A")

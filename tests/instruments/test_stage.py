@@ -126,6 +126,22 @@ def test_a_move_whose_answer_is_lost_is_not_made_twice() -> None:
     assert simulator.at_um() == (100.0, 0.0)
 
 
+def test_only_what_is_wrong_is_a_fault() -> None:
+    clock = Clock()
+    stage, _, port = simulated_stage(clock)
+    run(stage.line, clock, 0.01)
+    assert not stage.state().is_fault
+    port.is_mute = True
+    seconds_until(stage.line, clock, LineState.SILENT)
+    assert stage.state().is_fault
+    port.is_mute = False
+    seconds_until(stage.line, clock, LineState.FOUND)
+    assert not stage.state().is_fault
+    port.is_pulled = True
+    seconds_until(stage.line, clock, LineState.LOST)
+    assert stage.state().is_fault
+
+
 def test_a_refused_move_is_said_until_the_next() -> None:
     clock = Clock()
     stage, simulator, _ = simulated_stage(clock)

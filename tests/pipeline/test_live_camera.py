@@ -163,6 +163,30 @@ def refused(stand: Stand) -> None:
         stand.live.newest()
 
 
+def test_what_is_not_live_is_refused_with_the_reason() -> None:
+    def why(says: str) -> Callable[[Stand], None]:
+        def look(stand: Stand) -> None:
+            with pytest.raises(CaseRuleError, match=f"^nothing was taken: there is no live picture .{says}"):
+                stand.live.newest()
+
+        return look
+
+    def darken(stand: Stand) -> None:
+        stand.black = True
+
+    def lighten(stand: Stand) -> None:
+        stand.black = False
+
+    stand = Stand(
+        why("opening camera"), "frame", "timeout", "timeout", why("no frame for 1 s"), darken, "frame",
+        why("the picture is black: not live"), lighten, lost(), "frame",
+    )  # fmt: skip
+    why("the camera is starting")(stand)
+    stand.on_pause = lambda: why("reconnecting in 0.5 s")(stand)
+    stand.run()
+    assert stand.pauses == [0.5]
+
+
 def test_a_driver_that_blocks_is_said_while_it_blocks() -> None:
     stand = Stand("frame", "blocked 4", "frame").run()
     assert when(stand, CameraPhase.STALLED) - FRAME_S <= 1.0
