@@ -29,6 +29,7 @@ def add_phantom(commands: argparse._SubParsersAction[OneLineParser]) -> None:
     render.add_argument("--recipe", metavar="NAME", help="lookalike of a real field, such as haze")
     render.add_argument("--maps", action="store_true", help="write the truth of every pixel as well, as four PNG files")
     render.set_defaults(run=_phantom_render)
+    _add_slide(actions)
     _add_beside(actions)
     _add_comparisons(actions)
     _add_shards(actions)
@@ -44,6 +45,25 @@ def _add_shards(actions: argparse._SubParsersAction[OneLineParser]) -> None:
     shards.add_argument("--um-per-px", type=scale, default=0.25, metavar="X", help="0.25 (default), 0.167 or 0.125")
     shards.add_argument("--tile-um", type=length, default=128.0, metavar="L", help="side of a sample (default 128)")
     shards.set_defaults(run=_phantom_shards)
+
+
+def _add_slide(actions: argparse._SubParsersAction[OneLineParser]) -> None:
+    slide = actions.add_parser("slide", help="write a whole slide with its controls, drawn when it is read")
+    slide.add_argument("--out", type=Path, required=True, metavar="NAME.phantom.yaml")
+    slide.add_argument("--score", required=True, choices=PHANTOM_SCORES)
+    slide.add_argument("--seed", type=int, default=0, metavar="S", help="one seed fixes one staining run")
+    slide.add_argument("--difficulty", default="usual", choices=DIFFICULTIES)
+    slide.add_argument("--stainer", metavar="NAME", help="default: the seed's choice")
+    slide.add_argument("--scanner", metavar="NAME", help="an invented one, such as boreas (default aurora)")
+    slide.add_argument(
+        "--case-um", nargs=2, type=length, default=(1200.0, 900.0), metavar=("W", "H"), help="size of the case's tissue"
+    )
+    slide.add_argument("--um-per-px", type=scale, default=0.25, metavar="X", help="at full resolution (default 0.25)")
+    slide.add_argument("--damage", metavar="CODE", help="a run damaged as a lab would see it, such as faded")
+    slide.add_argument("--regions", type=Path, metavar="FILE.geojson", help="write the outlines of its controls")
+    slide.add_argument("--tumour", type=Path, metavar="FILE.geojson", help="write the outlines of its tumour")
+    slide.add_argument("--truth", type=Path, metavar="FILE.json", help="count all its cells and write score and shares")
+    slide.set_defaults(run=_phantom_slide)
 
 
 def _add_beside(actions: argparse._SubParsersAction[OneLineParser]) -> None:
@@ -89,6 +109,21 @@ def _phantom_render(arguments: argparse.Namespace) -> int:
         with_maps=arguments.maps,
     )  # fmt: skip
     return say([f"{len(written)} fields written to {arguments.out}"])
+
+
+def _phantom_slide(arguments: argparse.Namespace) -> int:
+    from her2scope.app.phantom_slides import PhantomSlideRequest, write_phantom_slide
+    from her2scope.phantom.scanners import DEFAULT_SCANNER
+    from her2scope.phantom.slide_file import SlideSpec
+
+    wide_um, high_um = arguments.case_um
+    spec = SlideSpec(
+        seed=arguments.seed, score=arguments.score, difficulty=arguments.difficulty, stainer=arguments.stainer,
+        scanner=arguments.scanner or DEFAULT_SCANNER, case_um=(wide_um, high_um), um_per_px=arguments.um_per_px,
+        damage=arguments.damage,
+    )  # fmt: skip
+    request = PhantomSlideRequest(arguments.out, spec, arguments.regions, arguments.tumour, arguments.truth)
+    return say(write_phantom_slide(request, lambda line: print(line, file=sys.stderr)))
 
 
 def _phantom_shards(arguments: argparse.Namespace) -> int:
