@@ -9,12 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from her2scope.annotations.shapes import Annotation
+
 CORNER_PX = 0.5
 """What QuPath, ASAP and other viewers call 0, 0 is the corner of the first pixel; here it is the pixel's centre."""
 LINES_OF_A_KIND = 20
 
 Ring = NDArray[np.float64]
 """`(N, 2)` places (x, y) in px by our convention (pixel centres are whole numbers), perhaps not finite, or too few."""
+
+Numbered = tuple[int, Annotation]
+"""An annotation and its place in the file, from 1, by which messages name it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,87 @@
+"""Annotations as a mask: a PNG of the image's size whose values are classes, 0 the background."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from her2scope.annotations.errors import UnreadableAnnotationError
+from her2scope.annotations.shapes import Annotation, Annotations
+from her2scope.annotations.trace import trace
+from her2scope.imaging.files import MAX_PIXELS
+from her2scope.imaging.headers import DamagedImageError, UnknownFormatError, read_header
+from her2scope.imaging.opencv import cv2
+
+_AS_MASK = "Save the mask as a grey PNG whose values are the classes, 0 the background."
+
+
+def read_mask(
+    path: Path, size_wh: tuple[int, int] | None, classes: Mapping[int, str] | None, default_class: str
+) -> Annotations:
+    """Read a mask; each piece of one value whose pixels share sides is an annotation, outlined along its pixels.
+
+    Parameters
+    ----------
+    path : Path
+        A PNG of one channel (8 or 16 bits, or a palette, whose colours do not matter).
+    size_wh : (int, int), optional
+        Of the image, which the mask must have too.
+    classes : mapping of int to str, optional
+        Class of each value; other values are background, and that is said. None: the mask has one value beside 0,
+        and its class is `default_class`.
+    """
+    values = read_values(path)
+    height, width = values.shape
+    if size_wh is not None and (width, height) != tuple(size_wh):
+        raise UnreadableAnnotationError(
+            path,
+            f"the mask has {width} x {height} px, its image {size_wh[0]} x {size_wh[1]} px",
+            "Save the mask at the size of its image.",
+        )
+    found = [int(value) for value in np.unique(values) if value]
+    if classes is None:
+        if len(found) > 1:
+            some = ", ".join(map(str, found[:8])) + (", ..." if len(found) > 8 else "")
+            raise UnreadableAnnotationError(path, f"the mask has the values {some}", "Say the class of each value.")
+        classes = dict.fromkeys(found, default_class)
+    unnamed = [value for value in found if value not in classes]
+    repairs = tuple(f"value {value} of the mask has no class: taken as background" for value in unnamed)
+    return Annotations(tuple(_pieces(values, {v: classes[v] for v in found if v in classes})), repairs)
+
+
+def read_values(path: Path) -> NDArray[np.uint16]:
+    """`(H, W)` values of a mask; UnreadableAnnotationError where the file is none."""
+    data = path.read_bytes()
+    try:
+        header = read_header(data)
+    except (DamagedImageError, UnknownFormatError) as error:
+        raise UnreadableAnnotationError(path, str(error), _AS_MASK) from None
+    if header.width * header.height > MAX_PIXELS:
+        why = f"{header.width} x {header.height} px are more than a mask may have"
+        raise UnreadableAnnotationError(path, why, "Give the outlines as polygons.")
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+            values = np.asarray(image)
+    except (OSError, ValueError, SyntaxError, EOFError, struct.error) as error:
+        raise UnreadableAnnotationError(path, f"the mask is damaged, or no PNG ({error})", _AS_MASK) from None
+    if values.ndim == 3:
+        if (values[..., :3] != values[..., :1]).any():
+            raise UnreadableAnnotationError(path, "the mask is in colours", _AS_MASK)
+        values = values[..., 0]
+    if values.min() < 0 or values.max() > np.iinfo(np.uint16).max:
+        raise UnreadableAnnotationError(path, "the mask has values below 0 or above 65535", _AS_MASK)
+    return values.astype(np.uint16)
+
+
+def _pieces(values: NDArray[np.uint16], classes: Mapping[int, str]) -> list[Annotation]:
+    found = []
+    for value, class_name in classes.items():
+        _, pieces = cv2.connectedComponents((values == value).astype(np.uint8), connectivity=4)
+        found += [Annotation("", class_name, (polygon,)) for polygon in trace(pieces > 0)]
+    return found
