@@ -116,6 +116,12 @@ class FrameDesk(Protocol):
     def objective(self) -> str | None:
         """The objective in the light path; empty where it is not known, None where nothing senses it."""
 
+    def stayed(self, objective: str, from_s: float, to_s: float) -> bool | None:
+        """Whether an objective was in the light path from one monotonic time to another; None while nobody can say.
+
+        Where the sensor has not told since `to_s`, it is asked at once: ask again in a moment.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class SlideLevel:

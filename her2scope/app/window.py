@@ -35,6 +35,7 @@ from her2scope.app.demo import DemoRequest, demo_calibration, must_be_free
 from her2scope.app.desk import desk_for, instruments_for
 from her2scope.app.set_up import SetupHelp, assumed_um_per_px, chosen_so_far, usual_controls
 from her2scope.app.tour import DemoTour
+from her2scope.app.where_to_count import asked_gate, where_words
 from her2scope.app.window_system import has_display
 from her2scope.cameras.registry import SourceOptions, open_source, tells_scale
 from her2scope.domain.control_history import ControlEntry
@@ -44,6 +45,7 @@ from her2scope.pipeline.clock import SystemClock
 from her2scope.pipeline.control import SAME_SCALE
 from her2scope.pipeline.engine import LiveEngine
 from her2scope.pipeline.live import Message, Severity
+from her2scope.pipeline.region_gate import RegionGate
 from her2scope.pipeline.session import CaseSession, next_island
 from her2scope.ports import CameraSource, CaseFile, CaseStore, CaseSummary, ControlHistory, Signers
 from her2scope.records import CaseView
@@ -87,6 +89,10 @@ class LiveRequest:
     controls: Path | None = None
     material: str | None = None
     method: str | None = None
+    region_model: Path | None = None
+    """Folder of the model that says where to count; None: everywhere."""
+    count_in: Sequence[str] = ()
+    """Its classes in which cells count."""
     case_id: str | None = None
     size_wh: tuple[int, int] | None = None
     demo: DemoRequest | None = None
@@ -113,21 +119,25 @@ def run_live(request: LiveRequest, today: date | None = None) -> int:
     request, preferences, chosen_words = _with_choice(request, preferences, today)
     request = replace(request, controls=_controls_of(request))
     settings = with_material(read_settings(request.settings), request.controls, request.material)
+    settings, gate = asked_gate(request.region_model, request.count_in, settings)
     calibration, told = calibration_for(request, today)
-    source, notes = _open_source(request, calibration, is_usual=not asked_source)
+    desk_settings = instruments_for(request.source, request.instruments)
+    senses = desk_settings.nosepiece is not None
+    source, notes = _open_source(request, calibration, is_usual=not asked_source, senses_objective=senses)
     setup = calibration_setup(calibration, today)
     if isinstance(source, PhantomMicroscope) and request.calibration is None:
         calibration = demo_calibration(source)
         setup = CalibrationSetup(FrameCalibration(), calibration)  # it is what it is: neither old nor incomplete
     catcher = ExceptionCatcher(lambda message: bridge.on_message(message))
     bridge = LiveBridge()
-    instruments, desk = desk_for(instruments_for(request.source, request.instruments), bridge.on_button)
+    instruments, desk = desk_for(desk_settings, bridge.on_button)
     eyepiece, eyepiece_words = stored_setup()
     is_drawn = request.demo is not None or _is_phantom(request)
     history = control_history() if not is_drawn else None  # what is drawn is no run of the laboratory
     who = preferences.reader or user_name()
     may_sign = signers() if request.demo is None else None  # nor is it signed
-    cases = _Cases(request.method or DEFAULT_METHOD, settings, calibration, who, history, may_sign, bridge.on_message)
+    method = request.method or DEFAULT_METHOD
+    cases = _Cases(method, settings, calibration, who, history, may_sign, bridge.on_message, gate)
     case_id, island = cases.choose(request)
     engine = LiveEngine(
         source, cases.next, bridge, _report_writer(request, case_id), SystemClock(), first_island=island,
@@ -167,8 +177,8 @@ def run_live(request: LiveRequest, today: date | None = None) -> int:
             app.exec()
     finally:
         bridge.close()
+        engine.stop()  # before the instruments: a field that was just accepted waits for the nosepiece's word
         instruments.stop()
-        engine.stop()
         cases.close()
         catcher.uninstall()
     return 0
@@ -276,8 +286,9 @@ class _Cases:
         history: ControlHistory | None,
         may_sign: Signers | None,
         say: Callable[[Message], None],
+        gate: RegionGate | None = None,
     ) -> None:
-        self._how, self._may_sign = (method, settings, calibration, who, history), may_sign
+        self._how, self._may_sign, self._gate = (method, settings, calibration, who, history), may_sign, gate
         self._calibration, self._say = calibration, say
         self._store: CaseStore = case_store()
         self._chosen: CaseFile | None = None
@@ -332,17 +343,27 @@ class _Cases:
         def other_case_of(slide_id: str) -> str | None:
             return open_case_of(slide_id, self._store, file.case_id)
 
-        session = open_session(file, *self._how, other_case_of, self._may_sign)
+        session = open_session(file, *self._how, other_case_of, self._may_sign, self._gate)
         kept = session.analyser.calibration
         if kept != self._calibration:
             self._say(Message(Severity.INFO, f"this case goes on as it was opened, with {_named(kept)}"))
+        own = session.analyser.settings.where_to_count
+        if own != (self._gate.where if self._gate is not None else None):
+            where = f"counting where {where_words(own)} says" if own is not None else "counting everywhere"
+            self._say(Message(Severity.WARNING, f"this case goes on as it was opened, {where}"))
         return session
 
 
 def _open_source(
-    request: LiveRequest, calibration: Calibration, *, is_usual: bool = False
+    request: LiveRequest, calibration: Calibration, *, is_usual: bool = False, senses_objective: bool = False
 ) -> tuple[CameraSource, list[str]]:
-    """The source, and what must be said about how it was opened; `is_usual`: nobody named it at this start."""
+    """The source, and what must be said about how it was opened.
+
+    Parameters
+    ----------
+    is_usual : nobody named it at this start
+    senses_objective : a sensor tells the objective, and with it the scale; until then nothing is read
+    """
     is_phantom = _is_phantom(request)
     usual = None if is_phantom else request.usual_objective
     is_known = request.um_per_px is not None or request.objective is not None or usual in calibration.objectives
@@ -357,7 +378,7 @@ def _open_source(
         may_come_later=is_usual,
     )
     notes = []
-    if assumed and not tells_scale(request.source):
+    if assumed and not tells_scale(request.source) and not (senses_objective and usual is None):
         notes.append(
             f"pixel size assumed: {um_per_px:.3g} um/px ({usual or '40x'}). Calibrate the objective "
             "(Ctrl+M), or start with --um-per-px, or --objective and --calibration, for a score that can be reported."

@@ -57,6 +57,10 @@ class Instruments:
         """The objective in the light path, empty where it is not known; None without a nosepiece sensor."""
         return self.nosepiece.objective() if self.nosepiece else None
 
+    def stayed(self, objective: str, from_s: float, to_s: float) -> bool | None:
+        """Whether an objective stayed in the light path; None while nobody can say (`ports.FrameDesk`)."""
+        return self.nosepiece.stayed(objective, from_s, to_s) if self.nosepiece else None
+
     def states(self) -> tuple[InstrumentState, ...]:
         """How each of them is, for the window."""
         return tuple(item.state() for item in self._all)

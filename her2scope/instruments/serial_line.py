@@ -86,7 +86,7 @@ class SerialLine:
     ) -> None:
         self.name, self._settings, self._talk, self._every_s = name, settings, talk, every_s
         self._open_port, self._now = open_port, now
-        self._stopping = threading.Event()
+        self._stopping, self._hurry = threading.Event(), threading.Event()
         self._pause = pause or self._stopping.wait
         self._lock = threading.Lock()  # guards the four below
         self._hearing = Hearing(every_s)
@@ -129,6 +129,10 @@ class SerialLine:
         if state.line is not LineState.FOUND:
             raise InstrumentError(state.problem or f"The {self.name} is not connected yet. Wait a moment.")
 
+    def ask_soon(self) -> None:
+        """Ask the instrument at once, and not only when it is time."""
+        self._hurry.set()
+
     # ---- the line's thread
 
     def step(self) -> None:
@@ -164,7 +168,8 @@ class SerialLine:
 
     def _work(self, port: Port) -> None:
         request = self._talk.command()
-        if not request and self._now() >= self._ask_at_s:
+        if not request and (self._now() >= self._ask_at_s or self._hurry.is_set()):
+            self._hurry.clear()
             request = self._talk.question()
         if request:
             self._ask(port, request)

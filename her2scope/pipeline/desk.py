@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from her2scope.domain.errors import CaseRuleError
 from her2scope.pipeline.control import SAME_SCALE
 from her2scope.pipeline.slide_map import STEADY_UM_PER_S
 from her2scope.ports import FrameDesk
@@ -18,6 +20,11 @@ SLACK_UM, SLACK_SHARE = 20.0, 0.25
 each end of a step at 100 um/s at most: 15 um. A camera turned by 14 degrees against the stage makes 25 %. What must be
 found is more: the scale of the next objective at least 37 % (16x for 10x), an axis turned round 200 %, one exchanged
 with the other 141 %, a stage that does not tell its moves 100 %."""
+EXPOSED_BEFORE_S = 0.1
+"""A frame comes up to so long after its exposure."""
+CONFIRMED_WITHIN_S, LOOK_EVERY_S = 1.5, 0.01
+"""How long a frame that is to be counted waits for its objective to be told again, and how often that is looked at: a
+sensor that is asked answers within some hundredths of a second, one that tells at intervals within half a second."""
 MOST_DOUBTS = 2
 """Steps in a row that disagree, until the stage is not believed: one picture may be placed wrong, not two."""
 
@@ -67,6 +74,36 @@ def _overruled(frame: Frame, objective: str, um_per_px: float) -> str:
         f"the nosepiece tells {objective}, calibrated with {um_per_px:.4g} um/px, and that holds: not the {given:.4g} "
         "um/px of the start. If that is right, start with --objective beside it, or calibrate again."
     )
+
+
+def confirm_objective(
+    frame: Frame,
+    desk: FrameDesk | None,
+    now: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], object] = time.sleep,
+) -> None:
+    """Wait until the sensor has told, since a frame was taken, that the frame's objective is still in the light path.
+
+    Without that a frame taken while the nosepiece was being turned would be read by the scale of the last objective.
+    Asked of frames that are to be counted alone: a picture is shown at once.
+
+    Raises
+    ------
+    CaseRuleError
+        If it was turned, or nobody can say.
+    """
+    if desk is None or desk.objective() is None:
+        return
+    objective, end_s = frame.camera.objective or "", now() + CONFIRMED_WITHIN_S
+    while (stayed := desk.stayed(objective, frame.captured_s - EXPOSED_BEFORE_S, frame.captured_s)) is None:
+        if now() >= end_s:
+            raise CaseRuleError(
+                f"the nosepiece did not tell whether {objective} stayed in the light path: nothing was taken. Check "
+                "its sensor, or try again."
+            )
+        pause(LOOK_EVERY_S)
+    if not stayed:
+        raise CaseRuleError("the nosepiece was turned when this picture was taken: nothing was taken. Try again.")
 
 
 class StageCheck:

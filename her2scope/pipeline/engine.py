@@ -22,6 +22,7 @@ from her2scope.domain.regions import RegionDraft
 from her2scope.domain.sign_off import CaseStatus
 from her2scope.imaging.registration import Relief
 from her2scope.pipeline.analyse import NO_PROVIDER
+from her2scope.pipeline.desk import confirm_objective
 from her2scope.pipeline.hand import place_after
 from her2scope.pipeline.live import (
     LiveFigures,
@@ -87,7 +88,7 @@ class LiveEngine:
     ) -> None:
         self._listener = listener
         self._open_case, self._open_stored = open_case, open_stored
-        self._write_report, self._clock = write_report, clock
+        self._write_report, self._clock, self._desk = write_report, clock, desk
         self._case = first_case
         self._wake = Event()
         """There is something to do for the case's thread."""
@@ -495,6 +496,7 @@ class LiveEngine:
         if new_share(place, (width * scale, height * scale), case.view) < MIN_NEW_SHARE:
             return
         try:
+            confirm_objective(tracked.frame, self._desk)
             accepted = case.accept(tracked.frame, result, place=place, swept=True)
         except CaseRuleError as error:
             self._say(Severity.WARNING, str(error))
@@ -520,6 +522,7 @@ class LiveEngine:
     def _do_accept(self, case: CaseSession, newest: TrackedFrame, analysed: _Read | None) -> None:
         tracked, ready = _seen(newest, analysed)
         result, place = self._result_for(tracked, case, ready), self._place_of(tracked)
+        confirm_objective(tracked.frame, self._desk)
         self._tell_accepted(case.accept(tracked.frame, result, place=place, show=self._show_accepted))
 
     def _show_accepted(self, view: CaseView) -> None:
@@ -565,6 +568,7 @@ class LiveEngine:
             self._listener.on_sweep(self._sweeps)
 
     def _do_read_control(self, case: CaseSession, tracked: TrackedFrame, expected: Score, lot: str, run: str) -> None:
+        confirm_objective(tracked.frame, self._desk)
         reading = case.read_control(tracked.frame, expected, lot, tracked.speed_um_per_s, run)
         reasons = f": {'; '.join(reading.verdict.reasons)}" if reading.verdict.reasons else ""
         self._say(Severity.INFO, f"{expected} control {reading.verdict.status.value}{reasons}")

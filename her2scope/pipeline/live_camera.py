@@ -40,6 +40,8 @@ STEADY_AFTER_S = 1.0
 """A camera that was live for so long is mended: the next loss begins with the first pause."""
 SETTLED_AFTER_S = 2.0
 """A camera that was opened again has come to its exposure by then, and can be told to keep it."""
+DOUBT_SAID_AFTER_S = 2.0
+"""A turn of the nosepiece is over by then, and a sensor's board has started; the picture itself says it at once."""
 EXPOSED_ANEW = (
     "the camera was opened again since it was told to keep its exposure, which may be another one now: read the "
     "control again, or the case may not be reportable."
@@ -92,8 +94,8 @@ class LiveCamera:
         # The camera thread's own.
         self._told_map: MapView | None = None
         self._told_texts: set[str] = set()
-        self._doubt = ""
-        """Of the last frame."""
+        self._doubt, self._doubt_since_s, self._has_said_doubt = "", 0.0, False
+        """Of the last frame, and since when."""
         self._was_open = False
         self._n_attempts = 0
         self._live_since_s = self._faulty_since_s = self._hold_due_s = math.inf
@@ -261,7 +263,6 @@ class LiveCamera:
             tracked = self._placed(ready.frame)
         if ready.warning:
             self._say_once(Severity.WARNING, ready.warning)
-        doubt_before, self._doubt = self._doubt, ready.doubt
         with self._lock:
             self._newest = tracked
             self._tell(CameraPhase.LIVE, f"{self._source.name} live")
@@ -270,8 +271,7 @@ class LiveCamera:
         self._listener.on_frame(tracked)
         if not ready.doubt:
             self._take(tracked)
-        elif ready.doubt != doubt_before:
-            self._listener.on_message(Message(Severity.WARNING, f"this picture cannot be read: {ready.doubt}"))
+        self._tell_doubt(ready.doubt, now_s)
         self._tick(now_s)
 
     def _placed(self, frame: Frame) -> TrackedFrame:
@@ -344,6 +344,14 @@ class LiveCamera:
         if self._was_open and self._holds.is_set() and isinstance(self._source, HeldCamera):
             self._say_once(Severity.WARNING, EXPOSED_ANEW)
         self._was_open = True
+
+    def _tell_doubt(self, doubt: str, now_s: float) -> None:
+        """Say why pictures cannot be read once that lasts: not of each turn, nor before a sensor could answer."""
+        if doubt != self._doubt:
+            self._doubt, self._doubt_since_s, self._has_said_doubt = doubt, now_s, False
+        if doubt and not self._has_said_doubt and now_s - self._doubt_since_s >= DOUBT_SAID_AFTER_S:
+            self._has_said_doubt = True
+            self._listener.on_message(Message(Severity.WARNING, f"this picture cannot be read: {doubt}"))
 
     def _say_once(self, severity: Severity, text: str) -> None:
         """Show a line, unless it was shown since the reader opened the camera."""

@@ -42,6 +42,7 @@ class MessageBar(QFrame):
         self.history: deque[Message] = deque(maxlen=REMEMBERED)
         self._errors: deque[Message] = deque(maxlen=REMEMBERED)
         self._unread: list[Message] = []
+        self._shown: Message | None = None
         self._below: Message | None = None
         """A warning that came while an error stood."""
         self._keeps = False
@@ -96,12 +97,19 @@ class MessageBar(QFrame):
         return True
 
     def withdraw(self, texts: Collection[str]) -> None:
-        """Take away errors that are over, so that they hide nothing newer; the history keeps them."""
-        over = [error for error in self._errors if error.text in texts]
-        for error in over:
-            self._errors.remove(error)
-        if over:
+        """Take away what is over, so that it hides nothing newer; the history keeps it."""
+        kept = [error for error in self._errors if error.text not in texts]
+        unread = [message for message in self._unread if message.text not in texts]
+        is_shown = self._shown is not None and self._shown.text in texts
+        if len(kept) == len(self._errors) and len(unread) == len(self._unread) and not is_shown:
+            return
+        self._errors.clear()
+        self._errors.extend(kept)
+        self._unread[:] = unread
+        if self._errors or (is_shown and not unread) or self._shown is None:
             self._show_next()
+        else:
+            self._show(unread[-1] if is_shown else self._shown)
 
     def keep(self, keeps: bool) -> None:
         """Let what is shown stay: where a finished case's report is should not vanish while the reader looks away."""
@@ -121,10 +129,12 @@ class MessageBar(QFrame):
             return
         self._timer.stop()
         self._unread.clear()
+        self._shown = None
         self.hide()
         self.changed.emit()
 
     def _show(self, message: Message) -> None:
+        self._shown = message
         if message.severity is Severity.ERROR:
             self._unread.clear()
         severity = Severity.WARNING if self._unread else message.severity

@@ -194,6 +194,14 @@ def test_a_set_up_that_was_left_keeps_nothing_and_is_not_asked_again(monkeypatch
     assert started(LiveRequest(), preferences).source == "phantom:"
 
 
+def test_no_scale_is_said_to_be_assumed_where_a_sensor_will_tell_the_objective():
+    request = LiveRequest(source="camera:0")
+    assert _open_source(request, KNOWN, senses_objective=True)[1] == []
+    assert "assumed" in _open_source(request, KNOWN)[1][0]
+    usual = replace(request, usual_objective="20x")  # not calibrated: the sensor may tell just that
+    assert "assumed" in _open_source(usual, KNOWN, senses_objective=True)[1][0]
+
+
 def test_an_objective_without_a_scale_is_assumed_and_said():
     request = LiveRequest(source="camera:0", usual_objective="20x")
     source, (note,) = _open_source(request, KNOWN)

@@ -58,6 +58,22 @@ def test_why_a_key_did_nothing_is_said_below_an_error_and_goes_again(bar: Messag
     assert bar.isHidden()
 
 
+def test_what_is_over_goes_and_leaves_what_is_not(bar: MessageBar):
+    silent = Message(Severity.WARNING, "the nosepiece does not answer")
+    bar.post(silent)
+    bar.withdraw({silent.text})
+    assert bar.isHidden() and bar.history[-1] == silent
+    for first, second in ((silent, ASSUMED), (ASSUMED, silent)):
+        bar.post(first)
+        bar.post(second)
+        bar.withdraw({silent.text})
+        assert bar.label.text() == "Pixel size assumed"
+        bar.dismiss()
+    bar.post(ASSUMED)
+    bar.withdraw({"something else"})
+    assert bar.label.text() == "Pixel size assumed"
+
+
 def test_an_error_stands_before_everything_else(bar: MessageBar):
     bar.post(ASSUMED)
     bar.post(Message(Severity.ERROR, "Camera lost"))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from instruments.fakes import Clock, polled, run, seconds_until, simulated_senso
 
 from her2scope.domain.errors import NotAvailableError
 from her2scope.instruments.hearing import LineState
+from her2scope.instruments.nosepiece import TELLS_WITHIN_S
 from her2scope.instruments.serial_line import InstrumentError
 
 
@@ -60,6 +63,66 @@ def test_after_a_line_that_is_not_understood_no_objective_is_told(line: str) -> 
     understood = line.strip() == "1"
     assert sensor.objective() == ("10x" if understood else "")
     assert (sensor.state().line is LineState.FOUND) == understood
+
+
+def test_an_objective_is_only_confirmed_by_what_is_told_after_a_frame() -> None:
+    clock = Clock()
+    sensor, simulator, _ = simulated_sensor(clock, dataclasses.replace(polled(), every_s=0.5))
+    seconds_until(sensor.line, clock, LineState.FOUND)
+    run(sensor.line, clock, 1.0)
+    taken_s = clock.now()
+    assert sensor.stayed("20x", taken_s - 0.1, taken_s) is None
+    asked_s = clock.now()
+    run(sensor.line, clock, 0.06)  # it is asked at once, not half a second later
+    assert sensor.stayed("20x", taken_s - 0.1, taken_s) is True and clock.now() - asked_s < 0.1
+    assert sensor.stayed("40x", taken_s - 0.1, taken_s) is False
+
+
+def test_a_frame_taken_while_the_hand_turned_is_not_confirmed_even_if_it_looks_sharp() -> None:
+    clock = Clock()
+    sensor, simulator, _ = simulated_sensor(clock, dataclasses.replace(polled(), every_s=0.5))
+    seconds_until(sensor.line, clock, LineState.FOUND)
+    simulator.answer("P?", "POS 3")  # turned between two questions
+    taken_s = clock.now()
+    assert sensor.objective() == "20x"  # what the frame would be called
+    run(sensor.line, clock, 0.6)
+    assert sensor.stayed("20x", taken_s - 0.1, taken_s) is False
+    assert sensor.stayed("40x", taken_s - 0.1, taken_s) is False  # nor was the new one known then
+    simulator.answer("P?", "POS 2")
+    run(sensor.line, clock, 0.6)
+    assert sensor.objective() == "20x" and sensor.stayed("20x", taken_s - 0.1, taken_s) is False
+
+
+def test_a_sensor_that_tells_its_turns_confirms_by_its_silence() -> None:
+    clock = Clock()
+    sensor, simulator, port = simulated_sensor(clock, unasked())
+    run(sensor.line, clock, 0.1)
+    simulator.say("3")
+    run(sensor.line, clock, 60.0)
+    taken_s = clock.now()
+    assert sensor.stayed("40x", taken_s - 0.1, taken_s) is None
+    run(sensor.line, clock, TELLS_WITHIN_S + 0.05)
+    assert sensor.stayed("40x", taken_s - 0.1, taken_s) is True
+    simulator.say("0")
+    run(sensor.line, clock, 0.1)
+    assert sensor.stayed("40x", taken_s - 0.1, taken_s) is False
+    port.is_pulled = True
+    seconds_until(sensor.line, clock, LineState.LOST)
+    assert sensor.stayed("40x", taken_s - 0.1, taken_s) is None
+
+
+def test_a_heartbeat_is_waited_for() -> None:
+    clock = Clock()
+    sensor, simulator, _ = simulated_sensor(clock, unasked(every_s=0.5))
+    run(sensor.line, clock, 0.1)
+    simulator.say("3")
+    run(sensor.line, clock, 0.4)
+    taken_s = clock.now()
+    run(sensor.line, clock, 0.35)
+    assert sensor.stayed("40x", taken_s - 0.1, taken_s) is None
+    simulator.say("3")
+    run(sensor.line, clock, 0.1)
+    assert sensor.stayed("40x", taken_s - 0.1, taken_s) is True
 
 
 def test_after_the_plug_was_out_no_objective_is_told_until_it_tells_again() -> None:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from her2scope.pipeline.desk import StageCheck, dressed
+from her2scope.domain.errors import CaseRuleError
+from her2scope.pipeline.desk import CONFIRMED_WITHIN_S, StageCheck, confirm_objective, dressed
 from her2scope.records import CameraState, Frame, TrackedFrame
 
 OBJECTIVES = {"20x": 0.5, "40x": 0.25}
@@ -19,12 +20,18 @@ OBJECTIVES = {"20x": 0.5, "40x": 0.25}
 class Desk:
     def __init__(self, objective: str | None, place: tuple[float, float] | None = (10.0, 20.0)) -> None:
         self._objective, self._place = objective, place
+        self.answers: list[bool | None] = [True]
+        self.asked: list[tuple[str, float, float]] = []
 
     def position_um(self, at_s: float) -> tuple[float, float] | None:
         return None if self._place is None else (self._place[0] + at_s, self._place[1])
 
     def objective(self) -> str | None:
         return self._objective
+
+    def stayed(self, objective: str, from_s: float, to_s: float) -> bool | None:
+        self.asked.append((objective, round(from_s, 6), to_s))
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
 def frame(stage_um: tuple[float, float] | None = None, um_per_px: float = 0.26) -> Frame:
@@ -70,6 +77,42 @@ def test_a_pixel_size_given_for_no_objective_gives_way_to_the_sensor_and_that_is
     ready = dressed(one, Desk("40x"), OBJECTIVES)
     assert (ready.frame.um_per_px, ready.frame.camera.objective, ready.doubt) == (0.25, "40x", "")
     assert ("0.26 um/px of the start" in ready.warning) is is_said
+
+
+def confirmed(desk: Desk | None, seconds: list[float] | None = None) -> None:
+    """Confirm the frame under a clock that goes on while it waits."""
+    ticks = [3.0]
+
+    def pause(wait_s: float) -> None:
+        ticks[0] += wait_s
+        if seconds is not None:
+            seconds.append(wait_s)
+
+    confirm_objective(frame(), desk, lambda: ticks[0], pause)
+
+
+def test_a_frame_that_is_counted_waits_until_its_objective_is_confirmed() -> None:
+    confirmed(None)
+    confirmed(Desk(None))  # nothing senses it
+    desk, waited = Desk("40x"), []
+    desk.answers = [None, None, True]
+    confirmed(desk, waited)
+    assert desk.asked == [("40x", 2.9, 3.0)] * 3 and len(waited) == 2
+
+
+def test_a_frame_of_a_turned_nosepiece_is_not_counted() -> None:
+    desk = Desk("40x")
+    desk.answers = [None, False]
+    with pytest.raises(CaseRuleError, match="was turned when this picture was taken: nothing was taken"):
+        confirmed(desk)
+
+
+def test_a_sensor_that_says_nothing_confirms_nothing_and_is_not_waited_for_long() -> None:
+    desk, waited = Desk("40x"), []
+    desk.answers = [None]
+    with pytest.raises(CaseRuleError, match="did not tell whether 40x stayed"):
+        confirmed(desk, waited)
+    assert sum(waited) == pytest.approx(CONFIRMED_WITHIN_S, abs=0.05)
 
 
 def walk(check: StageCheck, steps: list[tuple[float, float]], of_stage, *, trusted: bool = True) -> None:

@@ -242,6 +242,52 @@ class TurnedDesk:
     def objective(self) -> str | None:
         return ""
 
+    def stayed(self, objective: str, from_s: float, to_s: float) -> bool | None:
+        return None
+
+
+class Sensed:
+    """A nosepiece whose sensor confirms the objective, or does not."""
+
+    def __init__(self) -> None:
+        self.answer: bool | None = None
+
+    def position_um(self, at_s: float) -> tuple[float, float] | None:
+        return None
+
+    def objective(self) -> str | None:
+        return "40x"
+
+    def stayed(self, objective: str, from_s: float, to_s: float) -> bool | None:
+        return self.answer
+
+
+def test_a_field_is_added_once_its_objective_is_confirmed_and_not_where_it_was_turned(frames, analyser):
+    listener, desk, store = Listener(), Sensed(), MemoryCaseStore()
+    frame = frames["2+"]
+    engine = LiveEngine(
+        FakeCamera(frame), lambda: CaseSession(store.create("case-1"), analyser, SystemClock(), "reader"), listener,
+        lambda view: (), SystemClock(), desk=desk, objectives={"40x": frame.um_per_px},
+    )  # fmt: skip
+    engine.start()
+    try:
+        listener.wait_for("result")
+        desk.answer = False
+        engine.accept_field()
+        engine.read_control("3+", "lot 7")
+        listener.wait_for("message", lambda item: "turned when this picture was taken" in item.text)
+        desk.answer = None
+        engine.accept_field()
+        listener.wait_for("message", lambda item: "did not tell whether 40x stayed" in item.text)
+        assert not any(view.fields or view.controls for view in listener.told["case"])
+        engine.accept_field()
+        time.sleep(0.1)  # it waits, and pictures go on
+        desk.answer = True
+        view = listener.wait_for("case", lambda view: view.fields)
+        assert len(view.fields) == 1
+    finally:
+        engine.stop()
+
 
 def test_no_field_is_added_while_the_objective_is_not_known(frames):
     listener = Listener()

@@ -19,7 +19,7 @@ from her2scope.cameras.video import VideoFileSource
 from her2scope.domain.errors import CameraEnded, CameraLost, CameraNotFound, CameraTimeout, CaseRuleError
 from her2scope.phantom.microscope import PhantomMicroscope
 from her2scope.pipeline.live import CameraPhase, CameraStatus, Message, Severity
-from her2scope.pipeline.live_camera import EXPOSED_ANEW, PAUSES_S, LiveCamera
+from her2scope.pipeline.live_camera import DOUBT_SAID_AFTER_S, EXPOSED_ANEW, PAUSES_S, LiveCamera
 from her2scope.pipeline.slide_map import SlideMap
 from her2scope.records import CameraState, Frame, MapView, TrackedFrame
 
@@ -302,6 +302,9 @@ class Desk:
     def objective(self) -> str | None:
         return self.turned
 
+    def stayed(self, objective: str, from_s: float, to_s: float) -> bool | None:
+        return None
+
 
 def test_a_picture_of_an_unknown_objective_is_shown_and_not_taken() -> None:
     desk = Desk()
@@ -321,8 +324,16 @@ def test_a_picture_of_an_unknown_objective_is_shown_and_not_taken() -> None:
     assert [item.frame.index for item in stand.shown] == [1, 2, 3, 4]
     assert [item.short_doubt for item in stand.shown] == ["", *["the objective is not known"] * 2, ""]
     assert [(item.frame.index, item.frame.um_per_px) for item in stand.taken] == [(1, 0.25), (4, 0.5)]
-    assert [message.text.partition(":")[0] for message in stand.messages] == ["this picture cannot be read"]
+    assert stand.messages == []  # a turn is over before anybody could read of it
     assert stand.taken[0].frame.stage_um == (stand.taken[0].frame.captured_s, 0.0)
+
+
+def test_an_objective_that_stays_unknown_is_said_once() -> None:
+    desk = Desk()
+    desk.turned = ""
+    stand = Stand(*["frame"] * round(3 * DOUBT_SAID_AFTER_S / FRAME_S), desk=desk, objectives={"40x": 0.25}).run()
+    assert [message.text.partition(":")[0] for message in stand.messages] == ["this picture cannot be read"]
+    assert stand.taken == []
 
 
 def test_what_has_a_sensor_says_so_and_files_do_not() -> None:
