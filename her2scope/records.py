@@ -307,6 +307,11 @@ class FieldResult:
     """`(h, w)` at the region model's scale: 255 where cells do not count, else 0; None where they count everywhere."""
 
     @property
+    def n_outside(self) -> int:
+        """Tumour cells, whole in the image, that the region model leaves out."""
+        return sum(cell.kind is CellKind.TUMOUR and not (cell.within or cell.edge) for cell in self.cells)
+
+    @property
     def remarks(self) -> tuple[str, ...]:
         """All that must be said with this field: quality, doubts, too few cells."""
         too_few = (str(self.finding),) if isinstance(self.finding, TooFewCells) else ()

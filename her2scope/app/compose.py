@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from her2scope.app.control_history import control_history
+from her2scope.app.where_to_count import gate_of_case
 from her2scope.domain.control_history import ControlEntry
 from her2scope.domain.control_material import ControlMaterials
 from her2scope.domain.errors import CaseRuleError, NotAvailableError, SettingsError, StoreError
@@ -21,6 +22,7 @@ from her2scope.domain.sign_off import SignOff
 from her2scope.imaging.workers import Workers
 from her2scope.pipeline.analyse import FieldAnalyser
 from her2scope.pipeline.clock import SystemClock
+from her2scope.pipeline.region_gate import RegionGate
 from her2scope.pipeline.session import CaseSession, stored_settings
 from her2scope.pipeline.versions import as_signed
 from her2scope.ports import CaseFile, CaseReading, CaseStore, ControlHistory, KeptHead, Segmenter, Signers
@@ -86,14 +88,20 @@ def network_segmenter(network: OnnxNetwork, settings: ScoringSettings, threads: 
     )
 
 
-def make_analyser(method: str, settings: ScoringSettings, calibration: Calibration, threads: int = 0) -> FieldAnalyser:
-    """Analyser of a method by name, on so many threads (0: one per core).
+def make_analyser(
+    method: str,
+    settings: ScoringSettings,
+    calibration: Calibration,
+    threads: int = 0,
+    gate: RegionGate | None = None,
+) -> FieldAnalyser:
+    """Analyser of a method by name, on so many threads (0: one per core); `gate` is that of `settings.where_to_count`.
 
     Raises NotAvailableError for a method that this version does not have.
     """
     if method not in METHODS:
         raise NotAvailableError("method", method, sorted(METHODS))
-    return FieldAnalyser(METHODS[method](settings, threads), settings, calibration, Workers(threads))
+    return FieldAnalyser(METHODS[method](settings, threads), settings, calibration, Workers(threads), gate)
 
 
 def read_settings(path: Path | None) -> ScoringSettings:
@@ -174,11 +182,19 @@ def open_session(
     history: ControlHistory | None = None,
     other_case_of: Callable[[str], str | None] | None = None,
     may_sign: Signers | None = None,
+    gate: RegionGate | None = None,
 ) -> CaseSession:
-    """Session on a case file: a stored case goes on with the settings that it was opened with."""
+    """Session on a case file: a stored case goes on with the settings that it was opened with.
+
+    Parameters
+    ----------
+    gate : that of `settings.where_to_count`; a stored case has its own
+    """
     try:
         stored = stored_settings(file)
-        analyser = make_analyser(*(stored or (method, settings, calibration)))
+        if stored is not None:
+            gate = gate_of_case(file, stored[1], gate)
+        analyser = make_analyser(*(stored or (method, settings, calibration)), gate=gate)
         return CaseSession(file, analyser, SystemClock(), who, history, other_case_of or (lambda _: None), may_sign)
     except BaseException:
         file.close()

@@ -20,6 +20,7 @@ from her2scope.app.compose import (
 )
 from her2scope.app.control_history import control_history
 from her2scope.app.outputs import check_outputs, write_all
+from her2scope.app.where_to_count import asked_gate
 from her2scope.domain.control_history import ControlEntry
 from her2scope.domain.errors import BadInputError, StoreError
 from her2scope.domain.guideline import SCORES, Score
@@ -32,6 +33,7 @@ from her2scope.overlays.palette import palette
 from her2scope.overlays.raster import cell_labels, draw_overlay
 from her2scope.pipeline.clock import SystemClock
 from her2scope.pipeline.control import compared, judge, measure_control, read_field
+from her2scope.pipeline.region_gate import RegionGate
 from her2scope.pipeline.session import CaseSession
 from her2scope.records import AcceptedField, CameraState, CaseView, ControlReading, Frame
 from her2scope.reporting.content import control_json, score_json
@@ -63,6 +65,10 @@ class ScoreRequest:
     settings: Path | None = None
     guideline: str | None = None
     method: str | None = None
+    region_model: Path | None = None
+    """Folder of the model that says where to count; None: everywhere."""
+    count_in: Sequence[str] = ()
+    """Its classes in which cells count."""
     json_path: Path | None = None
     overlay_dir: Path | None = None
     mask_dir: Path | None = None
@@ -104,8 +110,9 @@ def score_images(request: ScoreRequest) -> ScoreAnswer:
     settings = with_material(read_settings(request.settings), request.control_file, request.material)
     if request.guideline:
         settings = replace(settings, guideline=request.guideline)
+    settings, gate = asked_gate(request.region_model, request.count_in, settings)
     calibration = read_calibration(request.calibration)
-    session = _session(request.method, settings, calibration)
+    session = _session(request.method, settings, calibration, gate)
     # all images are read before any is scored: one that cannot be read leaves nothing behind
     control_um_per_px = request.control_um_per_px or request.um_per_px
     controls = [
@@ -113,6 +120,7 @@ def score_images(request: ScoreRequest) -> ScoreAnswer:
         for place, (level, path) in enumerate(_controls(request))
     ]
     frames = [_frame(path, place, request.um_per_px, calibration) for place, path in enumerate(request.images)]
+    _check_frames(frames, gate)
     for frame, level in controls:
         session.read_control(frame, level, lot="")
     for frame in frames:
@@ -184,9 +192,19 @@ def _kept(readings: Sequence[ControlReading], instrument: str) -> tuple[ControlR
     return reading, [*told, *history.problems]
 
 
-def _session(method: str | None, settings: ScoringSettings, calibration: Calibration) -> CaseSession:
+def _session(
+    method: str | None, settings: ScoringSettings, calibration: Calibration, gate: RegionGate | None
+) -> CaseSession:
     file = MemoryCaseStore().create("score")
-    return open_session(file, method or DEFAULT_METHOD, settings, calibration, user_name())
+    return open_session(file, method or DEFAULT_METHOD, settings, calibration, user_name(), gate=gate)
+
+
+def _check_frames(frames: Sequence[Frame], gate: RegionGate | None) -> None:
+    """Raise BadInputError for a picture of which the region model can say nothing."""
+    for frame in frames if gate is not None else ():
+        refusal = gate.refusal(frame.um_per_px, frame.size_hw) if gate is not None else ""
+        if refusal:
+            raise BadInputError(f"{frame.name}: {refusal}.")
 
 
 def _frame(path: Path, place: int, um_per_px: float, calibration: Calibration) -> Frame:
@@ -208,7 +226,9 @@ def _input_paths(request: ScoreRequest | ControlRequest) -> list[Path]:
     """Every file that a command reads."""
     controls = [path for _, path in _controls(request)] if isinstance(request, ScoreRequest) else []
     settings = [path for path in (request.calibration, request.settings, request.control_file) if path]
-    return [*request.images, *controls, *settings]
+    folder = request.region_model if isinstance(request, ScoreRequest) else None
+    model = sorted(folder.iterdir()) if folder is not None and folder.is_dir() else []
+    return [*request.images, *controls, *settings, *model]
 
 
 def _pictures(request: ScoreRequest) -> list[tuple[Path, str, Callable[[AcceptedField], _Picture]]]:
@@ -267,7 +287,8 @@ def _field(item: AcceptedField) -> str:
     said = f" ({'; '.join(item.result.remarks)})" if item.result.remarks else ""
     seen = item.n_seen_before
     again = f", {seen} of them seen in an earlier field" if seen else ""
-    return f"{item.result.score or 'no score'}, {item.result.counts.n_tumour} tumour cells{again}{said}"
+    outside = f", {item.n_outside} more outside the counted tissue" if item.n_outside else ""
+    return f"{item.result.score or 'no score'}, {item.result.counts.n_tumour} tumour cells{outside}{again}{said}"
 
 
 def _verdict(reading: ControlReading) -> str:

@@ -22,6 +22,7 @@ from her2scope.cli.arguments import (
     add_how,
     add_material,
     add_scale,
+    add_where,
     count,
     one_line,
     say,
@@ -135,7 +136,7 @@ def _live(arguments: argparse.Namespace) -> int:
             source=arguments.source, calibration=arguments.calibration, objective=arguments.objective,
             um_per_px=arguments.um_per_px, settings=arguments.settings, method=arguments.method,
             case_id=arguments.case, size_wh=arguments.size, controls=arguments.controls, material=arguments.material,
-            instruments=arguments.instruments,
+            instruments=arguments.instruments, region_model=arguments.region_model, count_in=arguments.count_in,
         )
     )  # fmt: skip
 
@@ -166,6 +167,7 @@ def _score(arguments: argparse.Namespace) -> int:
             control_um_per_px=arguments.control_um_per_px, calibration=arguments.calibration,
             control_file=arguments.controls, material=arguments.material,
             settings=arguments.settings, guideline=arguments.guideline, method=arguments.method,
+            region_model=arguments.region_model, count_in=arguments.count_in,
             json_path=arguments.json, overlay_dir=arguments.overlay_dir, mask_dir=arguments.mask_dir,
         )
     )  # fmt: skip
@@ -219,6 +221,7 @@ def _add_live(parser: argparse.ArgumentParser) -> None:
     live.add_argument("--case", metavar="ID", help="start or resume the case of this id")
     add_scale(live, required=False)
     add_how(live)
+    add_where(live)
     parser.set_defaults(run=_live)
 
 
@@ -248,4 +251,5 @@ def _add_score(commands: argparse._SubParsersAction[OneLineParser]) -> None:
     score.add_argument("--mask-dir", type=Path, metavar="DIR", help="write membrane and cell masks")
     add_material(score)
     add_how(score)
+    add_where(score)
     score.set_defaults(run=_score)

@@ -78,6 +78,17 @@ def add_how(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
     parser.add_argument("--method", metavar="NAME", help=methods)
 
 
+def add_where(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
+    """Add the options that say where cells are counted."""
+    parser.add_argument(
+        "--region-model", type=Path, metavar="DIR", help="count cells only where this region model finds such tissue"
+    )
+    parser.add_argument(
+        "--count-in", action="append", default=[], metavar="CLASS",
+        help="a class of the region model in which cells count; may be repeated",
+    )  # fmt: skip
+
+
 def add_material(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
     """Add the options that say which control of the laboratory is read."""
     parser.add_argument("--controls", type=Path, metavar="FILE", help="the laboratory's controls and limits (YAML)")

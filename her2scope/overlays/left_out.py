@@ -15,7 +15,9 @@ Flags = NDArray[np.bool_]
 
 
 def left_out(cells: Sequence[Cell], um_per_px: float, place: MapPlace, view: CaseView, *, swept: bool) -> Flags:
-    """`(N,)` which cells lie where the case's outlines let nothing count, as `pipeline.counting` has it once accepted.
+    """`(N,)` which cells lie where the case's outlines, or its region model, let nothing count.
+
+    As `pipeline.counting` has it once the picture is accepted.
 
     Parameters
     ----------
@@ -23,11 +25,13 @@ def left_out(cells: Sequence[Cell], um_per_px: float, place: MapPlace, view: Cas
     swept : the picture would be accepted by sweeping, which counts within outlined invasive tumour only
     """
     regions = [region for region in view.regions if region.island == place.island]
+    by_model = np.array([not cell.within for cell in cells], dtype=bool)
     if not cells or not (regions or swept):
-        return np.zeros(len(cells), dtype=bool)
+        return by_model
     xy_um = (centres_of(cells) + 0.5) * um_per_px + (place.x_um, place.y_um)
     invasive = [region for region in regions if region.kind is RegionKind.INVASIVE]
-    outside = _in_any(xy_um, [region for region in regions if region.kind is not RegionKind.INVASIVE])
+    by_model &= ~_in_any(xy_um, [region for region in invasive if region.field is not None])  # the reader's word
+    outside = by_model | _in_any(xy_um, [region for region in regions if region.kind is not RegionKind.INVASIVE])
     for field in view.fields:
         drawn = [region for region in invasive if region.field == field.number]
         if drawn and field.place is not None:

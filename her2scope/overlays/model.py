@@ -13,6 +13,8 @@ from her2scope.overlays.palette import (
     MARKERS,
     OTHER_LABEL,
     OTHER_MARKER,
+    OUTSIDE_COLOUR,
+    OUTSIDE_LABEL,
     Marker,
     Palette,
     Rgb,
@@ -33,15 +35,17 @@ class OverlaySelection:
     """Each cell's own outline."""
     filled: bool = False
     """Cells that a complete membrane encloses, filled."""
+    outside: bool = True
+    """Tissue that the region model leaves out, dimmed and hatched beneath the other layers."""
 
     @property
     def anything(self) -> bool:
-        """Whether there is anything to draw."""
+        """Whether there is anything to draw; tissue outside is dimmed beneath what is drawn, never by itself."""
         return self.membranes or self.cells or self.outlines or self.filled
 
 
 EVERYTHING = OverlaySelection(membranes=True, cells=True, outlines=True, filled=True)
-NOTHING = OverlaySelection(membranes=False, cells=False)
+NOTHING = OverlaySelection(membranes=False, cells=False, outside=False)
 FOR_REPORT = OverlaySelection(membranes=False, cells=True, outlines=True, filled=False)
 """Outlines leave the tissue visible beneath, so a colleague can check each cell."""
 
@@ -69,7 +73,8 @@ def mark_of(cell: Cell, palette: Palette, counted: bool = True, correction: Corr
 
     Parameters
     ----------
-    counted : False where the case leaves it out: an earlier field counted it, or the reader excluded it
+    counted : False where the case leaves it out: an earlier field counted it, the reader excluded it, or it lies
+        outside the tissue to count in
     correction : what the reader said of it, None where nothing
     """
     tumour = cell.kind is CellKind.TUMOUR
@@ -94,7 +99,7 @@ def marks_of(
     corrections: Sequence[Correction | None] | None = None,
 ) -> list[CellMark]:
     """How each cell of a field is drawn; without flags or corrections (None or empty) as the method read it."""
-    flags = counted or [True] * len(cells)
+    flags = counted or [cell.within for cell in cells]
     words = corrections or [None] * len(cells)
     # A field of a thousand cells has a dozen marks: each is made once.
     made: dict[tuple[CellKind, CellClass | None, bool, Correction | None], CellMark] = {}
@@ -123,8 +128,15 @@ class LegendEntry:
     hollow: bool = False
 
 
-def legend_entries(palette: Palette, shares_percent: Mapping[CellClass, float] | None) -> tuple[LegendEntry, ...]:
-    """Everything that may be marked in a field; the classes with their shares where there are any."""
+def legend_entries(
+    palette: Palette, shares_percent: Mapping[CellClass, float] | None, *, outside: bool = False
+) -> tuple[LegendEntry, ...]:
+    """Everything that may be marked in a field; the classes with their shares where there are any.
+
+    Parameters
+    ----------
+    outside : part of the field is dimmed: tissue that the region model leaves out
+    """
     shares = {name: f" {share:.1f} %" for name, share in (shares_percent or {}).items()}
     return (
         *(
@@ -133,4 +145,5 @@ def legend_entries(palette: Palette, shares_percent: Mapping[CellClass, float] |
         ),
         LegendEntry(OTHER_LABEL, OTHER_MARKER, palette.other),
         LegendEntry(EDGE_LABEL, Marker.CIRCLE, palette.edge, hollow=True),
+        *((LegendEntry(OUTSIDE_LABEL, Marker.SQUARE, OUTSIDE_COLOUR),) if outside else ()),
     )

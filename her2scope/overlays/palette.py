@@ -96,6 +96,9 @@ LABELS: Mapping[CellClass, str] = {
 }
 OTHER_LABEL = "Other cell (not tumour)"
 EDGE_LABEL = "Not counted: at the edge, seen before, or left out"
+OUTSIDE_LABEL = "Hatched: outside, not counted"
+OUTSIDE_COLOUR: Rgb = (70, 70, 70)
+"""Of the legend's entry for tissue that the region model leaves out; the tissue itself is dimmed and hatched."""
 HAND_COLOUR: Rgb = (255, 255, 255)
 """Of the small square beside a cell that the reader corrected, and of the line through an excluded one."""
 # Apart for every sight as the classes are (tested alike); line and hatching differ too, wherever they are drawn.

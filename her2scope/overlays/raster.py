@@ -13,6 +13,7 @@ from her2scope.domain.errors import BadInputError
 from her2scope.domain.score import TooFewCells
 from her2scope.imaging.opencv import cv2
 from her2scope.overlays.model import CellMark, LegendEntry, OverlaySelection, legend_entries, marks_of
+from her2scope.overlays.outside import has_outside, outside_layer
 from her2scope.overlays.palette import HAND_COLOUR, Palette, Rgb, halo, marker_polygon
 from her2scope.overlays.picking import outline_of
 from her2scope.records import FAINT, INTENSE, Cell, FieldResult, Mask, RgbImage
@@ -81,6 +82,8 @@ def draw_overlay(
     scale = _Scale.between(result, rgb)
     canvas = np.array(rgb, dtype=np.uint8, order="C")
     marks = list(zip(result.cells, marks_of(result.cells, palette, counted, corrections), strict=True))
+    if selection.outside and selection.anything and result.outside is not None:
+        _dim(canvas, result.outside)
     if selection.membranes:
         _tint_membranes(canvas, result.membrane, palette)
     if selection.filled:
@@ -151,6 +154,13 @@ def _blend(canvas: RgbImage, drawn: RgbImage | Rgb, where: NDArray[np.bool_], op
     colours = drawn[where] if isinstance(drawn, np.ndarray) else np.array(drawn)
     mixed = (1 - opacity) * canvas[where].astype(np.float32) + opacity * colours.astype(np.float32)
     canvas[where] = np.round(mixed).astype(np.uint8)
+
+
+def _dim(canvas: RgbImage, outside: Mask) -> None:
+    """Dim and hatch what the region model leaves out."""
+    height, width = canvas.shape[:2]
+    layer = outside_layer(outside, (height, width), scale=width / outside.shape[1]).astype(np.uint16)
+    canvas[:] = layer[..., :3] + canvas * (255 - layer[..., 3:]) // 255
 
 
 def _tint_membranes(canvas: RgbImage, membrane: Mask, palette: Palette) -> None:
@@ -250,7 +260,8 @@ MIN_LEGEND_PX, MAX_LEGEND_PX = 14, 34
 
 def draw_legend(result: FieldResult, palette: Palette, width_px: int) -> RgbImage:
     """Strip `width_px` wide that names every class with its share and says the field's reference score."""
-    return legend_strip(legend_entries(palette, result.counts.shares_percent()), width_px, _score_text(result))
+    entries = legend_entries(palette, result.counts.shares_percent(), outside=has_outside(result))
+    return legend_strip(entries, width_px, _score_text(result))
 
 
 def legend_strip(legend: Sequence[LegendEntry], width_px: int, title: str = "") -> RgbImage:

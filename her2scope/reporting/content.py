@@ -101,12 +101,23 @@ def versions(view: CaseView) -> tuple[tuple[str, str], ...]:
         ("Program", f"her2scope {program.version}"),
         ("Method", program.method),
         ("Model", model),
+        *_where(view),
         ("Computed on", program.provider),
         ("Guideline", f"{view.guideline}: {view.guideline_source}"),
         ("Cuts", f"{words.cuts_text(view)} ({origin}{', moved by the reader' if moved else ''})"),
         *([("Cuts moved by the reader", moved)] if moved else []),
         ("Settings digest (SHA-256)", view.settings_sha256),
     )
+
+
+def _where(view: CaseView) -> tuple[tuple[str, str], ...]:
+    """The region model that says where to count, where there is one."""
+    where = view.where_to_count
+    if not where:
+        return ()
+    classes, least = " and ".join(where["count_in"]), where["least_probability"]
+    model = f"{where['model']} (SHA-256 {where['model_sha256']}): {classes}, at least {100 * least:g} % probable"
+    return (("Region model", words.clean(model)),)
 
 
 # ---- JSON ---------------------------------------------------------------------------------------------------------

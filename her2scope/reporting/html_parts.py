@@ -12,6 +12,7 @@ from her2scope.domain.corrections import STANDING_WORDS, CellStanding, Correctio
 from her2scope.domain.regions import Region
 from her2scope.imaging.opencv import cv2
 from her2scope.overlays.model import CellMark, LegendEntry, mark_of, marks_in_case
+from her2scope.overlays.outside import has_outside, outside_layer
 from her2scope.overlays.palette import (
     MARKERS,
     MEMBRANE_FAINT_LABEL,
@@ -253,6 +254,8 @@ def _field_svg(result: FieldResult, palette: Palette, told: Sequence[tuple[CellM
     height, width = result.frame.size_hw
     place = f'x="-0.5" y="-0.5" width="{width}" height="{height}"'
     drawn = [f'<image {place} href="{data_uri(jpeg(at_most(result.frame.rgb, PICTURE_PX)))}"/>']
+    if result.outside is not None and has_outside(result):
+        drawn.append(f'<image class="out" {place} href="{data_uri(_outside_png(result.outside))}"/>')
     if result.cells and result.membrane.any():
         drawn.append(f'<image class="mem" {place} href="{data_uri(_membrane_png(result.membrane, palette))}"/>')
     drawn += [regions, '<g class="cells">']
@@ -322,6 +325,15 @@ def cell_words(
     counted = "" if standing is CellStanding.COUNTED else f" {words.sentence(STANDING_WORDS[standing])}"
     figures = f"completeness {100 * measure.completeness:.0f} %, intensity {words.od10(measure.intensity_od10)}"
     return f"{name}; {figures}.{counted}"
+
+
+def _outside_png(outside: Mask) -> bytes:
+    """What the region model leaves out, dimmed and hatched."""
+    height, width = outside.shape
+    scale = PICTURE_PX / width
+    layer = outside_layer(outside, (round(height * scale), PICTURE_PX), scale=scale)
+    layer[..., :3][layer[..., :3] > 0] = 255  # a PNG's colours are not premultiplied
+    return png(layer)
 
 
 def _membrane_png(membrane: Mask, palette: Palette) -> bytes:

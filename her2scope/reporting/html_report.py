@@ -10,6 +10,7 @@ from her2scope.domain.regions import Region
 from her2scope.domain.score import ControlStatus
 from her2scope.domain.score_sentence import INTERVAL_SCOPE
 from her2scope.overlays.model import legend_entries
+from her2scope.overlays.outside import has_outside
 from her2scope.overlays.palette import SAFE, Palette
 from her2scope.records import AcceptedField, CaseView, ControlReading, FieldResult, ReportContent
 from her2scope.reporting import doubt, hand, record, words
@@ -98,7 +99,8 @@ class HtmlReport:
         return tag("h2", said(title)) + share_chart(share_rows(view), self._palette)
 
     def _legend(self, result: FieldResult) -> str:
-        return legend(legend_entries(self._palette, result.counts.shares_percent())) if result.cells else ""
+        shares, outside = result.counts.shares_percent(), has_outside(result)
+        return legend(legend_entries(self._palette, shares, outside=outside)) if result.cells else ""
 
     def _control_field(self, content: ReportContent, reading: ControlReading) -> str:
         status = reading.verdict.status

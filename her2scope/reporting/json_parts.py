@@ -46,6 +46,7 @@ def field_json(item: AcceptedField) -> JsonObject:
         "place": _place_json(item.place),
         "swept": item.swept,
         "annotation": _text(item.annotation),
+        **({"n_outside": item.n_outside} if item.n_outside else {}),
         "cells": [_cell_json(*cell) for cell in cells],
     }
 
@@ -69,6 +70,7 @@ def _cell_json(cell: Cell, read: Cell, correction: Correction | None, standing: 
         "class_as_read": _class_json(read),
         "correction": None if correction is None else correction.value,
         "standing": standing.value,
+        **({} if cell.within else {"outside": True}),
     }
 
 
@@ -101,6 +103,7 @@ def case_json(view: CaseView) -> JsonObject:
         "deviation": _deviation_json(view),
         "regions": [_region_json(row) for row in hand.region_rows(view)],
         "normal_ducts": _ducts_json(view),
+        **({"where_to_count": {**where, "n_outside": view.n_outside}} if (where := view.where_to_count) else {}),
     }
 
 

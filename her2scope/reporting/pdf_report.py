@@ -15,6 +15,7 @@ from her2scope.domain.regions import Region
 from her2scope.domain.score import ControlStatus
 from her2scope.domain.score_sentence import INTERVAL_SCOPE
 from her2scope.overlays.model import FOR_REPORT, OverlaySelection, legend_entries
+from her2scope.overlays.outside import has_outside
 from her2scope.overlays.palette import SAFE, Palette
 from her2scope.overlays.raster import draw_overlay
 from her2scope.records import AcceptedField, CaseView, ControlReading, FieldResult, ReportContent, RgbImage
@@ -168,7 +169,7 @@ class PdfReport:
         return [Spacer(1, 4), KeepTogether([side_by_side(panels), self._legend(result)])]
 
     def _legend(self, result: FieldResult) -> Flowable:
-        return legend(legend_entries(self._palette, result.counts.shares_percent()))
+        return legend(legend_entries(self._palette, result.counts.shares_percent(), outside=has_outside(result)))
 
 
 def _footer(content: ReportContent) -> str:

@@ -314,6 +314,7 @@ _LEFT_OUT = {
     CellStanding.EXCLUDED_REGION: "in regions that the reader excluded.",
     CellStanding.NORMAL_DUCT: "in normal ducts that the reader marked: internal control.",
     CellStanding.NOT_INVASIVE: "outside the invasive tumour that the reader outlined.",
+    CellStanding.OUTSIDE: "outside the tissue in which the region model has cells counted.",
 }
 
 
@@ -328,6 +329,8 @@ def field_note(item: AcceptedField) -> str:
     if n_again:
         earlier = ", ".join(str(overlap.field) for overlap in item.overlaps)
         notes.append(f"{n_again} counted in field {earlier} already.")
+    if item.n_outside:
+        notes.append(f"{count(item.n_outside, 'tumour cell')} outside the counted tissue, by the region model.")
     n_corrected = len(corrected_cells(item))
     if n_corrected:
         notes.append(f"{count(n_corrected, 'cell')} corrected by the reader.")
@@ -362,6 +365,8 @@ def caveats(view: CaseView) -> tuple[str, ...]:
     """What must be said with any score of this case: limits of its method and of its calibration."""
     found = [METHOD_LIMITS[view.program.method]] if view.program.method in METHOD_LIMITS else []
     results = [item.result for item in view.active_fields]
+    if view.where_to_count:
+        found.append(where_text(view))
     if _is_drawn(view):
         found.insert(0, DRAWN_NOTE)
     if any(result.frame.camera.response == "unknown" for result in results):
@@ -373,6 +378,18 @@ def caveats(view: CaseView) -> tuple[str, ...]:
         whose = "every field" if len(estimated) == len(results) else f"field {', '.join(estimated)}"
         found.append(f"No white reference was given: the white was estimated from the picture in {whose}.")
     return tuple(found)
+
+
+def where_text(view: CaseView) -> str:
+    """In which tissue cells are counted, and how many a region model left out; empty where they count everywhere."""
+    where = view.where_to_count
+    if not where:
+        return ""
+    n_all = view.n_outside + view.score.counts.n_tumour
+    return (
+        f"Cells are counted in {clean(' and '.join(where['count_in']))} only, as the region model "
+        f"{clean(where['model'])} finds it: {view.n_outside} of {count(n_all, 'tumour cell')} left out."
+    )
 
 
 def method_text(view: CaseView) -> str:

@@ -15,6 +15,8 @@ class Preferences:
     show_cells: bool = True
     show_filled: bool = False
     show_outlines: bool = False
+    show_outside: bool = True
+    """Tissue that a region model leaves out is dimmed."""
     reader: str = ""
     """Name of the pathologist, as it stands in events and reports."""
     own_score_first: bool = False

@@ -415,6 +415,14 @@ ACTIONS: tuple[ActionInfo, ...] = (
         checkable=True,
     ),
     ActionInfo(
+        "outside",
+        Menu.VIEW,
+        "Tissue not counted",
+        ("J",),
+        "Dim and hatch tissue that the region model leaves out, beneath the other overlays",
+        checkable=True,
+    ),
+    ActionInfo(
         "hide_all", Menu.VIEW, "Plain tissue", ("H",), "Hide all overlays; again: show them as before", checkable=True
     ),
     ActionInfo("legend", Menu.VIEW, "Legend", ("L",), "Show or hide the legend", checkable=True, group=True),

@@ -24,6 +24,7 @@ from her2scope.ui.words import (
     reportable_text,
     score_title,
     sentence,
+    where_text,
 )
 
 BAR_PX, TEXT_PX, GAP_PX = 5, 16, 6
@@ -92,6 +93,8 @@ class CaseHead(QWidget):
         self.heading = ElidedLabel("No case yet")
         self.data = QPushButton("Data\N{HORIZONTAL ELLIPSIS}")
         self.data.setToolTip("Enter accession, block, slide, specimen, antibody and fixation (Ctrl+D)")
+        self.where = ElidedLabel()
+        self.where.hide()
         self.category = QLabel("Reference score")
         self.reportable = QLabel("No score yet")
         self.state = _wrapped("warning")
@@ -125,6 +128,7 @@ class CaseHead(QWidget):
             self._show(score_title(score.score), f"Reference score{words}", reportable_text(view), text)
             self.probability.show_probability(score.score_probability)
         self._show_deviation(view, hidden)
+        self._show_where(view)
 
     def show_stored(self, stored: CaseScore) -> None:
         """Say what the case scores by the stored settings, beside what the reader's cuts make of it."""
@@ -141,6 +145,12 @@ class CaseHead(QWidget):
         self.sentence.setText(words)
         self.sentence.setVisible(bool(words))
 
+    def _show_where(self, view: CaseView) -> None:
+        """In which tissue cells are counted, where a region model says so."""
+        text = where_text(view)
+        self.where.setText(text)
+        self.where.setVisible(bool(text))
+
     def _show_deviation(self, view: CaseView, hidden: bool) -> None:
         text = deviation_text(view.rule)
         self.deviation.setText(text)
@@ -152,6 +162,7 @@ class CaseHead(QWidget):
     def _lay_out(self) -> None:
         set_role(self.category, "title")
         set_role(self.heading, "dim")
+        set_role(self.where, "dim")
         name = QHBoxLayout()
         name.setSpacing(6)
         name.addWidget(self.heading, 1)
@@ -173,6 +184,7 @@ class CaseHead(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addLayout(row)
+        column.addWidget(self.where)
         column.addWidget(self.state)
         column.addLayout(moved)
         column.addWidget(self.sentence)

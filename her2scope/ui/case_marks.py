@@ -65,13 +65,14 @@ class CaseMarks:
         return before is None or before.regions != view.regions
 
     def left_out(self, live: LiveResult, *, swept: bool) -> tuple[bool, ...]:
-        """Which cells of an analysis the case's regions leave out; empty: none, or its place is only guessed."""
+        """Which cells of an analysis the case leaves out; empty: as its region model says, or its place is guessed."""
         at = live.tracked
         if self._view is None or live.mode is Mode.CONTROL or not at.trusted:
             return ()
         place = MapPlace(at.island, at.x_um, at.y_um)
         found = left_out(live.result.cells, at.frame.um_per_px, place, self._view, swept=swept)
-        return tuple(found.tolist()) if found.any() else ()
+        told = found.any() or not all(cell.within for cell in live.result.cells)
+        return tuple(found.tolist()) if told else ()
 
     def regions_on(self, shown: TrackedFrame | None) -> tuple[Region, ...]:
         """Regions of the picture's island that reach into it."""

@@ -63,7 +63,9 @@ class ShownCell:
         if self.cell.edge:
             return CellStanding.EDGE
         standings = () if self.field is None else self.field.standings
-        return standings[self.number] if standings else None
+        if standings:
+            return standings[self.number]
+        return None if self.cell.within else CellStanding.OUTSIDE
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ def legend_text(
     # Where nothing could be analysed, no cells were counted: that is not "0 cells".
     title = f"This field: {n}" if result.quality.usable else "This field"
     left_out = f"{n_left_out} of them will not count (outlines)" if n_left_out else ""
-    notes = _notes(control, MOVED_NOTE if moved else "", left_out)
+    notes = _notes(control, MOVED_NOTE if moved else "", _outside_note(result.n_outside), left_out)
     return LegendText(title, rows, field_score_text(result), notes)
 
 
@@ -74,8 +74,13 @@ def field_legend_text(
     shares = field.counts.shares_percent()
     rows = tuple((name, NO_FIGURE if shares is None else percent_text(shares[name])) for name in SHARE_ORDER)
     n = count_text(field.counts.n_tumour, "cell counted", "cells counted")
-    notes = _notes(control, MOVED_NOTE if moved else "")
+    notes = _notes(control, MOVED_NOTE if moved else "", _outside_note(field.n_outside))
     return LegendText(f"{title}: {n}", rows, field_score_text(field.result), notes)
+
+
+def _outside_note(n: int) -> str:
+    """How many cells the region model leaves out, whose tissue is hatched."""
+    return f"Hatched: not counted ({count_text(n, 'tumour cell', 'tumour cells')})" if n else ""
 
 
 def _notes(*texts: str) -> tuple[str, ...]:

@@ -191,7 +191,7 @@ class LiveView(QWidget):
         flags = self.left_out(self._live)
         cells = self._live.result.cells if flags else ()
         return sum(
-            out and cell.kind is CellKind.TUMOUR and not cell.edge for cell, out in zip(cells, flags, strict=True)
+            out and cell.kind is CellKind.TUMOUR and cell.is_countable for cell, out in zip(cells, flags, strict=True)
         )
 
     def _renew_left_out(self) -> None:

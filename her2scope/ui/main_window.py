@@ -58,7 +58,7 @@ ZOOM_STEP = 1.25
 FRAME_PX = QSize(16, 40)
 """Room for a title bar and borders: Qt does not know them before the window is shown, and a status line below the
 screen's edge says nothing."""
-LAYERS = ("membranes", "cells", "outlines", "filled")
+LAYERS = ("membranes", "cells", "outlines", "filled", "outside")
 SWITCHED_OFF = "switched off (M, N, O, B)"
 OWN_SCORE_FIRST = "own score first (S)"
 NO_OUTLINE_ON_CONTROL = "A control is read whole: nothing is outlined on it. Go to reading mode first (F3)."
@@ -363,7 +363,9 @@ class MainWindow(QMainWindow):
 
     def _selection(self) -> OverlaySelection:
         shown = self._preferences
-        return OverlaySelection(shown.show_membranes, shown.show_cells, shown.show_outlines, shown.show_filled)
+        return OverlaySelection(
+            shown.show_membranes, shown.show_cells, shown.show_outlines, shown.show_filled, shown.show_outside
+        )
 
     def _show_overlay_state(self) -> None:
         why_off = self.view.state.why_off
@@ -423,6 +425,7 @@ class MainWindow(QMainWindow):
             show_cells=chosen["cells"],
             show_outlines=chosen["outlines"],
             show_filled=chosen["filled"],
+            show_outside=chosen["outside"],
             palette="paper" if self.actions_by_id["palette"].isChecked() else "safe",
         )
         palette = self._palette()

@@ -18,6 +18,7 @@ from PyQt6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QPolygonF,
 
 from her2scope.imaging.opencv import cv2
 from her2scope.overlays.model import CellMark, OverlaySelection, marks_in_case, marks_of
+from her2scope.overlays.outside import outside_layer
 from her2scope.overlays.palette import HAND_COLOUR, Marker, Palette, Rgb, halo, marker_polygon
 from her2scope.overlays.picking import outline_of
 from her2scope.records import FAINT, INTENSE, AcceptedField, Cell, FieldResult
@@ -180,6 +181,21 @@ class _Canvas:
         painter.restore()
 
 
+class OutsidePainter:
+    """Tissue that the region model leaves out, dimmed and hatched."""
+
+    def paint(self, painter: QPainter, result: FieldResult, zoom: float) -> None:
+        """Dim and hatch it; its lines lie still on the tissue and are as wide on screen at every zoom."""
+        canvas, outside = _Canvas.of(painter), result.outside
+        part = canvas.covered(result.frame.size_hw)
+        if outside is None or part.isEmpty():
+            return
+        size_hw = round(part.height() * canvas.scale), round(part.width() * canvas.scale)
+        left, top = part.left() * canvas.scale, part.top() * canvas.scale
+        grown = canvas.scale * result.frame.size_hw[1] / outside.shape[1]
+        canvas.show(painter, outside_layer(outside, size_hw, left, top, grown, canvas.ratio), canvas.corner_of(part))
+
+
 class MembranePainter:
     """Stained membrane, tinted: one colour for faint to moderate, one for intense."""
 
@@ -315,6 +331,7 @@ def painters_for(
     """
     marks = Marks(palette, field, counted)
     layers: list[tuple[bool, OverlayPainter]] = [
+        (selection.outside and selection.anything, OutsidePainter()),
         (selection.membranes, MembranePainter(palette)),
         (selection.filled, FilledPainter(palette, marks)),
         (selection.outlines, OutlinePainter(palette, marks)),

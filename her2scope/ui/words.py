@@ -243,6 +243,15 @@ def step_text(verb: str, what: str) -> str:
     return f"{verb}: {what}" if what else verb
 
 
+def where_text(view: CaseView) -> str:
+    """In which tissue the case counts cells; empty where it counts everywhere."""
+    where = view.where_to_count
+    if where is None:
+        return ""
+    left_out = f"; {count_text(view.n_outside, 'tumour cell', 'tumour cells')} left out" if view.n_outside else ""
+    return f"Counting in: {' and '.join(where['count_in'])} (model {where['model']}){left_out}"
+
+
 def islands_of(view: MapView, more: Collection[int] = ()) -> list[int]:
     """Parts of the slide whose places to each other are not known, in their order."""
     return sorted({tile.island for tile in view.tiles} | {view.island, *more})

@@ -165,7 +165,7 @@ def test_cell_without_outline_gets_a_marker_only():
 
 def test_nothing_selected_paints_nothing():
     assert painters_for(NOTHING, SAFE) == ()
-    assert len(painters_for(EVERYTHING, SAFE)) == 4
+    assert len(painters_for(EVERYTHING, SAFE)) == 5
 
 
 def test_other_cells_are_marked_by_a_cross():

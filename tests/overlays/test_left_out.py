@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import factories
 import numpy as np
 from hypothesis import given
@@ -17,12 +19,14 @@ from her2scope.imaging.registration import Relief
 from her2scope.overlays.left_out import left_out
 from her2scope.pipeline.counting import CaseField, Counting, SameCells
 from her2scope.pipeline.hand import Hand
-from her2scope.records import AcceptedField, MapPlace
+from her2scope.records import AcceptedField, FieldResult, MapPlace
 
 SCALE = 0.25
 CELLS = [factories.cell(CellClass.NONE, 20.0 + 40 * x, 20.0 + 40 * y) for y in range(5) for x in range(5)]
 RESULT = factories.field_result(CELLS, (200, 200))  # 50 x 50 um
-BY_REGION = {CellStanding.EXCLUDED_REGION, CellStanding.NORMAL_DUCT, CellStanding.NOT_INVASIVE}
+LEFT_OUT = {
+    CellStanding.EXCLUDED_REGION, CellStanding.NORMAL_DUCT, CellStanding.NOT_INVASIVE, CellStanding.OUTSIDE,
+}  # fmt: skip
 
 
 def square(left_um: float, top_um: float, side_um: float) -> tuple[tuple[float, float], ...]:
@@ -30,11 +34,13 @@ def square(left_um: float, top_um: float, side_um: float) -> tuple[tuple[float, 
     return ((left_um, top_um), (right_um, top_um), (right_um, bottom_um), (left_um, bottom_um))
 
 
-def counted(places: list[MapPlace], regions: list[Region], *, swept: bool) -> tuple[AcceptedField, ...]:
+def counted(
+    places: list[MapPlace], regions: list[Region], *, swept: bool, result: FieldResult = RESULT
+) -> tuple[AcceptedField, ...]:
     """Fields of the same cells at these places, by the rules of the case; the last one may be swept."""
     relief = Relief(np.zeros((8, 8), np.float32), 1.0)
     fields = [
-        CaseField(number, "", RESULT, (), relief, place, swept and number == len(places))
+        CaseField(number, "", result, (), relief, place, swept and number == len(places))
         for number, place in enumerate(places, start=1)
     ]
     hand = Hand(active={item.number for item in fields}, regions={region.number: region for region in regions})
@@ -57,13 +63,20 @@ outlines = st.builds(
 )  # fmt: skip
 
 
-@given(map_places, map_places, st.lists(outlines, max_size=4), st.booleans())
-def test_greyed_is_what_will_not_count(first, there, drawn, swept):
+gates = st.one_of(st.just([True] * 25), st.lists(st.booleans(), min_size=25, max_size=25))
+"""Which cells lie where a region model has them counted; without one all do."""
+
+
+@given(map_places, map_places, st.lists(outlines, max_size=4), st.booleans(), gates)
+def test_greyed_is_what_will_not_count(first, there, drawn, swept, within):
     regions = [Region(number, *item) for number, item in enumerate(drawn, start=1)]
-    before, after = counted([first], regions, swept=False), counted([first, there], regions, swept=swept)
+    cells = [replace(cell, within=flag) for cell, flag in zip(CELLS, within, strict=True)]
+    result = factories.field_result(cells, (200, 200))
+    before = counted([first], regions, swept=False)
+    after = counted([first, there], regions, swept=swept, result=result)
     view = factories.case_view(before, regions=tuple(regions))
-    found = left_out(CELLS, SCALE, there, view, swept=swept)
-    assert found.tolist() == [standing in BY_REGION for standing in after[-1].standings]
+    found = left_out(cells, SCALE, there, view, swept=swept)
+    assert found.tolist() == [standing in LEFT_OUT for standing in after[-1].standings]
 
 
 def test_each_kind_of_outline():
