@@ -175,6 +175,10 @@ class TileWork:
     """Folder of the model that says where to count."""
     count_in: tuple[str, ...] = ()
     """Its classes in which cells are counted."""
+    slide_sha256: str = ""
+    """`run_identity.slide_digest` of the file: a worker that sees another one under its path refuses. Empty: any."""
+    model_sha256: str = ""
+    """Digest of the method's model: a worker that would run another one refuses. Empty: any."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
