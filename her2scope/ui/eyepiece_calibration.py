@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 
-from PyQt6.QtCore import QPointF, QRectF, QSignalBlocker, Qt, pyqtSignal
+from PyQt6.QtCore import QPointF, QRectF, QSignalBlocker, QSizeF, Qt, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QDialog, QHBoxLayout, QLabel, QListWidget, QPushButton, QVBoxLayout, QWidget
 
@@ -40,6 +40,7 @@ HOW = (
     "it. Arrow keys move the last click by a pixel, with Shift by a quarter. Skip a cross that you cannot see."
 )
 CHECK_IT = "Move the mouse over the picture: the cross in the eyepiece must stay on the same tissue. Then save."
+IN_LIST = "Click a target in the list to see its cross again, then its place in the picture."
 SaveMap = Callable[[str, EyepieceMap], object]
 
 
@@ -72,9 +73,8 @@ class MatchPicture(LiveView):
                 painter.setPen(QPen(QColor(colour), width_px))
                 painter.drawLine(at - QPointF(ARM_PX, 0), at + QPointF(ARM_PX, 0))
                 painter.drawLine(at - QPointF(0, ARM_PX), at + QPointF(0, ARM_PX))
-            box = painter.boundingRect(QRectF(at.x() + ARM_PX, at.y() - ARM_PX - 16, 0, 0), 0, name).adjusted(
-                -4, 0, 4, 0
-            )
+            size = painter.boundingRect(QRectF(), 0, name).adjusted(-4, 0, 4, 0).size()
+            box = label_box(at, size, QRectF(self.rect()))
             painter.fillRect(box, BACKDROP)
             painter.drawText(box, Qt.AlignmentFlag.AlignCenter, name)
 
@@ -320,7 +320,8 @@ class EyepieceCalibration(QDialog):
         if targets is None:
             return "", "dim"
         if self._refusal:
-            return f"{CROSS} {capitalised(self._refusal)}", "bad"
+            again = "" if targets.current is not None else f" {IN_LIST}"
+            return f"{CROSS} {capitalised(self._refusal)}{again}", "bad"
         if fit is not None:
             edge = f"about {fit.edge_error_px:.2f} px at the picture's edge"
             found = f"residual {fit.residual_px:.2f} display pixels (limit {MAX_RESIDUAL_PX:g}), {edge}"
@@ -333,6 +334,16 @@ class EyepieceCalibration(QDialog):
     def _say(self, text: str, role: str) -> None:
         self.verdict.setText(text)
         set_role(self.verdict, role)
+
+
+def label_box(at: QPointF, size: QSizeF, room: QRectF) -> QRectF:
+    """Where the name of a mark stands: to its upper right, at the picture's edge on its other side."""
+    box = QRectF(at + QPointF(ARM_PX, -ARM_PX - size.height()), size)
+    if box.right() > room.right():
+        box.moveRight(at.x() - ARM_PX)
+    if box.top() < room.top():
+        box.moveTop(at.y() + ARM_PX)
+    return box
 
 
 def _title(targets: Targets | None) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from gui.fake_engine import tracked
 from imaging.calibration.test_eyepiece_map import Bench
-from PyQt6.QtCore import QPointF, Qt
+from PyQt6.QtCore import QPointF, QRectF, QSizeF, Qt
 from PyQt6.QtGui import QImage
 from PyQt6.QtTest import QTest
 
@@ -20,7 +20,7 @@ from her2scope.imaging.calibration.eyepiece_map import to_camera, to_display
 from her2scope.pipeline.live import CameraPhase, CameraStatus
 from her2scope.records import CameraState, Frame
 from her2scope.settings.eyepiece import EyepieceMap, EyepieceMaps, EyepieceView
-from her2scope.ui.eyepiece_calibration import EyepieceCalibration
+from her2scope.ui.eyepiece_calibration import IN_LIST, EyepieceCalibration, label_box
 from her2scope.ui.eyepiece_targets import NAMES, target_places
 from her2scope.ui.eyepiece_window import EyepieceWindow
 from her2scope.ui.images import pixels_of
@@ -89,12 +89,21 @@ def test_a_wrong_click_is_named_cannot_be_saved_and_is_put_right(desk):
     for number in range(len(NAMES)):
         desk.click(wrong_px=40.0 if number == 4 else 0.0)
     assert not desk.dialog.may_save and not desk.dialog.keep.isEnabled()
-    assert "target 5 (" in desk.dialog.verdict.text()
+    assert "target 5 (" in desk.dialog.verdict.text() and desk.dialog.verdict.text().endswith(IN_LIST)
     desk.dialog.save()
     assert desk.kept == {}
     desk.dialog.go_to(4)
     desk.click()
     assert desk.dialog.may_save and desk.dialog.session.current is None
+
+
+def test_the_name_of_a_mark_stays_within_the_picture():
+    room, size = QRectF(0, 0, 300, 200), QSizeF(20, 16)
+    for x in range(0, 301, 20):
+        for y in range(0, 201, 20):
+            box = label_box(QPointF(x, y), size, room)
+            assert room.contains(box) and not box.contains(QPointF(x, y))
+            assert box.size() == size
 
 
 def test_targets_that_are_not_seen_are_skipped(desk):
