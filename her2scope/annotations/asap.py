@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.parsers import expat
 
+import numpy as np
+
 from her2scope.annotations.drawn import DrawnPart, DrawnShape, Repairs, Ring, called, ring_of
 from her2scope.annotations.errors import UnreadableAnnotationError
 
@@ -43,9 +45,8 @@ class _Item:
     name: str
     kind: str
     group: str
-    orders: list[str | None] = field(default_factory=list)
-    x: list[str | None] = field(default_factory=list)
-    y: list[str | None] = field(default_factory=list)
+    places: list[tuple[str | None, str | None, str | None]] = field(default_factory=list)
+    """`Order`, `X` and `Y` of each."""
 
     @property
     def called(self) -> str:
@@ -91,12 +92,15 @@ class _Reader:
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
         """Called for each element that begins."""
+        if name == "Coordinate":  # nearly always
+            if self._item is not None:
+                get = attributes.get
+                self._item.places.append((get("Order"), get("X"), get("Y")))
+            return
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise _Refused(f"elements lie more than {MAX_DEPTH} deep in each other, which ASAP never writes")
-        if name == "Coordinate":
-            self._add_place(attributes)
-        elif name == "Annotation":
+        if name == "Annotation":
             self._begin(attributes)
         elif name == "Group":
             group = attributes.get("PartOfGroup", "")
@@ -107,9 +111,14 @@ class _Reader:
 
     def end(self, name: str) -> None:
         """Called for each element that ends."""
+        if name == "Coordinate":
+            return
         self._depth -= 1
         if name == "Annotation" and self._item is not None:
             item, self._item = self._item, None
+            self._points += len(item.places)
+            if self._points > MAX_POINTS:
+                raise _Refused(f"the file has more than {MAX_POINTS} places")
             if item.kind in AREAS:
                 self.items.append((item, _ring(item, self._repairs)))
             else:
@@ -128,25 +137,16 @@ class _Reader:
             "" if group in _NO_GROUP else group,
         )
 
-    def _add_place(self, attributes: Mapping[str, str]) -> None:
-        if self._item is None:
-            return
-        self._points += 1
-        if self._points > MAX_POINTS:
-            raise _Refused(f"the file has more than {MAX_POINTS} places")
-        self._item.orders.append(attributes.get("Order"))
-        self._item.x.append(attributes.get("X"))
-        self._item.y.append(attributes.get("Y"))
-
 
 def _ring(item: _Item, repairs: Repairs) -> Ring:
     """Places of an annotation in their order."""
-    x, y = _numbers(item, item.x), _numbers(item, item.y)
+    orders, x_texts, y_texts = zip(*item.places, strict=True) if item.places else ((), (), ())
+    x, y = _numbers(item, x_texts), _numbers(item, y_texts)
     if item.kind == "Rectangle" and len(x) == 2:
         repairs.note("rectangles of two corners", f"{item.called}: a rectangle of two corners: the others were added")
         return ring_of([(x[0], y[0]), (x[1], y[0]), (x[1], y[1]), (x[0], y[1])])
-    ring = ring_of(list(zip(x, y, strict=True)))
-    order = _order(item)
+    ring = ring_of(np.column_stack([x, y]))
+    order = _order(orders)
     if order is None:
         repairs.note(
             "places without a clear order",
@@ -156,10 +156,10 @@ def _ring(item: _Item, repairs: Repairs) -> Ring:
     return ring[order]
 
 
-def _order(item: _Item) -> list[int] | None:
+def _order(texts: Sequence[str | None]) -> list[int] | None:
     """Places sorted by `Order`; None where that is missing, no number or given twice."""
     try:
-        orders = [float(order) if order is not None else math.nan for order in item.orders]
+        orders = [float(order) if order is not None else math.nan for order in texts]
     except ValueError:
         return None
     if any(map(math.isnan, orders)) or len(set(orders)) != len(orders):

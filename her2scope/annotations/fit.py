@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from her2scope.annotations.drawn import Numbered, Repairs, called
 from her2scope.annotations.errors import UnreadableAnnotationError
-from her2scope.annotations.geometry import polygons_of, shape_of
+from her2scope.annotations.geometry import polygons_of, shape_of, shapes_of
 from her2scope.annotations.shapes import Annotation, Polygon
 
 OVERHANG_PX = 2.0
@@ -65,9 +65,10 @@ def fit(
 
 def _extents(items: Sequence[Numbered]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """`(N, 2)` least and greatest x and y of each annotation."""
-    first = [np.min([polygon.outer.min(axis=0) for polygon in item.polygons], axis=0) for _, item in items]
-    last = [np.max([polygon.outer.max(axis=0) for polygon in item.polygons], axis=0) for _, item in items]
-    return np.array(first), np.array(last)
+    bounds = shapely.bounds(shapes_of([polygon for _, item in items for polygon in item.polygons]))
+    lengths = np.array([len(item.polygons) for _, item in items])
+    starts = np.cumsum(lengths) - lengths
+    return np.minimum.reduceat(bounds[:, :2], starts), np.maximum.reduceat(bounds[:, 2:], starts)
 
 
 def _refuse_far(

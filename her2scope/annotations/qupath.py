@@ -141,8 +141,8 @@ def _parts(geometry: Any, depth: int) -> list[DrawnPart]:
 
 def _tell_open_rings(who: str, parts: list[DrawnPart], repairs: Repairs) -> None:
     """Say which rings do not end where they begin, as GeoJSON asks."""
-    rings = [ring for part in parts for ring in (part.outer, *part.holes) if len(ring)]
-    gaps = [float(np.hypot(*(ring[0] - ring[-1]))) for ring in rings]
-    widest = max((gap for gap in gaps if gap > 0), default=0.0)
-    if widest > 0:
-        repairs.note("open outlines", f"{who}: its outline was open by {widest:.1f} px: closed by a straight line")
+    for part in parts:
+        for ring in (part.outer, *part.holes):
+            if len(ring) and (ring[0, 0] != ring[-1, 0] or ring[0, 1] != ring[-1, 1]) and np.isfinite(ring).all():
+                gap = float(np.hypot(*(ring[0] - ring[-1])))
+                repairs.note("open outlines", f"{who}: its outline was open by {gap:.1f} px: closed by a straight line")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import shapely
 
-from her2scope.annotations.drawn import DrawnPart, DrawnShape, Numbered, Repairs, Ring
+from her2scope.annotations.drawn import CORNER_PX, DrawnPart, DrawnShape, Numbered, Repairs, Ring
 from her2scope.annotations.errors import UnreadableAnnotationError
 from her2scope.annotations.geometry import polygons_of, shape_of, shapes_of
 from her2scope.annotations.shapes import Annotation, Polygon
@@ -51,12 +51,15 @@ def _rings(shape: DrawnShape) -> list[Ring]:
 
 def _check_places(path: Path, shapes: Sequence[DrawnShape]) -> None:
     """Refuse numbers that are no places."""
+    rings = [ring for shape in shapes for ring in _rings(shape)]
+    if not rings or (np.abs(np.concatenate(rings)) <= LARGEST_PX).all():
+        return
     for shape in shapes:
         for ring in _rings(shape):
-            # One pass: a sum that is not finite, or too large, has a reason.
-            if ring.size and not np.abs(ring).max() <= LARGEST_PX:
-                bad = ring[~(np.abs(ring) <= LARGEST_PX).all(axis=1)][0] + 0.5
-                why = f"{shape.called}: the place {bad[0]:g}, {bad[1]:g} lies on no slide"
+            beyond = ~(np.abs(ring) <= LARGEST_PX).all(axis=1)  # nan is not <= anything
+            if beyond.any():
+                x, y = ring[beyond][0] + CORNER_PX
+                why = f"{shape.called}: the place {x:g}, {y:g} lies on no slide"
                 raise UnreadableAnnotationError(path, why, _PLACES)
 
 
@@ -65,15 +68,15 @@ def _check_places(path: Path, shapes: Sequence[DrawnShape]) -> None:
 
 def _without_repeats(shapes: Sequence[DrawnShape], repairs: Repairs) -> list[DrawnShape]:
     """Shapes whose rings do not end in their first place, and name no place twice in a row."""
+    distinct = iter(_distinct([ring for shape in shapes for ring in _rings(shape)]))
     found = []
     for shape in shapes:
         repeated = 0
         parts = []
         for part in shape.parts:
-            outer, n = _distinct(part.outer)
-            holes = [_distinct(hole) for hole in part.holes]
-            repeated += n + sum(n for _, n in holes)
-            parts.append(DrawnPart(outer, tuple(hole for hole, _ in holes)))
+            rings = [next(distinct) for _ in range(1 + len(part.holes))]
+            repeated += sum(n for _, n in rings)
+            parts.append(DrawnPart(rings[0][0], tuple(hole for hole, _ in rings[1:])))
         if repeated:
             places = "place" if repeated == 1 else "places"
             repairs.note("repeated places", f"{shape.called}: {repeated} repeated {places} left out")
@@ -81,18 +84,35 @@ def _without_repeats(shapes: Sequence[DrawnShape], repairs: Repairs) -> list[Dra
     return found
 
 
-def _distinct(ring: Ring) -> tuple[Ring, int]:
-    """Ring without places that repeat the one before, and how many those were; its closing place is not counted."""
-    if len(ring) > 1 and (ring[0] == ring[-1]).all():
-        ring = ring[:-1]
-    if len(ring) < 2:
-        return ring, 0
-    new = (ring != np.roll(ring, 1, axis=0)).any(axis=1)
-    if new.all():
-        return ring, 0
-    if not new.any():
-        new[0] = True
-    return ring[new], int((~new).sum())
+def _distinct(rings: Sequence[Ring]) -> list[tuple[Ring, int]]:
+    """Rings without places that repeat the one before, and how many those were; a closing place is not counted."""
+    filled = [ring for ring in rings if len(ring)]
+    if not filled:
+        return [(ring, 0) for ring in rings]
+    places = np.concatenate(filled)
+    lengths = np.array([len(ring) for ring in filled])
+    starts = np.cumsum(lengths) - lengths
+    before = np.arange(len(places)) - 1
+    before[starts] = starts + lengths - 1
+    same = (places == places[before]).all(axis=1)
+    repeats = np.add.reduceat(same, starts, dtype=np.intp)
+    found = []
+    at = 0
+    for ring in rings:
+        if not len(ring):
+            found.append((ring, 0))
+            continue
+        own, n, start = same[starts[at] : starts[at] + len(ring)], int(repeats[at]), starts[at]
+        at += 1
+        if n == 0 or len(ring) == 1:
+            found.append((ring, 0))
+        elif n == 1 and same[start]:  # only closed
+            found.append((ring[:-1], 0))
+        elif n == len(ring):
+            found.append((ring[:1], n - 2))
+        else:
+            found.append((ring[~own], n - int(same[start])))
+    return found
 
 
 def _mended(shape: DrawnShape, repairs: Repairs) -> list[Polygon]:
