@@ -1,0 +1,134 @@
+"""How far a slide run has come, in one line: redrawn on a terminal, now and then a new one in a file or pipe."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TextIO
+
+REDRAWN_S = 0.2
+"""On a terminal, at most so often."""
+SAID_S = 30.0
+"""In a file or pipe, a line so often."""
+BAR_PLACES = 24
+WIDTH = 110
+"""Of the line on a terminal; longer names of slides are cut."""
+NAME_PLACES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far one slide has come."""
+
+    n_done: int
+    n_tiles: int
+    done_mm2: float
+    """Of tissue: what is kept of an earlier run as well."""
+    tissue_mm2: float
+    kept_mm2: float
+    """Done in an earlier run: it says nothing of this one's speed."""
+    seconds: float
+    """Since this run of the slide began."""
+
+    @property
+    def mm2_per_minute(self) -> float | None:
+        """Of tissue in this run; None before anything is done."""
+        new_mm2 = self.done_mm2 - self.kept_mm2
+        return 60.0 * new_mm2 / self.seconds if new_mm2 > 0 and self.seconds > 0 else None
+
+    @property
+    def left_s(self) -> float | None:
+        """Time that the rest of the slide takes at this rate."""
+        rate = self.mm2_per_minute
+        return None if rate is None else 60.0 * max(0.0, self.tissue_mm2 - self.done_mm2) / rate
+
+
+Told = Callable[[Progress], None]
+
+
+def silent(_: Progress) -> None:
+    """Tell nobody."""
+
+
+def progress_text(progress: Progress, slide: str, number: int, n_slides: int) -> str:
+    """One line, such as `slide 2 of 3 case7.svs [####....] 40 of 100 tiles, 12.1 of 30.2 mm2, 11.8 mm2/min, ...`."""
+    share = progress.n_done / progress.n_tiles if progress.n_tiles else 1.0
+    filled = math.floor(BAR_PLACES * share)
+    rate, left_s = progress.mm2_per_minute, progress.left_s
+    parts = [
+        f"{progress.n_done} of {progress.n_tiles} tiles",
+        f"{progress.done_mm2:.1f} of {progress.tissue_mm2:.1f} mm2",
+        "rate not known yet" if rate is None else f"{rate:.1f} mm2/min",
+    ]
+    if left_s is not None and progress.n_done < progress.n_tiles:
+        parts.append(f"{duration(left_s)} left")
+    bar = "#" * filled + "." * (BAR_PLACES - filled)
+    return f"slide {number} of {n_slides} {_short(slide)} [{bar}] {', '.join(parts)}"
+
+
+def duration(seconds: float) -> str:
+    """Time in words that are short: `45 s`, `12 min`, `3 h 05 min`."""
+    if seconds < 90:
+        return f"{math.ceil(seconds)} s"
+    minutes = math.ceil(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _short(name: str) -> str:
+    """A name that leaves room for the rest; its end tells slides apart as often as its beginning."""
+    if len(name) <= NAME_PLACES:
+        return name
+    half = (NAME_PLACES - 3) // 2
+    return f"{name[:half]}...{name[-half:]}"
+
+
+class ProgressLine:
+    """Shows progress on a stream. Used by one thread.
+
+    Parameters
+    ----------
+    stream : where to; a terminal's one line is redrawn
+    clock : seconds that never go back
+    """
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream, self._clock = stream, clock
+        self._redraws = bool(stream.isatty())
+        self._every_s = REDRAWN_S if self._redraws else SAID_S
+        self._last_s: float | None = None
+        self._shown = ""
+
+    def of_slide(self, slide: str, number: int, n_slides: int) -> Told:
+        """What a slide's run tells; the first and the last it tells are always shown."""
+        self._last_s = None
+
+        def tell(progress: Progress) -> None:
+            now_s = self._clock()
+            is_last = progress.n_done == progress.n_tiles
+            if self._last_s is None or is_last or now_s - self._last_s >= self._every_s:
+                self._last_s = now_s
+                self._show(progress_text(progress, slide, number, n_slides))
+
+        return tell
+
+    def end(self) -> None:
+        """Leave the line as it stands, so that what is printed next begins on a line of its own."""
+        if self._redraws and self._shown:
+            self._write("\n")
+        self._shown = ""
+
+    def _show(self, text: str) -> None:
+        if text == self._shown:
+            return
+        if self._redraws:
+            text = text[:WIDTH]
+            self._write("\r" + text.ljust(len(self._shown)))
+        else:
+            self._write(text + "\n")
+        self._shown = text
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()
