@@ -36,6 +36,7 @@ from her2scope.cli.devices import add_devices, add_doctor
 from her2scope.cli.evaluation import add_evaluation
 from her2scope.cli.phantom import add_phantom
 from her2scope.cli.session import add_session
+from her2scope.cli.slides import add_slides
 from her2scope.cli.training import add_training
 from her2scope.cli.validate import add_validate
 from her2scope.domain.errors import BadInputError, Her2ScopeError
@@ -197,6 +198,7 @@ def _parser() -> argparse.ArgumentParser:
     add_session(commands)
     add_calibration(commands)
     add_phantom(commands)
+    add_slides(commands)
     add_training(commands)
     add_evaluation(commands)
     add_validate(commands)

@@ -87,10 +87,12 @@ def heat_map(score: SlideScore, cells: SlideCells, scale: HeatScale = COMPLETE_S
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
     drawn = np.repeat((255.0 - FADED * (255.0 - grey))[..., None], 3, axis=2)
     squares = [one for one in scored_squares(cells, MAP_SQUARE_UM) if one.counts.n_tumour >= LEAST_SHOWN]
+    is_tissue = (_kinds(survey, picture.shape[:2], um_per_px) == Square.TISSUE)[..., None]
     for square in squares:
         colour = STEPS[step_of(scale, square.counts)]
-        rows, columns = _pixels(square, um_per_px)
-        drawn[rows, columns] = (1.0 - OPACITY) * drawn[rows, columns] + OPACITY * np.array(colour, np.float32)
+        part = _pixels(square, um_per_px)
+        tinted = (1.0 - OPACITY) * drawn[part] + OPACITY * np.array(colour, np.float32)
+        drawn[part] = np.where(is_tissue[part], tinted, drawn[part])
     canvas = np.clip(np.round(drawn), 0, 255).astype(np.uint8)
     _mark_spots(canvas, score, um_per_px)
     entries = [(hex_colour(colour), words, Square.GLASS) for colour, words in zip(STEPS, scale.words, strict=True)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import json
 import os
 import secrets
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from her2scope.domain.errors import BadInputError, DiskFullError, StoreError, UnreadableImageError
+from her2scope.domain.errors import BadInputError, DiskFullError, StoreError
 from her2scope.imaging.files import encode_png
 from her2scope.reporting.json_report import json_bytes
 from her2scope.slides.records import CLASS_CODES, SlideCells
@@ -28,26 +27,10 @@ JSON_NAME = "slide.json"
 CELL_FILES = ("cells.npz", "cells.geojson", "squares.geojson", "heat_map.png", "staining_map.png")
 """Written where cells were looked for."""
 FILES = (JSON_NAME, "overview.png", "report.html", "report.pdf", *CELL_FILES)
-END_BYTES = 1 << 20
-"""Read at either end of a slide's file for its identity: a whole slide takes minutes."""
-
-
-def slide_identity(path: Path) -> str:
-    """SHA-256 in hex of a slide's size and both ends of its file: the same wherever the file lies."""
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(0)
-            head = file.read(END_BYTES)
-            file.seek(max(0, size - END_BYTES))
-            tail = file.read(END_BYTES)
-    except OSError as error:
-        raise UnreadableImageError(path, f"cannot be read ({error.strerror or error})", "Check the path.") from error
-    return hashlib.sha256(b"%d\n" % size + head + tail).hexdigest()
 
 
 def check_folder(folder: Path, identity: str) -> None:
-    """BadInputError where something lies there that is not results of the slide of this identity."""
+    """BadInputError where something lies there that is not results of the slide of this `run_identity.slide_digest`."""
     if not os.path.lexists(folder):
         return
     if folder.is_symlink() or not folder.is_dir():

@@ -24,6 +24,8 @@ VIEW_UM = (240.0, 150.0)
 """Width and height of a place: 960 x 600 px at 0.25 um/px, in which each outline can be seen on paper."""
 MOST_HOT, MOST_STAINED, USUAL = 4, 3, 2
 """Places of each kind that are shown."""
+LEAST_OF_USUAL = 0.25
+"""Tumour cells of a square that is shown, as a share of the median square's: a rim of tissue shows little."""
 STEP_UM = 30.0
 """Steps in which the part of a square with most cells is looked for."""
 _SHOWN = QualityReport(True, (), (), focus=1.0, clipped_share=0.0, tissue_share=1.0)
@@ -51,7 +53,9 @@ def _chosen(score: SlideScore) -> Iterator[tuple[str, ScoredSquare]]:
     by_number = {square.number: square for square in score.squares}
     hot = [by_number[spot.number] for spot in score.hot_spots[:MOST_HOT]]
     yield from (("Hot spot", square) for square in hot)
-    left = [one for one in score.squares if one.counts.n_tumour >= MIN_HOT_CELLS and one not in hot]
+    usual = float(np.median([one.counts.n_tumour for one in score.squares])) if score.squares else 0.0
+    least = max(MIN_HOT_CELLS, LEAST_OF_USUAL * usual)
+    left = [one for one in score.squares if one.counts.n_tumour >= least and one not in hot]
     order = sorted(left, key=lambda one: (-_complete_share(one.counts), -mean_weight(one.counts), one.number))
     yield from (("Most stained", square) for square in order[:MOST_STAINED])
     rest = order[MOST_STAINED:]
@@ -122,8 +126,14 @@ def _cells_in(cells: SlideCells, corner_px: NDArray[np.intp], frame: Frame) -> t
     height, width = frame.size_hw
     xy_px = np.stack([cells.x_um, cells.y_um], axis=1) / frame.um_per_px - 0.5 - corner_px
     inside = (xy_px >= -0.5).all(axis=1) & (xy_px[:, 0] < width - 0.5) & (xy_px[:, 1] < height - 0.5)
-    rows = np.flatnonzero(inside & cells.within)
-    outlines = xy_px[rows, None] + cells.outline_um[rows].astype(np.float64) / frame.um_per_px
+    return as_cells(cells, np.flatnonzero(inside & cells.within), xy_px, frame.um_per_px)
+
+
+def as_cells(
+    cells: SlideCells, rows: NDArray[np.intp], xy_px: NDArray[np.float64], um_per_px: float
+) -> tuple[Cell, ...]:
+    """Some cells one by one, as those of a field, with their middles at `xy_px` (of all cells)."""
+    outlines = xy_px[rows, None] + cells.outline_um[rows].astype(np.float64) / um_per_px
     return tuple(_cell(cells, int(row), xy_px[row], outline) for row, outline in zip(rows, outlines, strict=True))
 
 

@@ -107,11 +107,7 @@ def control_headline(score: SlideScore) -> str:
     status = score.standing.status
     if status is ControlStatus.ABSENT:
         return "No control was read"
-    told = {
-        ControlStatus.VALID: "valid",
-        ControlStatus.WARNING: "valid with a warning",
-        ControlStatus.INVALID: "invalid",
-    }
+    told = {ControlStatus.VALID: "valid", ControlStatus.WARNING: "valid with a warning"}.get(status, "invalid")
     held = ", but does not hold for this slide" if score.standing.refusals else ""
     return f"Control {told}{held}"
 
@@ -188,7 +184,7 @@ def left_out(score: SlideScore) -> tuple[str, ...]:
     """What was seen and does not count, each with its reason, and what must be known of the reading."""
     tissue = score.survey.tissue
     found = []
-    for kind in (Square.CONTROL, Square.LEFT_OUT, Square.PEN, Square.FOLD, Square.BLUR):
+    for kind in (Square.CONTROL, Square.LEFT_OUT):  # the survey's notes tell of the others
         area = tissue.area_mm2(kind)
         if area > 0:
             found.append(as_sentence(f"{area:.2f} mm\u00b2: {KIND_WORDS[kind]}"))

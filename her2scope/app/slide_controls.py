@@ -1,0 +1,142 @@
+"""The controls of slides: regions of the slide itself, a slide of its own, or pictures of its fields."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from her2scope.cameras.slide_readers import open_slide
+from her2scope.domain.errors import BadInputError
+from her2scope.domain.guideline import SCORES, Score
+from her2scope.imaging.files import read_rgb
+from her2scope.pipeline.analyse import FieldAnalyser
+from her2scope.pipeline.control import ANCHOR_LEVEL
+from her2scope.ports import SlideReader
+from her2scope.records import CameraState, ControlReading, Frame
+from her2scope.settings import Vector
+from her2scope.slides.records import Survey
+from her2scope.slides.slide_control import (
+    ControlTissue,
+    LevelFields,
+    controlled,
+    held_against,
+    read_levels,
+    tissue_frames,
+    unreadable_levels,
+    with_white,
+)
+from her2scope.slides.slide_regions import SlideRegions
+from her2scope.slides.slide_score import Controlled
+from her2scope.slides.survey import survey
+
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+"""Of pictures of a control's fields; any other file is a slide."""
+
+
+class ControlFileError(BadInputError):
+    """A control that was given for all slides cannot be read: none of them can be scored with it."""
+
+
+class Controls:
+    """Controls that were given for all slides of a run, and the control regions of each.
+
+    Parameters
+    ----------
+    analyser : without the white of any slide
+    given : level and file, in the order of the command line
+    um_per_px : of the given files; None: what the slides tell
+    """
+
+    def __init__(
+        self, analyser: FieldAnalyser, given: Sequence[tuple[Score, Path]], um_per_px: float | None = None
+    ) -> None:
+        self._analyser, self._um_per_px = analyser, um_per_px
+        self._given: dict[Score, list[Path]] = {}
+        for level, path in given:
+            self._given.setdefault(level, []).append(path)
+        self._check()
+        self._read: tuple[tuple[ControlReading, ...], Vector | None] | None = None
+
+    def of_slide(self, reader: SlideReader, found: Survey, regions: SlideRegions) -> tuple[Controlled, tuple[str, ...]]:
+        """What the controls say of a slide, and what else is to be known of them, in words.
+
+        Control regions of the slide itself go before a control slide of the same level.
+        """
+        with ExitStack() as opened:
+            if regions.controls:
+                levels = {**self._levels(opened, without=regions.controls), **self._own(reader, found, regions)}
+                readings = read_levels(self._analyser, levels)
+                own_anchor = ANCHOR_LEVEL in regions.controls or ANCHOR_LEVEL not in levels
+                white = None if own_anchor else levels[ANCHOR_LEVEL].white_rgb
+                asked: Sequence[Score] = list(levels)
+            else:
+                readings, white = self._readings(opened)
+                asked = list(self._given)
+        most_drift = self._analyser.settings.quality.max_white_drift
+        held = held_against(controlled(self._analyser, readings), found, white, most_drift)
+        return held, unreadable_levels(asked, readings)
+
+    def _check(self) -> None:
+        for level, paths in self._given.items():
+            if level not in SCORES:
+                raise BadInputError(f"a control has a level of {', '.join(SCORES)}, not '{level}'.")
+            slides = [path for path in paths if not _is_picture(path)]
+            if slides and len(paths) > 1:
+                raise BadInputError(f"{slides[0]}: the {level} control is one slide, or pictures of its fields.")
+            if not slides and self._um_per_px is None:
+                raise BadInputError(f"{paths[0]}: a picture does not tell its pixel size. Give --control-um-per-px.")
+            for path in paths:
+                if not path.is_file():
+                    raise BadInputError(f"{path}: no such control. Check the path.")
+
+    def _readings(self, opened: ExitStack) -> tuple[tuple[ControlReading, ...], Vector | None]:
+        """Readings of the given controls: they are the same for all slides, and read once."""
+        if self._read is None:
+            levels = self._levels(opened, without={})
+            anchor = levels.get(ANCHOR_LEVEL)
+            self._read = read_levels(self._analyser, levels), anchor.white_rgb if anchor else None
+        return self._read
+
+    def _levels(self, opened: ExitStack, without: Mapping[Score, object]) -> dict[Score, LevelFields]:
+        return {level: self._fields(level, opened) for level in self._given if level not in without}
+
+    def _fields(self, level: Score, opened: ExitStack) -> LevelFields:
+        paths = self._given[level]
+        if _is_picture(paths[0]):
+            return LevelFields(self._analyser, self._pictures(paths), by_hand=True)
+        path = paths[0]
+        try:
+            reader = open_slide(path)
+            opened.callback(reader.close)
+            found = survey(reader, path, self._analyser.calibration, self._um_per_px)
+        except BadInputError as error:
+            raise ControlFileError(str(error)) from error
+        if found.refusals:
+            raise ControlFileError(f"{path}: no control can be read from it: {found.refusals[0]}.")
+        return self._of_tissue(ControlTissue(level, reader, found, path.name))
+
+    def _own(self, reader: SlideReader, found: Survey, regions: SlideRegions) -> dict[Score, LevelFields]:
+        name = found.path.name
+        return {
+            level: self._of_tissue(ControlTissue(level, reader, found, f"{name}, {level} control", polygons))
+            for level, polygons in regions.controls.items()
+        }
+
+    def _of_tissue(self, tissue: ControlTissue) -> LevelFields:
+        base, white = self._analyser, tissue.survey.white_rgb
+        analyser = FieldAnalyser(base.segmenter, base.settings, with_white(base.calibration, white))
+        return LevelFields(analyser, tissue_frames(tissue, base.calibration.response), white_rgb=white)
+
+    def _pictures(self, paths: Sequence[Path]) -> Iterator[Frame]:
+        for index, path in enumerate(paths):
+            camera = CameraState(response=self._analyser.calibration.response)
+            try:
+                rgb = read_rgb(path)
+            except BadInputError as error:
+                raise ControlFileError(str(error)) from error
+            yield Frame(rgb, index, 0.0, self._um_per_px or 0.0, camera, str(path.name))
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in PICTURE_SUFFIXES

@@ -1,0 +1,349 @@
+"""Whole slides from the command line: each is surveyed, its control read, its tiles analysed, and its results written.
+
+One slide that cannot be read does not stop the others.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from her2scope.annotations.files import read_annotations
+from her2scope.annotations.shapes import Annotations
+from her2scope.app.compose import DEFAULT_METHOD, make_analyser, read_calibration, read_settings, with_material
+from her2scope.app.slide_controls import ControlFileError, Controls
+from her2scope.app.slide_worker import analyse_tile
+from her2scope.cameras.slide_readers import open_slide
+from her2scope.domain.errors import BadInputError, Her2ScopeError, StoreError
+from her2scope.domain.guideline import Score
+from her2scope.domain.settings_digest import settings_digest
+from her2scope.phantom.slide_file import is_phantom_slide, phantom_stem
+from her2scope.pipeline.plausibility import scale_doubt
+from her2scope.ports import SlideReader
+from her2scope.reporting.words import DRAWN_NOTE, reading_summary
+from her2scope.segmentation.region_model import load_region_model
+from her2scope.settings import Calibration, ScoringSettings, as_mapping
+from her2scope.slides.progress import ProgressLine, silent
+from her2scope.slides.records import NO_CELLS, SlideCells, SlideOutcome, SlideScore, Survey, Tile, TileResult, TileWork
+from her2scope.slides.run import RunOutcome, UnfitWorkerError, run_tiles
+from her2scope.slides.run_identity import slide_digest, work_digest
+from her2scope.slides.schedulers import Crew, SchedulerError, open_scheduler
+from her2scope.slides.seams import one_cell_each
+from her2scope.slides.slide_maps import STAINING_SCALE, heat_map, tissue_map
+from her2scope.slides.slide_outputs import FILES, check_folder, write_slide
+from her2scope.slides.slide_places import as_cells, places_to_show
+from her2scope.slides.slide_regions import SlideRegions, outlines_of, sorted_regions
+from her2scope.slides.slide_score import Controlled, Doubts, Rules, refused_slide, score_slide
+from her2scope.slides.slide_table import TABLE_NAME, read_table, write_table
+from her2scope.slides.slide_words import SlideContent
+from her2scope.slides.survey import survey
+from her2scope.slides.tile_store import TileStore
+from her2scope.slides.tiles import TILE_PX, plan_tiles
+
+ANCHOR_LEVEL: Score = "3+"
+"""What `--control` is: the level that anchors the intensity scale."""
+TILES_FOLDER = ".tiles"
+"""Within the folder of results: tiles that are done, for a run that was stopped."""
+NUCLEI_ASKED = 2000
+"""Nuclei by which the pixel size is judged: more would tell the same."""
+Told = Callable[[str], None]
+"""Takes a line that a user should read while the slides are scored."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlidesRequest:
+    """What `her2scope slides score` was asked."""
+
+    slides: Sequence[Path]
+    out: Path
+    um_per_px: float | None = None
+    """Of the slides' full resolution, in the place of what their files tell."""
+    annotations: Path | None = None
+    """Outlines of the one slide, or a folder with a file of each slide's name."""
+    count_in: tuple[str, ...] = ()
+    """Classes of outlines, or of the region model, in which cells are counted; none: everywhere."""
+    leave_out: tuple[str, ...] = ()
+    """Classes of outlines that are left out, beside those that say so by their names."""
+    controls: Sequence[Path] = ()
+    """The 3+ control: one slide, or pictures of its fields."""
+    lower_controls: Sequence[tuple[Score, Path]] = ()
+    control_um_per_px: float | None = None
+    control_file: Path | None = None
+    """The laboratory's controls, for their limits."""
+    material: str | None = None
+    calibration: Path | None = None
+    settings: Path | None = None
+    guideline: str | None = None
+    method: str | None = None
+    scheduler: str = "local"
+    workers: int | None = None
+    tile_px: int = TILE_PX
+    region_model: Path | None = None
+
+
+def score_slides(request: SlidesRequest, told: Told, bar: ProgressLine | None = None) -> tuple[SlideOutcome, ...]:
+    """Score slides one after the other and write the results of each as soon as they are there.
+
+    Parameters
+    ----------
+    bar : shows how far a slide has come
+
+    Raises
+    ------
+    BadInputError
+        If the request cannot be carried out as it is: nothing was written.
+    DiskFullError, StoreError
+        If results cannot be written.
+    SchedulerError, UnfitWorkerError
+        If there is nobody to do the work.
+    KeyboardInterrupt
+        With how to go on, in words. In all these cases what was done stays.
+    """
+    stems = _stems(request)
+    settings = with_material(read_settings(request.settings), request.control_file, request.material)
+    if request.guideline:
+        settings = replace(settings, guideline=request.guideline)
+    _check_out(request, stems)
+    earlier = read_table(request.out)
+    calibration = read_calibration(request.calibration)
+    outcomes: list[tuple[str, SlideOutcome]] = []
+    with open_scheduler(request.scheduler, request.workers) as crew:
+        run = _Run(request, settings, calibration, crew, told, bar)
+        try:
+            for number, (stem, path) in enumerate(stems.items(), start=1):
+                told(f"slide {number} of {len(stems)}: {path.name}")
+                outcome = run.outcome(stem, path, (number, len(stems)))
+                outcomes.append((stem, outcome))
+                told(_line(outcome))
+        finally:  # a run that was stopped keeps the lines of what it had done
+            if outcomes:
+                write_table(request.out, earlier, outcomes)
+    return tuple(outcome for _, outcome in outcomes)
+
+
+def _line(outcome: SlideOutcome) -> str:
+    if outcome.score is None or outcome.problem:
+        return f"{outcome.path.name}: no score. {outcome.problem}"
+    case, percent = outcome.score.case, outcome.score.complete_percent or 0.0
+    standing = "reportable" if case.reportable else "not reportable"
+    cells = f"{case.counts.n_tumour} tumour cells, {percent:.1f} % of them with complete membrane staining"
+    return f"{outcome.path.name}: reference score {case.score}, {case.category.value}, {standing}, {cells}"
+
+
+# ---- before anything is read --------------------------------------------------------------------------------------
+
+
+def _stems(request: SlidesRequest) -> dict[str, Path]:
+    """Slides by the name of the folder that their results go to."""
+    if not request.slides:
+        raise BadInputError("no slide was given.")
+    found: dict[str, Path] = {}
+    taken: dict[str, str] = {}
+    for path in request.slides:
+        stem = phantom_stem(path)
+        if stem.casefold() in taken:
+            raise BadInputError(f"two slides are named '{stem}': their results would overwrite each other. Rename one.")
+        if stem in (TILES_FOLDER, TABLE_NAME):
+            raise BadInputError(f"{path}: results cannot lie in a folder of this name. Rename the slide.")
+        taken[stem.casefold()] = stem
+        found[stem] = path
+    if request.annotations is not None:
+        if not request.annotations.exists():
+            raise BadInputError(f"{request.annotations}: no such file or folder. Check --annotations.")
+        if request.annotations.is_file() and len(found) > 1:
+            raise BadInputError("one file of outlines for several slides: give a folder with a file for each.")
+    return found
+
+
+def _check_out(request: SlidesRequest, stems: Mapping[str, Path]) -> None:
+    """Refuse a folder in which results would replace anything but results of the same slides."""
+    out = request.out
+    if out.exists() and not out.is_dir():
+        raise BadInputError(f"{out}: this is a file. Give the name of a folder.")
+    inputs = [Path(os.path.realpath(path)) for path in _inputs(request)]
+    written = [out / TABLE_NAME, *(out / stem for stem in stems)]
+    written += [out / stem / name for stem in stems for name in FILES]
+    for path in written:
+        if Path(os.path.realpath(path)) in inputs:
+            raise BadInputError(f"{path}: this command reads this file, and would write there. Give another --out.")
+    for stem, path in stems.items():
+        if path.is_file():
+            check_folder(out / stem, slide_digest(path))
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / TILES_FOLDER
+        probe.mkdir(exist_ok=True)
+    except OSError as error:
+        raise BadInputError(f"{out}: cannot be written ({error.strerror or error}). Give another --out.") from error
+
+
+def _inputs(request: SlidesRequest) -> list[Path]:
+    given = [request.annotations, request.control_file, request.calibration, request.settings, request.region_model]
+    controls = [path for _, path in request.lower_controls]
+    return [*request.slides, *request.controls, *controls, *(path for path in given if path is not None)]
+
+
+# ---- one slide after the other ------------------------------------------------------------------------------------
+
+
+class _Run:
+    """What all slides of a run share, and the way of one slide through it."""
+
+    def __init__(
+        self,
+        request: SlidesRequest,
+        settings: ScoringSettings,
+        calibration: Calibration,
+        crew: Crew,
+        told: Told,
+        bar: ProgressLine | None,
+    ) -> None:
+        self._request, self._settings, self._calibration = request, settings, calibration
+        self._crew, self._told, self._bar = crew, told, bar
+        self._method = request.method or DEFAULT_METHOD
+        self._analyser = make_analyser(self._method, settings, calibration)
+        controls = [*((ANCHOR_LEVEL, path) for path in request.controls), *request.lower_controls]
+        self._controls = Controls(self._analyser, controls, request.control_um_per_px)
+        if request.region_model is not None:
+            _check_region_model(request.region_model, request.count_in)
+
+    def outcome(self, stem: str, path: Path, place: tuple[int, int]) -> SlideOutcome:
+        """Score a slide and write its results; what is wrong with this slide alone is its outcome.
+
+        Parameters
+        ----------
+        place : of the slide among all, from 1 on, and how many there are
+        """
+        folder = self._request.out / stem
+        try:
+            with closing(open_slide(path)) as reader:
+                score = self._scored(stem, path, reader, folder, place)
+        except (StoreError, SchedulerError, UnfitWorkerError, ControlFileError):  # the next slide would fare no better
+            raise
+        except Her2ScopeError as error:
+            return SlideOutcome(path, None, None, str(error))
+        problem = "" if score.case.score is not None else "; ".join(score.case.blocking or score.case.reasons)
+        return SlideOutcome(path, score, folder, problem)
+
+    def _scored(self, stem: str, path: Path, reader: SlideReader, folder: Path, place: tuple[int, int]) -> SlideScore:
+        identity = slide_digest(path)
+        regions = self._regions(stem, reader)
+        found = survey(
+            reader, path, self._calibration, self._request.um_per_px, regions.restrict, regions.exclude,
+            regions.all_controls,
+        )  # fmt: skip
+        notes = [*((DRAWN_NOTE,) if is_phantom_slide(path) else ()), *regions.notes]
+        held, missing = self._controls.of_slide(reader, found, regions)
+        self._tell_control(held, missing)
+        notes += missing
+        rules, program = self._rules(), self._analyser.program()
+        if found.refusals:
+            cells, score = NO_CELLS, refused_slide(found, held, rules, program, notes)
+        else:
+            cells, score = self._counted(stem, found, held, rules, notes, place)
+        self._told(f"{path.name}: writing {folder}")
+        write_slide(folder, self._content(score, identity, cells, reader), cells)
+        return score
+
+    def _regions(self, stem: str, reader: SlideReader) -> SlideRegions:
+        request = self._request
+        file = outlines_of(stem, request.annotations)
+        full = reader.levels[0]
+        drawn = read_annotations(file, (full.width_px, full.height_px)) if file else Annotations(())
+        regions = sorted_regions(drawn, request.count_in, request.leave_out, must_count_in=request.region_model is None)
+        if request.annotations is None or file is not None:
+            return regions
+        return replace(regions, notes=(f"no outlines: {request.annotations.name} has no file of this slide's name",))
+
+    def _tell_control(self, held: Controlled, missing: Sequence[str]) -> None:
+        for reading in held.readings:
+            self._told(f"control: {reading_summary(reading)} {reading.verdict.status.value.capitalize()}.")
+        for line in missing:
+            self._told(f"control: {line}.")
+
+    def _rules(self) -> Rules:
+        settings, segmenter = self._settings, self._analyser.segmenter
+        table = self._analyser.guideline
+        digest = settings_digest(as_mapping(settings), segmenter.method, segmenter.model_sha256, table.name)
+        return Rules(table, segmenter.false_rates, settings.min_case_cells, digest)
+
+    def _counted(
+        self, stem: str, found: Survey, held: Controlled, rules: Rules, notes: Sequence[str], place: tuple[int, int]
+    ) -> tuple[SlideCells, SlideScore]:
+        """Analyse the tiles of a slide, and score what they hold."""
+        request, program = self._request, self._analyser.program()
+        work = TileWork(
+            found.path.absolute(), found.scale, found.white_rgb, found.white_estimated, self._calibration,
+            self._settings, self._method, held.cuts, request.region_model and request.region_model.absolute(),
+            request.count_in if request.region_model else (),
+        )  # fmt: skip
+        tiles = plan_tiles(found, request.tile_px)
+        doubts = Doubts()
+        with TileStore(request.out / TILES_FOLDER / stem, work_digest(work, tiles, program)) as store:
+            ran = self._ran(work, tiles, store, found, place)
+            cells = one_cell_each(_doubted(store.results(tiles), doubts), found)
+        refusals, known = doubts.told()
+        if request.region_model is not None:
+            outside = int((cells.is_tumour & ~cells.within).sum())
+            classes = ", ".join(request.count_in)
+            known += (f"the region model counts in {classes}: {outside} tumour cells outside are left out",)
+        return cells, score_slide(
+            found, cells, held, rules, program, len(tiles), (*refusals, *self._scale_doubt(cells)),
+            (*notes, *known, *ran.problems),
+        )  # fmt: skip
+
+    def _ran(
+        self, work: TileWork, tiles: Sequence[Tile], store: TileStore, found: Survey, place: tuple[int, int]
+    ) -> RunOutcome:
+        show = self._bar.of_slide(work.path.name, *place) if self._bar is not None else silent
+        try:
+            ran = run_tiles(work, tiles, store, self._crew, analyse_tile, show, found.tissue)
+        finally:
+            if self._bar is not None:
+                self._bar.end()
+        for note in ran.notes:
+            self._told(note)
+        if ran.n_kept:
+            self._told(f"{ran.n_kept} of {ran.n_tiles} tiles were done in an earlier run")
+        return ran
+
+    def _scale_doubt(self, cells: SlideCells) -> tuple[str, ...]:
+        """Why the pixel size may not be right, by the nuclei."""
+        rows = np.unique(np.linspace(0, max(0, len(cells) - 1), NUCLEI_ASKED).astype(np.intp))[: len(cells)]
+        xy_px = np.stack([cells.x_um, cells.y_um], axis=1)
+        doubt = scale_doubt(as_cells(cells, rows, xy_px, 1.0), self._analyser.segmenter.nuclear_width_um)
+        return tuple(f"{text.partition(': is the')[0]}: check --um-per-px" for text in doubt)
+
+    def _content(self, score: SlideScore, identity: str, cells: SlideCells, reader: SlideReader) -> SlideContent:
+        has_cells = bool(score.squares)
+        return SlideContent(
+            score,
+            identity,
+            tuple(places_to_show(score, cells, reader, self._calibration.response)),
+            heat_map(score, cells) if has_cells else None,
+            heat_map(score, cells, STAINING_SCALE) if has_cells else None,
+            tissue_map(score),
+            as_mapping(self._settings),
+            as_mapping(self._calibration),
+        )
+
+
+def _check_region_model(folder: Path, count_in: Sequence[str]) -> None:
+    """BadInputError where the model cannot say where to count."""
+    classes = load_region_model(folder, threads=1).classes
+    unknown = [name for name in count_in if name not in classes]
+    if unknown or not count_in:
+        asked = f"it has no class '{unknown[0]}'" if unknown else "say in which of its classes cells are counted"
+        raise BadInputError(f"{folder}: {asked}. Give --count-in with {', '.join(map(repr, classes))}.")
+
+
+def _doubted(results: Iterable[TileResult], doubts: Doubts) -> Iterator[TileResult]:
+    """The results as they are, their doubts counted."""
+    for result in results:
+        doubts.add(int(result.cells.is_tumour.sum()), result.doubts)
+        yield result
