@@ -121,17 +121,21 @@ def serving(script: Script = live) -> Iterator[Server]:
 
 # Run by the system's Python, for which Debian packages GStreamer: its port goes out on the first line.
 _RTSP_PROGRAM = """
+import sys
 import gi
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtspServer
 Gst.init(None)
-assert Gst.ElementFactory.find("x264enc") and Gst.ElementFactory.find("rtph264pay")
+encode = {
+    "H.264": "x264enc tune=zerolatency key-int-max=10 speed-preset=ultrafast ! rtph264pay name=pay0 pt=96",
+    "MJPEG": "videoconvert ! video/x-raw,format=I420 ! jpegenc ! rtpjpegpay name=pay0 pt=26",
+}[sys.argv[1]]
+assert all(Gst.ElementFactory.find(part.split()[0]) for part in encode.split("! ") if "/" not in part)
 server = GstRtspServer.RTSPServer(address="127.0.0.1", service="0")
 factory = GstRtspServer.RTSPMediaFactory(shared=True)
 factory.set_launch(
-    "( videotestsrc is-live=true pattern=red ! video/x-raw,width=320,height=240,framerate=25/1 "
-    "! x264enc tune=zerolatency key-int-max=10 speed-preset=ultrafast ! rtph264pay name=pay0 pt=96 )"
+    "( videotestsrc is-live=true pattern=red ! video/x-raw,width=320,height=240,framerate=25/1 ! " + encode + " )"
 )
 server.get_mount_points().add_factory("/field", factory)
 server.attach(None)
@@ -142,12 +146,18 @@ RTSP_PACKAGES = "python3-gi, GstRtspServer for it, gstreamer1.0-plugins-base, -g
 
 
 @contextlib.contextmanager
-def serving_rtsp() -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A red picture as H.264 over RTSP: the server's process and the address. Skips where GStreamer is not there."""
+def serving_rtsp(codec: str = "H.264") -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A red picture over RTSP: the server's process and the address. Skips where GStreamer is not there.
+
+    Parameters
+    ----------
+    codec : `H.264` as most network cameras have it, or `MJPEG` (RTP payload of RFC 2435) as older and simpler ones
+    """
     try:
         program = subprocess.Popen(
-            ["/usr/bin/python3", "-c", _RTSP_PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
+            ["/usr/bin/python3", "-c", _RTSP_PROGRAM, codec],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
     except OSError:
         pytest.skip("needs the system's Python for GStreamer's RTSP server")
     assert program.stdout is not None
