@@ -81,6 +81,27 @@ class FoundCells:
         """Outlines of the tumour cells alone."""
         return self.outlines.chosen(self.is_tumour)
 
+    def chosen(self, which: NDArray[np.bool_]) -> FoundCells:
+        """Those of the cells for which `which` `(N,)` is true."""
+        nuclei, outlines = self.nuclei.chosen(which), self.outlines.chosen(which)
+        return FoundCells(self.maps, nuclei, self.is_tumour[which], outlines)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a picture, in its pixels counted from its corner: the first pixel reaches from 0 to 1."""
+
+    left_px: float
+    top_px: float
+    right_px: float
+    bottom_px: float
+
+    def holds(self, xy_px: Floats, factor: float) -> NDArray[np.bool_]:
+        """`(N,)` whether places `(N, 2)` lie in it, in pixels `factor` times wider; pixel centres are integers."""
+        x, y = ((xy_px[:, axis].astype(np.float64) + 0.5) * factor for axis in (0, 1))
+        inside = (x >= self.left_px) & (x < self.right_px) & (y >= self.top_px) & (y < self.bottom_px)
+        return np.asarray(inside)
+
 
 class NetworkSegmenter:
     """The network method behind the `Segmenter` port.
@@ -134,6 +155,12 @@ class NetworkSegmenter:
             cells = tuple(self._cells(found, self.measure_again(profiles, cuts), frame, cuts))
             return Segmentation(cells, mask(), self.network.provider, profiles)
 
+    def cells_in(self, part: Part, frame: Frame, stains: StainImage, cuts: StainCuts) -> tuple[Cell, ...]:
+        """The cells that `segment` finds with their nucleus' middle in a part of the frame; the rest is only seen."""
+        found = self._found(self._look(frame, stains), frame, stains, part)
+        profiles = self._profiles(found, stains)
+        return tuple(self._cells(found, self.measure_again(profiles, cuts), frame, cuts))
+
     def measure_again(self, profiles: CellProfiles, cuts: StainCuts) -> tuple[MembraneMeasure, ...]:
         """Measures of the tumour cells by these cuts, of what was read along their outlines; fields are so measured."""
         return tuple(measure_membranes(profiles, cuts, self._places).measures())
@@ -145,14 +172,17 @@ class NetworkSegmenter:
     def _look(self, frame: Frame, stains: StainImage) -> NetworkMaps:
         return self.network.predict(frame.rgb, frame.um_per_px, stains.white_rgb)
 
-    def _found(self, maps: NetworkMaps, frame: Frame, stains: StainImage) -> FoundCells:
+    def _found(self, maps: NetworkMaps, frame: Frame, stains: StainImage, part: Part | None = None) -> FoundCells:
         nuclei = decode(maps, self.settings)
         nuclei = nuclei.chosen(~_are_empty(nuclei, stains, maps.um_per_px))
         is_tumour = nuclei.tumour >= self.settings.min_tumour_probability
         # those of no interest are sought too: each nucleus bounds its neighbours
         seeds = _seeds(nuclei, is_tumour, maps)
-        outlines = find_outlines(maps.membrane, maps.um_per_px, seeds, is_tumour, self._workspace)
-        return FoundCells(maps, nuclei, is_tumour, outlines.scaled(maps.um_per_px / frame.um_per_px))
+        factor = maps.um_per_px / frame.um_per_px
+        is_asked = np.ones(len(nuclei), bool) if part is None else part.holds(nuclei.xy_px, factor)
+        outlines = find_outlines(maps.membrane, maps.um_per_px, seeds, is_tumour & is_asked, self._workspace)
+        found = FoundCells(maps, nuclei, is_tumour, outlines.scaled(factor))
+        return found if part is None else found.chosen(is_asked)
 
     def control_cut(self, cells: Segmentation, cuts: StainCuts) -> float | None:
         """The cut by which eight in ten cells of a 3+ control's strong population are intense (decision 9)."""

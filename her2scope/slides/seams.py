@@ -30,7 +30,9 @@ def one_cell_each(results: Iterable[TileResult], survey: Survey) -> SlideCells:
     survey : says what is tissue; cells elsewhere (pen, folds, blur, what polygons leave out) are left out
     """
     um_per_px = survey.scale.um_per_px
-    parts, depths, owners = [], [], []
+    parts: list[SlideCells] = []
+    depths: list[Floats] = []
+    owners: list[NDArray[np.intp]] = []
     for result in sorted(results, key=lambda result: result.tile):
         is_tissue = survey.tissue.at(result.cells.x_um, result.cells.y_um) == Square.TISSUE
         cells = result.cells.chosen(is_tissue)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from her2scope.imaging.stains import unmix
 from her2scope.pipeline.analyse import FieldAnalyser
 from her2scope.ports import RegionModel, SlideReader
 from her2scope.records import CameraState, Cell, Frame, RgbImage, StainImage
+from her2scope.segmentation.network import NetworkSegmenter, Part
 from her2scope.slides.records import (
     CLASS_CODES,
     NO_CELLS,
@@ -68,10 +70,19 @@ class TileAnalyser:
         frame = Frame(
             rgb, 0, 0.0, scale.um_per_px, CameraState(response=self._calibration.response), self._work.path.name
         )
-        found = self._segmenter.segment(frame, stains, self._work.cuts)
-        own = [cell for cell in found.cells if _belongs(cell, tile, left, top, BEYOND_UM / scale.um_per_px)]
+        own = self._found(frame, stains, _told_of(tile, left, top, BEYOND_UM / scale.um_per_px))
         cells = self._columns(own, left, top)
         return TileResult(tile, cells, self._doubts(stains, own), time.perf_counter() - start_s)
+
+    def _found(self, frame: Frame, stains: StainImage, part: Part) -> list[Cell]:
+        """Cells in a part of the picture; one that the slide's edge cuts is not a whole one and left out."""
+        if isinstance(self._segmenter, NetworkSegmenter):
+            cells = self._segmenter.cells_in(part, frame, stains, self._work.cuts)
+        else:
+            cells = self._segmenter.segment(frame, stains, self._work.cuts).cells
+            middles_px = np.array([(cell.x_px, cell.y_px) for cell in cells], np.float32).reshape(-1, 2)
+            cells = tuple(compress(cells, part.holds(middles_px, 1.0)))
+        return [cell for cell in cells if not cell.edge]
 
     def _unmixed(self, rgb: RgbImage) -> StainImage:
         stains = unmix(rgb, self._work.scale.um_per_px, self._calibration)
@@ -118,11 +129,10 @@ class TileAnalyser:
         return np.ones(len(x_um), np.bool_)
 
 
-def _belongs(cell: Cell, tile: Tile, left_px: int, top_px: int, beyond_px: float) -> bool:
-    """Whether a cell's middle lies in a tile's core or a little beyond; one that the slide's edge cuts is no whole."""
-    x, y = cell.x_px + left_px + 0.5 - tile.left_px, cell.y_px + top_px + 0.5 - tile.top_px
-    within = -beyond_px <= x < tile.width_px + beyond_px and -beyond_px <= y < tile.height_px + beyond_px
-    return within and not cell.edge
+def _told_of(tile: Tile, left_px: int, top_px: int, beyond_px: float) -> Part:
+    """A tile's core and a little beyond, in a picture that begins at `left_px`, `top_px` of the level."""
+    left, top = tile.left_px - left_px, tile.top_px - top_px
+    return Part(left - beyond_px, top - beyond_px, left + tile.width_px + beyond_px, top + tile.height_px + beyond_px)
 
 
 def _few_places(outline_xy_px: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -18,9 +18,10 @@ TILE_PX = 2048
 """Side of a tile's core. What is read around it costs a quarter more; a side of 1024 would cost more than half."""
 TILE_SIDES_PX = (256, 8192)
 """Below, most of what is read is margin; above, a tile takes more than the 2 GB that a worker may have."""
-MARGIN_PX = 112
-"""Read on every side of a core, at 0.25 um/px: what decides a cell lies within it, see `margin_px`."""
-MARGIN_UM = 0.25 * MARGIN_PX
+SEEN_AROUND_PX = 152
+"""Of the network's, on every side of a core. From there on the cells do not change any more: of 2842 cells of a phantom
+slide the same 2842 have the same classes in tiles of 512 to 8192 px. At 128 it is 99.7 % of the classes (tiles of 512),
+at 56 it is 98.7 %."""
 
 
 def plan_tiles(survey: Survey, tile_px: int = TILE_PX) -> tuple[Tile, ...]:
@@ -82,8 +83,8 @@ def network_factor(um_per_px: float) -> float:
 
 
 def margin_px(um_per_px: float) -> int:
-    """Pixels that are read around a core: the same tissue at each scale."""
-    return math.ceil(MARGIN_UM / um_per_px)
+    """Pixels that are read around a core."""
+    return math.ceil(SEEN_AROUND_PX * network_factor(um_per_px))
 
 
 def seen_from_px(start_px: int, um_per_px: float) -> int:
@@ -99,7 +100,12 @@ def seen_from_px(start_px: int, um_per_px: float) -> int:
         return 0
     n_tried = 1 if block_px.is_integer() else BLOCKS_TRIED
     begins = [block_px * block for block in range(last, max(-1, last - n_tried), -1)]
-    return round(min(begins, key=lambda begin_px: round(abs(begin_px - round(begin_px)), 3)))
+    return round(min(begins, key=_from_whole))
+
+
+def _from_whole(at_px: float) -> float:
+    """How far from a whole pixel, to a thousandth: of equally near ones the first is taken."""
+    return round(abs(at_px - float(round(at_px))), 3)
 
 
 BLOCKS_TRIED = 6
