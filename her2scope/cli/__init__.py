@@ -31,6 +31,7 @@ from her2scope.cli.arguments import (
 )
 from her2scope.cli.bench import add_bench
 from her2scope.cli.calibration import add_calibration
+from her2scope.cli.contest import add_contest
 from her2scope.cli.control import LEVELS, add_control
 from her2scope.cli.devices import add_devices, add_doctor
 from her2scope.cli.evaluation import add_evaluation
@@ -199,6 +200,7 @@ def _parser() -> argparse.ArgumentParser:
     add_calibration(commands)
     add_phantom(commands)
     add_slides(commands)
+    add_contest(commands)
     add_training(commands)
     add_evaluation(commands)
     add_validate(commands)
