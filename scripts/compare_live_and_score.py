@@ -5,6 +5,7 @@ three levels of a control. Then its stored PNG files are scored as from the comm
 field is compared value by value: cells, outlines, measures, classes, membrane mask, profiles, stain, curve, finding.
 
 Usage: python scripts/compare_live_and_score.py [--cases N] [--first-seed S] [--fields F] [--size WxH] [--json FILE]
+           [--region-model DIR]
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from unittest.mock import patch
 
 from her2scope.app.compose import DEFAULT_METHOD, make_analyser
 from her2scope.app.scoring import ScoreRequest, score_images
+from her2scope.app.where_to_count import asked_gate
 from her2scope.cli.arguments import PHANTOM_SCORES, size
 from her2scope.domain.events import Event, EventKind
 from her2scope.phantom.field import PhantomSpec, render_field
@@ -56,6 +58,8 @@ class FieldComparison:
     intense_cut_od10: float
     different: tuple[str, ...]
     """Names of what is not exactly the same; empty: all is."""
+    n_outside: int = 0
+    """Of the cells, those that the region model leaves out."""
 
 
 def main() -> int:
@@ -67,16 +71,21 @@ def main() -> int:
     parser.add_argument("--size", type=size, default=(1280, 720), metavar="WxH")
     parser.add_argument("--method", default=DEFAULT_METHOD)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--region-model", type=Path, metavar="DIR", help="counts only where it says")
     arguments = parser.parse_args()
     found: list[FieldComparison] = []
     for number in range(arguments.cases):
         score, seed = PHANTOM_SCORES[number % len(PHANTOM_SCORES)], arguments.first_seed + number
         late = number % 2 == 1
         with tempfile.TemporaryDirectory() as folder:
-            case = compare_case(score, seed, arguments.fields, arguments.size, arguments.method, late, Path(folder))
+            case = compare_case(
+                score, seed, arguments.fields, arguments.size, arguments.method, late, Path(folder),
+                arguments.region_model,
+            )  # fmt: skip
         for item in case:
             verdict = f"DIFFERS in {', '.join(item.different)}" if item.different else "the same"
-            print(f"{item.case:<28} field {item.field}: {item.n_cells:>4} cells, {verdict}", flush=True)
+            outside = f" ({item.n_outside} outside)" if item.n_outside else ""
+            print(f"{item.case:<28} field {item.field}: {item.n_cells:>4} cells{outside}, {verdict}", flush=True)
         found += case
     n_same, n_cells = sum(not item.different for item in found), sum(item.n_cells for item in found)
     print(f"{n_same} of {len(found)} fields with {n_cells} cells are exactly the same, live and scored")
@@ -86,13 +95,21 @@ def main() -> int:
 
 
 def compare_case(
-    score: str, seed: int, n_fields: int, size_wh: tuple[int, int], method: str, late: bool, folder: Path
+    score: str,
+    seed: int,
+    n_fields: int,
+    size_wh: tuple[int, int],
+    method: str,
+    late: bool,
+    folder: Path,
+    region_model: Path | None = None,
 ) -> list[FieldComparison]:
     """Read a phantom case live, score its stored pictures, compare.
 
     Parameters
     ----------
     late : the control is read after the fields, which are then measured again from what was kept of them
+    region_model : folder of the model that says where to count
     """
     run = make_run(seed, "usual", camera="linear")
     calibration = Calibration(
@@ -106,16 +123,17 @@ def compare_case(
     store = FolderCaseStore(folder / "cases")
     controls = [_frame(level, seed, 0, CONTROL_SIZE_WH, run.optics.response) for level in LEVELS]
     fields = [_frame(score, seed, number, size_wh, run.optics.response) for number in range(1, n_fields + 1)]
-    _read_live(store, make_analyser(method, ScoringSettings(), calibration), controls, fields, late)
+    settings, gate = asked_gate(region_model, (), ScoringSettings())
+    _read_live(store, make_analyser(method, settings, calibration, gate=gate), controls, fields, late)
     with closing(store.read("live")) as case:
         live = case.events()
-    scored = _scored(live, store.folder("live") / "images", calibration_path, method)
+    scored = _scored(live, store.folder("live") / "images", calibration_path, method, region_model)
     name = f"{score}, seed {seed}{', late control' if late else ''}"
     pairs = zip(_measures(live).items(), _measures(scored).values(), strict=True)
     return [
         FieldComparison(
             name, number, len(ours["cells"]), ours["quality"]["usable"], ours["cuts"]["intense_od10"],
-            different(ours, theirs),
+            different(ours, theirs), sum(row[-1] is False for row in ours["cells"]),
         )
         for (number, ours), theirs in pairs
     ]  # fmt: skip
@@ -141,7 +159,9 @@ def _measures(events: Sequence[Event]) -> dict[int, dict[str, Any]]:
 # ---- as the command line scores -----------------------------------------------------------------------------------
 
 
-def _scored(live: Sequence[Event], images: Path, calibration: Path, method: str) -> tuple[Event, ...]:
+def _scored(
+    live: Sequence[Event], images: Path, calibration: Path, method: str, region_model: Path | None
+) -> tuple[Event, ...]:
     """Events of the case that `her2scope score` makes of the stored pictures."""
     store = MemoryCaseStore()
     accepted = [event.data["result"] for event in live if event.kind is EventKind.FIELD_ACCEPTED]
@@ -154,7 +174,7 @@ def _scored(live: Sequence[Event], images: Path, calibration: Path, method: str)
         images=[images / f"{item['image']}.png" for item in accepted], um_per_px=UM_PER_PX,
         controls=[path for level, path in controls if level == "3+"],
         lower_controls=[(level, path) for level, path in controls if level != "3+"],
-        calibration=calibration, method=method,
+        calibration=calibration, method=method, region_model=region_model,
     )  # fmt: skip
     with patch("her2scope.app.scoring.MemoryCaseStore", lambda: store):
         score_images(request)

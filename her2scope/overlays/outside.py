@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from her2scope.imaging.opencv import cv2
 from her2scope.records import FieldResult, Mask
 
-DIM_ALPHA, LINE_ALPHA = 60, 120
+DIM_ALPHA, LINE_ALPHA = 60, 95
 """Of 255: tissue stays to be seen beneath the black, and the lines tell dimmed from dark tissue."""
 STEP_PX, LINE_PX = 14, 2
 """Of the lines, along a row of pixels."""

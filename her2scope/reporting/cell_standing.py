@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from her2scope.domain.cells import CellClass, CellKind
 from her2scope.domain.corrections import CellStanding, Correction
 from her2scope.overlays.palette import LABELS
-from her2scope.records import AcceptedField, FieldResult, MapPlace
+from her2scope.records import AcceptedField, Cell, FieldResult, MapPlace
 
 _CORRECTIONS = {Correction.NOT_TUMOUR: "not a tumour cell", Correction.EXCLUDED: "excluded"}
 
@@ -19,8 +19,14 @@ def standings(item: AcceptedField) -> tuple[CellStanding, ...]:
     """Why each cell is counted or not; without the reader's hand its edge and its flag tell."""
     if item.standings:
         return item.standings
-    uncounted = (CellStanding.EDGE if cell.edge else CellStanding.SEEN_BEFORE for cell in item.result.cells)
+    uncounted = map(_why_uncounted, item.result.cells)
     return tuple(CellStanding.COUNTED if flag else why for flag, why in zip(item.counted, uncounted, strict=True))
+
+
+def _why_uncounted(cell: Cell) -> CellStanding:
+    if cell.edge:
+        return CellStanding.EDGE
+    return CellStanding.SEEN_BEFORE if cell.within else CellStanding.OUTSIDE
 
 
 def corrections(item: AcceptedField) -> tuple[Correction | None, ...]:

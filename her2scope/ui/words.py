@@ -248,7 +248,7 @@ def where_text(view: CaseView) -> str:
     where = view.where_to_count
     if where is None:
         return ""
-    left_out = f"; {count_text(view.n_outside, 'tumour cell', 'tumour cells')} left out" if view.n_outside else ""
+    left_out = f", {view.n_outside} left out" if view.n_outside else ""
     return f"Counting in: {' and '.join(where['count_in'])} (model {where['model']}){left_out}"
 
 

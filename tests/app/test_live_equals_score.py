@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from region_models import BrownModel
 
 from her2scope.app.compose import DEFAULT_METHOD
 from her2scope.settings import ScoringSettings
@@ -28,6 +29,14 @@ def test_live_is_score(script, tmp_path, score, late, n_fields):
     assert [(item.field, item.usable, item.different) for item in found] == [(n + 1, True, ()) for n in range(n_fields)]
     assert all(item.n_cells > 20 for item in found)
     assert all(item.intense_cut_od10 != ScoringSettings().cuts.intense_od10 for item in found)  # the control's
+
+
+def test_live_is_score_where_a_region_model_says_where_to_count(script, tmp_path, monkeypatch):
+    """With a control that is read late: the fields are measured anew, and the model's word stays."""
+    monkeypatch.setattr("her2scope.app.where_to_count.load_model", lambda folder: BrownModel())
+    found = script.compare_case("2+", 3, 1, (400, 320), DEFAULT_METHOD, True, tmp_path, tmp_path / "model")
+    assert [(item.usable, item.different) for item in found] == [(True, ())]
+    assert all(0 < item.n_outside < item.n_cells for item in found)
 
 
 def test_the_comparison_sees_the_least_difference(script):
