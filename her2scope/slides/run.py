@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import socket
 import sys
 import time
+import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,13 +19,12 @@ from numpy.typing import NDArray
 
 from her2scope.domain.errors import Her2ScopeError, UnreadableImageError
 from her2scope.imaging.opencv import cv2
+from her2scope.settings import home_dir
 from her2scope.slides.progress import Progress, Told, silent
 from her2scope.slides.records import SlideScale, Square, Tile, TileResult, TileWork, TissueMap
 from her2scope.slides.run_identity import versions
 from her2scope.slides.schedulers import GO_ON, SAME, Crew, Job, JobError, WorkerDiedError, misfit, one_line
 from her2scope.slides.tile_store import TileStore
-
-LOG = logging.getLogger(__name__)
 
 MAX_LOST_SHARE = 0.05
 """Of a slide's tissue that may be unreadable: with more, what is left is not the slide."""
@@ -217,8 +217,9 @@ class _Run:
             self._store.keep(result)
             self.n_done += 1
             self._done_mm2 += self._tissue_mm2[result.tile]
-        for tile, why in done.failed:
-            self._fail((tile,), why)
+        for failed in done.failed:
+            _keep_details(failed.details)
+            self._fail((failed.tile,), failed.why)
 
     def _fail(self, block: Sequence[Tile], why: str) -> None:
         """Try these once more, or give them up."""
@@ -243,6 +244,14 @@ class _Run:
         tissue_mm2 = self._sum(self._tiles)
         seconds = time.monotonic() - self._start_s
         return Progress(n_done, len(self._tiles), self._done_mm2, tissue_mm2, self._kept_mm2, seconds)
+
+
+def _keep_details(details: str) -> None:
+    """Of a fault of the program, in the file where the command line keeps its last one."""
+    if details:
+        with suppress(OSError):
+            home_dir().mkdir(parents=True, exist_ok=True)
+            (home_dir() / "last-error.txt").write_text(details, encoding="utf-8", errors="backslashreplace")
 
 
 def _share(part: float, whole: float) -> float:
@@ -288,14 +297,23 @@ def _place(squares: NDArray[np.float64], last: int) -> tuple[NDArray[np.intp], N
 
 
 @dataclass(frozen=True, slots=True)
+class FailedTile:
+    """A tile that could not be analysed this time."""
+
+    tile: Tile
+    why: str
+    details: str = ""
+    """Of a fault of the program."""
+
+
+@dataclass(frozen=True, slots=True)
 class BlockDone:
     """What a worker answers."""
 
     worker: str
     """Its computer and process."""
     results: tuple[TileResult, ...] = ()
-    failed: tuple[tuple[Tile, str], ...] = ()
-    """Tiles that could not be analysed, and why."""
+    failed: tuple[FailedTile, ...] = ()
     unfit: str = ""
     """Why this worker cannot do any tile of the slide."""
     peak_mb: float | None = None
@@ -312,12 +330,12 @@ def analyse_block(analyse: Analyse, work: TileWork, tiles: Sequence[Tile], expec
         try:
             results.append(analyse(work, tile))
         except UnreadableImageError as error:
-            failed.append((tile, one_line(error)))
+            failed.append(FailedTile(tile, error.why))
         except Her2ScopeError as error:
             return BlockDone(worker, unfit=one_line(error))
         except Exception as error:  # noqa: BLE001 - a slide of hours is not lost for a tile, which is said
-            LOG.exception("tile %s of %s", tile.name, work.path)
-            failed.append((tile, f"something unexpected went wrong: {one_line(error)}"))
+            why = f"something unexpected went wrong: {type(error).__name__}, {one_line(error)}"
+            failed.append(FailedTile(tile, why, "".join(traceback.format_exception(error))))
     return BlockDone(worker, tuple(results), tuple(failed), peak_mb=peak_mb())
 
 

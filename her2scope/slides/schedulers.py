@@ -29,6 +29,8 @@ DESERTED_S = 60.0
 """A cluster's workers may all be gone for so long (they are restarted): then the run stops."""
 ASKED_AGAIN_S = 2.0
 """So often a scheduler is asked how many workers it has."""
+LOOPBACK = "127.0.0.1"
+"""Where own workers are reached. Left to itself, Dask opens a web server on all of the computer's networks."""
 LOUD = ("distributed", "tornado", "asyncio", "bokeh")
 """Loggers that print tracebacks about what is told here in one line."""
 QUIET = logging.CRITICAL + 1
@@ -110,7 +112,8 @@ class Crew:
         """Those of the jobs that ended, after the first of them or the time."""
         from distributed import wait
 
-        with suppress(TimeoutError, asyncio.CancelledError):  # a job that was lost says so when it is asked
+        # a job that was lost says so when it is asked
+        with self._client.as_current(), suppress(TimeoutError, asyncio.CancelledError):
             wait([job.future for job in jobs], timeout=timeout_s, return_when="FIRST_COMPLETED")
         self._check_there()
         return [job for job in jobs if job.future.done()]
@@ -201,8 +204,9 @@ def _own_crew(workers: int, as_processes: bool) -> Iterator[Crew]:
                     n_workers=workers if as_processes else 1,
                     threads_per_worker=1 if as_processes else workers,
                     processes=as_processes,
-                    host="127.0.0.1" if as_processes else None,  # nobody else's business
-                    dashboard_address=None,
+                    host=LOOPBACK if as_processes else None,
+                    scheduler_kwargs={"dashboard": False, "dashboard_address": f"{LOOPBACK}:0"},
+                    worker_dashboard_address=f"{LOOPBACK}:0",
                     memory_limit=0,  # what a tile takes is bounded; to be killed over it would help nobody
                     silence_logs=QUIET,
                     local_directory=scratch,
@@ -327,8 +331,13 @@ def _quiet() -> Iterator[None]:
     for logger in loggers:
         logger.setLevel(QUIET)
     environment = dask.config.get("distributed.nanny.pre-spawn-environ", {}) | QUIET_CHILDREN
+    settings = {
+        "distributed.nanny.pre-spawn-environ": environment,
+        "distributed.scheduler.http.routes": [],  # nothing is served there
+        "distributed.worker.http.routes": [],
+    }
     try:
-        with dask.config.set({"distributed.nanny.pre-spawn-environ": environment}):
+        with dask.config.set(settings):
             yield
     finally:
         for logger, level in before:
