@@ -1,0 +1,1 @@
+"""Pixelwise classifiers learnt from polygons: tiles, network, run, export."""

@@ -1,0 +1,112 @@
+"""Tiles for training: every class as often as any other, and every image as often as any other that has it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from her2scope.domain.errors import BadInputError
+from her2scope.phantom.noise import mixed_seed
+from her2scope.records import Mask, RgbImage
+from her2scope.training.pixels.augment import NOT_ASKED, varied, window_side_px
+from her2scope.training.pixels.config import PixelConfig
+from her2scope.training.pixels.grounds import Ground
+
+OFF_MIDDLE_SHARE = 0.35
+"""Of a tile's side: how far from its middle the place may lie that it is drawn for: no class is always there."""
+CHECK_PX = 512
+"""Side of the windows that are checked on."""
+MOST_CHECKED_PX = 6_000_000
+"""Of all images held back: larger ones are checked in windows drawn once."""
+
+
+class Draws:
+    """Draws tiles from some grounds; what is drawn for a step follows from seed and step alone."""
+
+    def __init__(self, grounds: Sequence[Ground], config: PixelConfig, all_needed: bool = True) -> None:
+        self._grounds, self._config = grounds, config
+        self._surveys = [ground.survey(len(config.all_classes)) for ground in grounds]
+        self._having = [
+            [n for n, survey in enumerate(self._surveys) if survey.has(label)]
+            for label in range(len(config.all_classes))
+        ]
+        self._labels = [label for label, having in enumerate(self._having) if having]
+        missing = [name for name, having in zip(config.classes, self._having[1:], strict=True) if not having]
+        if missing and all_needed:
+            raise BadInputError(
+                f"no image to learn from has class {', '.join(missing)}, so it cannot be learnt: it lies in the images "
+                "held back alone. Annotate it in more images, or choose another --seed."
+            )
+        self.side_px = window_side_px(config.tile_px, config.variation)
+
+    def place(self, rng: np.random.Generator) -> tuple[int, int, tuple[int, int]]:
+        """Class, ground, and the place (x, y) that a tile is drawn for."""
+        label = self._labels[int(rng.integers(len(self._labels)))]
+        having = self._having[label]
+        number = having[int(rng.integers(len(having)))]
+        return label, number, self._surveys[number].draw(label, rng)
+
+    def tile(self, rng: np.random.Generator) -> tuple[RgbImage, Mask]:
+        """A tile with its labels, varied."""
+        _, number, (x, y) = self.place(rng)
+        off = OFF_MIDDLE_SHARE * self._config.tile_px
+        left, top = (round(at + rng.uniform(-off, off)) - self.side_px // 2 for at in (x, y))
+        rgb, labels = self._grounds[number].window(left, top, self.side_px, self.side_px)
+        return varied(rgb, labels, self._config.tile_px, self._config.variation, rng)
+
+    def batch(self, step: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """`(B, T, T, 3)` pictures and `(B, T, T)` labels of a step."""
+        rng = np.random.default_rng(mixed_seed("pixel batches", self._config.seed, step))
+        rgb, labels = zip(*(self.tile(rng) for _ in range(self._config.batch)), strict=True)
+        return np.stack(rgb), np.stack(labels)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckWindow:
+    """A window of a ground held back; sides are whole blocks, and what lies beyond the ground is not asked for."""
+
+    ground: int
+    left_px: int
+    top_px: int
+    width: int
+    height: int
+
+
+def check_windows(grounds: Sequence[Ground], config: PixelConfig) -> list[CheckWindow]:
+    """Windows in which a run is checked: all of the grounds held back, or some of them where they are large."""
+    if sum(ground.size_wh[0] * ground.size_wh[1] for ground in grounds) <= MOST_CHECKED_PX:
+        return [window for number, ground in enumerate(grounds) for window in _grid(number, ground, config.block_px)]
+    draws = Draws(grounds, config, all_needed=False)
+    rng = np.random.default_rng(mixed_seed("pixel checks", config.seed))
+    found = []
+    for _ in range(MOST_CHECKED_PX // CHECK_PX**2):
+        _, number, place = draws.place(rng)
+        left, top = (
+            min(max(0, at - CHECK_PX // 2), max(0, side - CHECK_PX))
+            for at, side in zip(place, grounds[number].size_wh, strict=True)
+        )
+        found.append(CheckWindow(number, left, top, CHECK_PX, CHECK_PX))
+    return found
+
+
+def _grid(number: int, ground: Ground, block_px: int) -> Iterator[CheckWindow]:
+    width, height = ground.size_wh
+    for top in range(0, height, CHECK_PX):
+        for left in range(0, width, CHECK_PX):
+            sides = (
+                block_px * math.ceil(min(CHECK_PX, side - at) / block_px) for at, side in ((left, width), (top, height))
+            )
+            yield CheckWindow(number, left, top, *sides)
+
+
+def read_check(ground: Ground, window: CheckWindow) -> tuple[RgbImage, Mask]:
+    """Picture and labels of a window; `NOT_ASKED` beyond the ground."""
+    rgb, labels = ground.window(window.left_px, window.top_px, window.width, window.height)
+    width, height = ground.size_wh
+    labels[height - window.top_px :] = NOT_ASKED
+    labels[:, width - window.left_px :] = NOT_ASKED
+    return rgb, labels

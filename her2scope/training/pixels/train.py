@@ -1,0 +1,346 @@
+"""The training run: epochs, checks on images held back, checkpoints from which it goes on as if it had not stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from her2scope import __version__
+from her2scope.domain.errors import BadInputError
+from her2scope.imaging.opencv import cv2
+from her2scope.training.pixels.augment import NOT_ASKED
+from her2scope.training.pixels.batches import Draws, check_windows, read_check
+from her2scope.training.pixels.config import PixelConfig, what_differs
+from her2scope.training.pixels.curves import draw_curves
+from her2scope.training.pixels.grounds import Ground, split
+from her2scope.training.pixels.net import PixelNet
+from her2scope.training.train import CHECKPOINT, LOG, load_saved, save_whole
+
+CURVES = "curves.png"
+GRADIENT_LIMIT = 5.0
+AHEAD = 3
+"""Batches that are made while the network learns."""
+LATE_SHARE = 0.03
+"""By which the clock must be ahead of the steps, as shares of the whole, before the rate follows the clock: a run that
+fits well into its minutes does not depend on how fast the computer is."""
+SAVE_EVERY_S = 60.0
+Told = Callable[[str], None]
+
+
+@dataclasses.dataclass
+class State:
+    """What a checkpoint holds."""
+
+    net: PixelNet
+    mean: PixelNet
+    """The running mean of the weights."""
+    best: dict[str, Tensor]
+    """The mean's weights where the Dice on the images held back was best."""
+    optimiser: torch.optim.Optimizer
+    names: list[str]
+    """Of the images."""
+    step: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    best_dice: float = -1.0
+    best_epoch: int = 0
+    rows: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    """One of each epoch: what the curves show."""
+    sums: list[float] = dataclasses.field(default_factory=lambda: [0.0, 0.0])
+    """Loss of the steps since the last epoch's end, and their number."""
+    finished: str = ""
+    """Why the run has ended; empty while it has not."""
+
+
+def train_pixels(config: PixelConfig, grounds: Sequence[Ground], out_dir: Path, told: Told) -> State:
+    """Train, or go on from the checkpoint in `out_dir`.
+
+    Ctrl-C, or being asked to end, saves after the step and raises KeyboardInterrupt. The same command goes on there,
+    or from the last checkpoint where the program was killed, with the same tiles and rates and so the same weights as a
+    run that was never stopped (on the same number of threads).
+
+    Raises
+    ------
+    BadInputError
+        Where there are fewer than two images, a class has no place to learn from, or the folder holds another run.
+    """
+    if len(grounds) < 2:
+        raise BadInputError("one image cannot be learnt from and checked on: give two at least.")
+    torch.set_num_threads(config.threads)
+    cv2.setNumThreads(1)
+    learnt, held = split(len(grounds), config.check_share, config.seed)
+    told(f"{len(learnt)} images to learn from; held back: {', '.join(grounds[n].name for n in held)}")
+    draws = Draws([grounds[n] for n in learnt], config)
+    checks = _Checks([grounds[n] for n in held], config)
+    state = begin(config, [ground.name for ground in grounds], out_dir)
+    with _stoppable() as is_asked_to_end:
+        _run(config, state, draws, checks, out_dir, told, is_asked_to_end)
+    return state
+
+
+def held_back(config: PixelConfig, grounds: Sequence[Ground]) -> list[int]:
+    """Numbers of the images that a run on these is checked on."""
+    return split(len(grounds), config.check_share, config.seed)[1]
+
+
+def begin(config: PixelConfig, names: Sequence[str], out_dir: Path) -> State:
+    """A new run, or the one whose checkpoint lies in the folder."""
+    torch.manual_seed(config.seed)
+    net, mean = (PixelNet(len(config.all_classes), config.widths, config.depths) for _ in range(2))
+    mean.load_state_dict(net.state_dict())
+    net = net.to(memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    state = State(net, mean, _copied(mean), optimiser, list(names))
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInputError(f"{out_dir}: cannot be made ({error.strerror}). Give another folder.") from error
+    if (out_dir / CHECKPOINT).exists():
+        _resume(state, config, out_dir)
+    return state
+
+
+def _resume(state: State, config: PixelConfig, out_dir: Path) -> None:
+    found = load_saved(out_dir / CHECKPOINT)
+    other = what_differs(config, found.get("pixels", {}))
+    if state.names != found.get("names"):
+        other.append("images")
+    if other:
+        raise BadInputError(
+            f"{out_dir}: holds a run with other {', '.join(other)}. Give another folder, or the options it was "
+            "begun with."
+        )
+    state.net.load_state_dict(found["net"])
+    state.mean.load_state_dict(found["mean"])
+    state.best = found["best"]
+    state.optimiser.load_state_dict(found["optimiser"])
+    for name in _PLAIN:
+        setattr(state, name, found[name])
+
+
+_PLAIN = ("step", "seconds", "cpu_seconds", "best_dice", "best_epoch", "rows", "sums", "finished")
+
+
+def _save(state: State, config: PixelConfig, out_dir: Path) -> None:
+    whole = {
+        "version": __version__,
+        "pixels": dataclasses.asdict(config),
+        "names": state.names,
+        "net": state.net.state_dict(),
+        "mean": state.mean.state_dict(),
+        "best": state.best,
+        "optimiser": state.optimiser.state_dict(),
+        **{name: getattr(state, name) for name in _PLAIN},
+    }
+    save_whole(whole, out_dir)
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C or SIGTERM came: asked between steps, for a checkpoint in the middle of one would be no step's."""
+    before = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
+    came: list[int] = []
+    for name in before:  # in the background a shell has Ctrl-C ignored
+        signal.signal(name, lambda number, _: came.append(number))
+    try:
+        yield lambda: bool(came)
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+
+
+# ---- steps --------------------------------------------------------------------------------------------------------
+
+
+def _run(
+    config: PixelConfig, state: State, draws: Draws, checks: _Checks, out_dir: Path, told: Told,
+    is_asked_to_end: Callable[[], bool],
+) -> None:  # fmt: skip
+    began, cpu_began, kept, cpu_kept = time.monotonic(), time.process_time(), state.seconds, state.cpu_seconds
+    saved = began
+    for rgb, labels in _batches(draws, state.step, config.total_steps):
+        if state.finished:
+            break
+        state.sums = [state.sums[0] + _step(config, state, rgb, labels), state.sums[1] + 1.0]
+        state.step += 1
+        state.seconds = kept + time.monotonic() - began
+        state.cpu_seconds = cpu_kept + time.process_time() - cpu_began
+        if state.step % config.steps == 0:
+            _end_epoch(config, state, checks, out_dir, told)
+        stops = is_asked_to_end()
+        if stops or state.finished or time.monotonic() - saved > SAVE_EVERY_S:
+            _save(state, config, out_dir)
+            saved = time.monotonic()
+        if stops and not state.finished:
+            told(f"stopped at step {state.step} of {config.total_steps}; the same command goes on from there")
+            raise KeyboardInterrupt
+
+
+Batch = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+
+
+def _batches(draws: Draws, first: int, last: int) -> Iterator[Batch]:
+    """Batches of the steps in order, made a little ahead by another thread."""
+    with ThreadPoolExecutor(1) as maker:
+        waiting: deque[Future[Batch]] = deque()
+        try:
+            for step in range(first, last):
+                while len(waiting) < AHEAD and step + len(waiting) < last:
+                    waiting.append(maker.submit(draws.batch, step + len(waiting)))
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def done_share(config: PixelConfig, step: int, seconds: float) -> float:
+    """How much of the run is over (0..1): by its steps, or by the clock where the steps would outlast its minutes."""
+    by_steps, by_clock = step / config.total_steps, seconds / (60.0 * config.minutes)
+    return min(1.0, by_clock if by_clock > by_steps + LATE_SHARE else by_steps)
+
+
+def rate_at(config: PixelConfig, step: int, seconds: float) -> float:
+    """Learning rate: a short rise, then a cosine down to its last share."""
+    low, share = config.final_rate_share, done_share(config, step, seconds)
+    fallen = low + (1.0 - low) * 0.5 * (1.0 + math.cos(math.pi * share))
+    return config.learning_rate * min(1.0, (step + 1) / config.warmup_steps) * fallen
+
+
+def _step(config: PixelConfig, state: State, rgb: NDArray[np.uint8], labels: NDArray[np.uint8]) -> float:
+    for group in state.optimiser.param_groups:
+        group["lr"] = rate_at(config, state.step, state.seconds)
+    state.net.train()
+    loss = loss_of(state.net(as_picture(rgb)), torch.from_numpy(labels).long())
+    state.optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(state.net.parameters(), GRADIENT_LIMIT)
+    state.optimiser.step()
+    decay = min(config.average_decay, (state.step + 1) / (state.step + 10))
+    now = state.net.state_dict()
+    with torch.no_grad():
+        for name, mean in state.mean.state_dict().items():
+            if mean.is_floating_point():
+                mean.lerp_(now[name], 1.0 - decay)
+            else:
+                mean.copy_(now[name])
+    return float(loss.detach())
+
+
+def as_picture(rgb: NDArray[np.uint8]) -> Tensor:
+    """`(B, 3, H, W)` 0..1 of pictures `(B, H, W, 3)`, in the memory order that trains fastest."""
+    return (torch.from_numpy(rgb).permute(0, 3, 1, 2).float() / 255.0).contiguous(memory_format=torch.channels_last)
+
+
+def loss_of(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy at each pixel, and one minus the Dice of the classes in the batch; what is not asked is left out.
+
+    Parameters
+    ----------
+    logits : (B, C, H, W)
+    labels : (B, H, W) int64, `NOT_ASKED` where nobody said
+    """
+    asked = (labels != NOT_ASKED)[:, None]
+    if not asked.any():
+        return logits.sum() * 0.0
+    pixels = functional.cross_entropy(logits, labels, ignore_index=NOT_ASKED)
+    truth = functional.one_hot(torch.where(asked[:, 0], labels, 0), logits.shape[1]).permute(0, 3, 1, 2) * asked
+    said = torch.softmax(logits, dim=1) * asked
+    over = (0, 2, 3)
+    dice = (2.0 * (said * truth).sum(over) + 1.0) / (said.sum(over) + truth.sum(over) + 1.0)
+    return pixels + 1.0 - dice[1:].mean()
+
+
+# ---- checks -------------------------------------------------------------------------------------------------------
+
+
+class _Checks:
+    """The images held back, or windows of them."""
+
+    def __init__(self, grounds: Sequence[Ground], config: PixelConfig) -> None:
+        self._grounds, self._n_classes = grounds, len(config.all_classes)
+        self._windows = check_windows(grounds, config)
+
+    @torch.no_grad()
+    def dice(self, net: PixelNet) -> tuple[float, ...]:
+        """Of each class but the background, over all pixels that are asked for; 1 where there is none and none is said.
+
+        The mean over all windows together: a window that lacks a class has no Dice of its own.
+        """
+        net.eval()
+        both, said, true = (np.zeros(self._n_classes, np.int64) for _ in range(3))
+        for window in self._windows:
+            rgb, labels = read_check(self._grounds[window.ground], window)
+            found = net(as_picture(rgb[None]))[0].argmax(dim=0).numpy()
+            asked = labels != NOT_ASKED
+            found, labels = found[asked], labels[asked]
+            both += np.bincount(labels[found == labels], minlength=self._n_classes)
+            said += np.bincount(found, minlength=self._n_classes)
+            true += np.bincount(labels, minlength=self._n_classes)
+        total = said + true
+        return tuple((2.0 * both / np.maximum(total, 1))[1:][(total > 0)[1:]].tolist()) or (0.0,)
+
+
+def _end_epoch(config: PixelConfig, state: State, checks: _Checks, out_dir: Path, told: Told) -> None:
+    epoch = state.step // config.steps
+    dice = checks.dice(state.mean)
+    score = float(np.mean(dice))
+    if score > state.best_dice:
+        state.best, state.best_dice, state.best_epoch = _copied(state.mean), score, epoch
+    row = {
+        "epoch": epoch,
+        "loss": round(state.sums[0] / state.sums[1], 4),
+        "dice": [round(value, 4) for value in dice],
+        "rate": round(rate_at(config, state.step, state.seconds), 6),
+        "minutes": round(state.seconds / 60.0, 2),
+    }
+    state.rows.append(row)
+    state.sums = [0.0, 0.0]
+    state.finished = _why_finished(config, state, epoch)
+    _write_log(state, out_dir)
+    draw_curves(state.rows, state.best_epoch, config.classes, out_dir / CURVES)
+    told(
+        f"epoch {epoch} of {config.epochs}: loss {row['loss']:.3f}, Dice held back {score:.4f} "
+        f"(best {state.best_dice:.4f} in epoch {state.best_epoch}), {state.seconds / 60.0:.1f} minutes"
+    )
+
+
+def _why_finished(config: PixelConfig, state: State, epoch: int) -> str:
+    if epoch >= config.epochs:
+        return f"all {config.epochs} epochs"
+    if state.seconds >= 60.0 * config.minutes:
+        return f"{config.minutes:g} minutes were over"
+    if epoch - state.best_epoch >= config.patience:
+        return f"no better Dice in {config.patience} epochs"
+    return ""
+
+
+def _write_log(state: State, out_dir: Path) -> None:
+    """All epochs so far, as one line each: a run that went on has each of them once."""
+    aside = out_dir / (LOG + ".part")
+    try:
+        aside.write_text("".join(json.dumps(row) + "\n" for row in state.rows), encoding="utf-8")
+        os.replace(aside, out_dir / LOG)
+    except OSError as error:
+        raise BadInputError(
+            f"{out_dir}: cannot be written ({error.strerror}). Check the folder and the space."
+        ) from error
+
+
+def _copied(net: PixelNet) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in net.state_dict().items()}

@@ -1,0 +1,226 @@
+"""What the pixelwise classifier learns from: windows, balanced tiles, variation, folds. None of it needs torch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from training.pixel_scenes import CLASSES, PAPER, circle, scene
+
+from her2scope.annotations.raster import Painter
+from her2scope.annotations.shapes import Annotation, Annotations
+from her2scope.domain.errors import BadInputError
+from her2scope.training.pixels.augment import NOT_ASKED, PLAIN, Variation, varied, window_side_px
+from her2scope.training.pixels.batches import Draws, check_windows, read_check
+from her2scope.training.pixels.config import BACKGROUND, PixelConfig, check_config, what_differs
+from her2scope.training.pixels.grounds import Ground, WholePicture, fold_numbers, split
+
+CONFIG = PixelConfig(CLASSES, 0.5, tile_px=64, batch=4, widths=(8, 8, 8), depths=(0, 1, 1))
+
+
+# ---- variation ----------------------------------------------------------------------------------------------------
+
+
+def test_without_variation_a_tile_is_the_middle_of_its_window() -> None:
+    ground = scene("a", 1)
+    rgb, labels = ground.window(20, 30, 64, 64)
+    seen, asked = varied(rgb, labels, 64, PLAIN, np.random.default_rng(0))
+    np.testing.assert_array_equal(asked, labels)
+    assert np.abs(seen.astype(int) - rgb).max() <= 1  # through od10 and back
+
+
+@given(seed=st.integers(0, 10_000))
+@settings(max_examples=40, deadline=None)
+def test_labels_move_with_the_picture(seed: int) -> None:
+    """A dark disc is where its label is, however the tile is turned, bent and stained."""
+    rng = np.random.default_rng(seed)
+    side = window_side_px(64, Variation())
+    rows, columns = np.mgrid[:side, :side]
+    x, y = side / 2 + rng.uniform(-20, 20, 2)
+    labels = ((columns - x) ** 2 + (rows - y) ** 2 <= 15**2).astype(np.uint8)
+    rgb = np.where(labels[:, :, None] > 0, 40, 220).astype(np.uint8).repeat(3, axis=2)[:, :, :3]
+    seen, asked = varied(rgb, labels, 64, Variation(), rng)
+    dark = seen.mean(axis=2) < 0.5 * (float(seen.mean(axis=2).max()) + float(seen.mean(axis=2).min()))
+    assert seen.shape == (64, 64, 3) and asked.shape == (64, 64) and set(np.unique(asked)) <= {0, 1}
+    if asked.sum() > 100:
+        both = (dark & (asked == 1)).sum()
+        assert 2 * both / (dark.sum() + asked.sum()) > 0.93
+
+
+def test_a_tile_needs_no_more_than_its_window() -> None:
+    """Whatever is drawn, no place outside the window is read: a frame around it is never seen."""
+    variation = Variation()
+    side = window_side_px(48, variation)
+    labels = np.zeros((side + 8, side + 8), np.uint8)
+    labels[[0, 1, 2, -1, -2, -3]] = labels[:, [0, 1, 2, -1, -2, -3]] = 7
+    rgb = np.full((side + 8, side + 8, 3), 128, np.uint8)
+    for seed in range(200):
+        _, asked = varied(rgb, labels, 48, variation, np.random.default_rng(seed))
+        assert not asked.any()
+
+
+def test_stains_vary_and_the_same_seed_gives_the_same_tile() -> None:
+    side = window_side_px(64, Variation())
+    rgb, labels = scene("a", 3, 256).window(10, 10, side, side)
+    first, again, other = (varied(rgb, labels, 64, Variation(), np.random.default_rng(seed))[0] for seed in (5, 5, 6))
+    np.testing.assert_array_equal(first, again)
+    means = [
+        varied(rgb, labels, 64, Variation(), np.random.default_rng(seed))[0].mean(axis=(0, 1)) for seed in range(60)
+    ]
+    assert np.std(means, axis=0).min() > 5 and not np.array_equal(first, other)
+    assert np.abs(np.mean(means, axis=0) - rgb.mean(axis=(0, 1))).max() < 25  # around what it is
+
+
+# ---- grounds ------------------------------------------------------------------------------------------------------
+
+
+@given(left=st.integers(-150, 150), top=st.integers(-150, 150), width=st.integers(1, 90), height=st.integers(1, 90))
+@settings(max_examples=60, deadline=None)
+def test_a_window_beyond_the_border_is_a_mirror(left: int, top: int, width: int, height: int) -> None:
+    ground = scene("a", 4, side=60)
+    rgb, labels = ground.window(0, 0, 60, 60)
+    padded = [
+        np.pad(plane, [(240, 240), (240, 240)] + [(0, 0)] * (plane.ndim - 2), "reflect") for plane in (rgb, labels)
+    ]
+    found = ground.window(left, top, width, height)
+    for plane, whole in zip(found, padded, strict=True):
+        np.testing.assert_array_equal(plane, whole[240 + top :, 240 + left :][:height, :width])
+
+
+def test_beyond_a_slide_is_glass_and_background() -> None:
+    inner = scene("a", 4, side=60)
+    ground = replace(inner, reading=WholePicture(inner.reading.rgb(0, 0, 60, 60), is_mirrored=False))
+    rgb, labels = ground.window(-10, 50, 80, 40)
+    assert (rgb[:, :10] == 255).all() and (rgb[10:] == 255).all() and not labels[10:].any()
+    np.testing.assert_array_equal(labels[:10, 10:70], inner.window(0, 50, 60, 10)[1])
+    assert (ground.window(200, 200, 5, 5)[0] == 255).all()
+
+
+def test_unlabelled_pixels_may_be_unknown() -> None:
+    ground = replace(scene("a", 4), ignore_unlabelled=True)
+    labels = ground.window(0, 0, 128, 128)[1]
+    assert set(np.unique(labels)) == {1, 2, NOT_ASKED}
+    assert not ground.survey(3).has(0)
+
+
+# ---- balance ------------------------------------------------------------------------------------------------------
+
+
+def unbalanced() -> list[Ground]:
+    """Class `brown` is in one of six pictures, and fills a thousandth of them; pictures differ in size."""
+    grounds = [scene(f"dark {n}", n, side=96 + 32 * n, classes=("dark",)) for n in range(5)]
+    blob = Annotations((Annotation("", "brown", (circle(50, 40, 5),)), Annotation("", "dark", (circle(100, 90, 20),))))
+    painter = Painter(blob, CLASSES)
+    rgb = np.full((128, 128, 3), PAPER, np.uint8)
+    return [*grounds, Ground("brown", WholePicture(rgb), painter, 1.0)]
+
+
+def test_each_class_is_drawn_as_often_and_each_image_that_has_it() -> None:
+    draws = Draws(unbalanced(), CONFIG)
+    rng = np.random.default_rng(1)
+    n = 6000
+    drawn = [draws.place(rng) for _ in range(n)]
+    classes = Counter(label for label, _, _ in drawn)
+    assert all(abs(classes[label] / n - 1 / 3) < 0.03 for label in range(3))
+    images = Counter(number for label, number, _ in drawn if label == 1)
+    assert all(abs(images[number] / classes[1] - 1 / 6) < 0.03 for number in range(6))
+    assert {number for label, number, _ in drawn if label == 2} == {5}
+
+
+def test_a_place_that_is_drawn_is_of_its_class() -> None:
+    grounds = unbalanced()
+    draws = Draws(grounds, CONFIG)
+    rng = np.random.default_rng(2)
+    for _ in range(500):
+        label, number, (x, y) = draws.place(rng)
+        assert grounds[number].window(x, y, 1, 1)[1][0, 0] == label
+
+
+def test_a_large_ground_is_surveyed_coarsely() -> None:
+    """Places are drawn on a coarse map, and are of their class but for its edges."""
+    side = 4000
+    painter = Painter(Annotations((Annotation("", "dark", (circle(1000, 3000, 400),)),)), CLASSES)
+    rgb = np.full((side, side, 3), 255, np.uint8)
+    rgb[500:3800, 300:3700] = PAPER
+    ground = Ground("slide", WholePicture(rgb, is_mirrored=False), painter, 1.0)
+    survey = ground.survey(3)
+    assert survey.coarser == pytest.approx(2.0)
+    rng = np.random.default_rng(3)
+    right = [painter.window(*survey.draw(1, rng), 1, 1)[0, 0] == 1 for _ in range(300)]
+    assert np.mean(right) > 0.98 and not survey.has(2)
+    tissue = [rgb[y, x, 0] < 255 for x, y in (survey.draw(0, rng) for _ in range(500))]
+    assert 0.8 < np.mean(tissue) < 0.97  # most of the background that is drawn is tissue, some is glass
+
+
+def test_a_step_gives_the_same_batch_whenever_it_is_asked_for() -> None:
+    draws = Draws(unbalanced(), CONFIG)
+    later = draws.batch(7)
+    for step in (3, 7):
+        rgb, labels = draws.batch(step)
+        assert rgb.shape == (4, 64, 64, 3) and labels.shape == (4, 64, 64)
+    np.testing.assert_array_equal(rgb, later[0])
+    np.testing.assert_array_equal(labels, later[1])
+
+
+def test_a_class_that_cannot_be_learnt_is_refused() -> None:
+    with pytest.raises(BadInputError, match="no image to learn from has class brown"):
+        Draws(unbalanced()[:5], CONFIG)
+
+
+# ---- split --------------------------------------------------------------------------------------------------------
+
+
+@given(n=st.integers(2, 200), share=st.floats(0.01, 0.9), seed=st.integers(0, 99))
+def test_images_are_split_as_a_whole(n: int, share: float, seed: int) -> None:
+    learnt, held = split(n, share, seed)
+    assert sorted(learnt + held) == list(range(n)) and learnt and held
+    assert abs(len(held) - share * n) <= 1 or len(held) in (1, n - 1)
+
+
+@given(n=st.integers(2, 100), data=st.data())
+def test_every_image_is_held_out_in_one_fold(n: int, data: st.DataObject) -> None:
+    k = data.draw(st.integers(2, n))
+    parts = fold_numbers(n, k, 1)
+    assert sorted(number for part in parts for number in part) == list(range(n))
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_checks_cover_every_pixel_of_small_images_once() -> None:
+    grounds = [scene("a", 1, side=100), scene("b", 2, side=600)]
+    seen = [np.zeros((side, side), int) for side in (100, 600)]
+    for window in check_windows(grounds, CONFIG):
+        assert window.width % CONFIG.block_px == 0 and window.height % CONFIG.block_px == 0
+        labels = read_check(grounds[window.ground], window)[1]
+        height, width = (int((labels != NOT_ASKED).any(axis=a).sum()) for a in (1, 0))
+        seen[window.ground][window.top_px :, window.left_px :][:height, :width] += 1
+    assert all((counted == 1).all() for counted in seen)
+
+
+def test_large_images_are_checked_in_windows_drawn_once() -> None:
+    ground = scene("slide", 3, side=2600, n=40)
+    windows = check_windows([ground], CONFIG)
+    assert windows == check_windows([ground], CONFIG)
+    assert all(0 <= w.left_px <= 2600 - w.width and 0 <= w.top_px <= 2600 - w.height for w in windows)
+
+
+# ---- settings -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"classes": ()}, {"classes": ("a", "a")}, {"classes": (" ",)}, {"classes": (BACKGROUND,)}, {"tile_px": 100}],
+)
+def test_runs_that_cannot_be(change: dict[str, object]) -> None:
+    with pytest.raises(BadInputError):
+        check_config(replace(CONFIG, **change))  # type: ignore[arg-type]
+
+
+def test_limits_may_change_between_runs_and_nothing_else() -> None:
+    kept = dataclasses.asdict(CONFIG)
+    assert what_differs(replace(CONFIG, minutes=3.0, threads=7, patience=1), kept) == []
+    assert what_differs(replace(CONFIG, seed=2, tile_px=32), kept) == ["seed", "tile_px"]
