@@ -194,7 +194,7 @@ def _check_files(request: LiveRequest) -> None:
     if request.controls is not None:
         with_material(ScoringSettings(), request.controls, request.material)
     if request.instruments is not None:
-        instruments_for(request.source, request.instruments)
+        instruments_for("", request.instruments)
 
 
 def _with_choice(

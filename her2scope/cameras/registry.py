@@ -133,10 +133,11 @@ def _file(rest: str, usage: str, what: str, options: SourceOptions) -> Path:
     path = _path(rest, usage)
     if options.may_come_later:
         return path
+    scheme = usage.partition(":")[0]
     if os.path.isdir(path):
-        raise BadInputError(f"'{usage}': {path} is a folder. Name the {what} itself.")
+        raise BadInputError(f"'{scheme}:{rest}' is a folder. Name the {what} itself.")
     if not os.path.isfile(path):  # unlike Path.is_file, it takes any name
-        raise BadInputError(f"'{usage}': {path}: no such {what}. Check the path after the colon.")
+        raise BadInputError(f"'{scheme}:{rest}': no such {what}. Check the path after the colon.")
     return path
 
 

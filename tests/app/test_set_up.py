@@ -17,6 +17,7 @@ from her2scope.app.set_up import (
     usual_controls,
 )
 from her2scope.app.window import NO_CAMERA, LiveRequest, _open_source, _preferences_path, _with_choice
+from her2scope.cli import main
 from her2scope.domain.control import ControlLimits
 from her2scope.domain.control_material import ControlLevel, ControlMaterial, ControlMaterials
 from her2scope.domain.errors import BadInputError, SettingsError
@@ -158,11 +159,14 @@ def test_only_a_plain_first_start_asks(no_questions):
 
 
 @pytest.mark.parametrize("option", ["instruments", "settings", "controls", "calibration"])
-def test_a_file_that_cannot_be_used_is_refused_before_anything_is_asked(option, tmp_path, monkeypatch, no_questions):
+def test_a_file_that_cannot_be_used_is_refused_before_anything_is_asked(
+    option, tmp_path, monkeypatch, capsys, no_questions
+):
     (tmp_path / "bad.yaml").write_text("stag: 1\n")
     monkeypatch.setattr(window, "has_display", lambda: True)
-    with pytest.raises(SettingsError, match="bad.yaml"):
-        window.run_live(LiveRequest(**{option: tmp_path / "bad.yaml"}), TODAY)
+    assert main([f"--{option}", str(tmp_path / "bad.yaml")]) == 2
+    error = capsys.readouterr().err
+    assert "bad.yaml" in error and "stag" in error and len(error.splitlines()) == 1
     assert not _preferences_path().exists()
 
 

@@ -114,12 +114,12 @@ def test_a_source_without_its_device_is_bad_input(uri: str) -> None:
 @pytest.mark.parametrize(
     ("uri", "says"),
     [
-        ("mm:MISSING.cfg", "'mm:CONFIG.cfg': MISSING.cfg: no such Micro-Manager configuration"),
-        ("slide:MISSING.svs", "'slide:FILE': MISSING.svs: no such slide file"),
-        ("video:MISSING.mp4", "'video:FILE': MISSING.mp4: no such video file"),
+        ("mm:MISSING.cfg", "'mm:MISSING.cfg': no such Micro-Manager configuration"),
+        ("slide:MISSING.svs", "'slide:MISSING.svs': no such slide file"),
+        ("video:MISSING.mp4", "'video:MISSING.mp4': no such video file"),
         ("video:there.mp4?loop=1", "no such video file"),
         ("video:" + "x" * 5000, "no such video file"),
-        ("video:empty", "empty is a folder. Name the video file itself"),
+        ("video:empty", "'video:empty' is a folder. Name the video file itself"),
         ("images:MISSING", "MISSING: no such folder"),
         ("images:empty", "no image in this folder"),
         ("images:there.mp4", "this is a file"),
