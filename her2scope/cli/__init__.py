@@ -61,8 +61,8 @@ def _run(arguments: argparse.Namespace) -> int:
         return code
     except Her2ScopeError as error:
         return _refuse(str(error))
-    except KeyboardInterrupt:
-        return _refuse("stopped by the user; what was accepted is saved.")
+    except KeyboardInterrupt as stop:
+        return _refuse(str(stop) or "stopped by the user; what was accepted is saved.")
     except Exception as error:  # noqa: BLE001 - the last place that can turn a fault into a line
         return _unexpected(error)
 
