@@ -36,6 +36,7 @@ from her2scope.cli.control import LEVELS, add_control
 from her2scope.cli.devices import add_devices, add_doctor
 from her2scope.cli.evaluation import add_evaluation
 from her2scope.cli.phantom import add_phantom
+from her2scope.cli.pixels import add_pixels
 from her2scope.cli.session import add_session
 from her2scope.cli.slides import add_slides
 from her2scope.cli.training import add_training
@@ -203,6 +204,7 @@ def _parser() -> argparse.ArgumentParser:
     add_contest(commands)
     add_training(commands)
     add_evaluation(commands)
+    add_pixels(commands)
     add_validate(commands)
     add_bench(commands)
     add_devices(commands)
