@@ -542,7 +542,9 @@ class LiveEngine:
     def _tell_accepted(self, accepted: AcceptedField) -> None:
         n_seen = accepted.n_seen_before
         again = f", {n_seen} seen before" if n_seen > 0 else ""
-        self._say(Severity.INFO, f"field {accepted.number} added: {accepted.counts.n_tumour} tumour cells{again}")
+        outside = f", {accepted.n_outside} more outside the counted tissue" if accepted.n_outside > 0 else ""
+        n_counted = f"{accepted.counts.n_tumour} tumour cells"
+        self._say(Severity.INFO, f"field {accepted.number} added: {n_counted}{outside}{again}")
 
     def _do_correct(
         self, case: CaseSession, n_controls: int, field: int, cells: Sequence[int], to: Correction | None

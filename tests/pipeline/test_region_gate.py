@@ -11,6 +11,7 @@ from case_grids import counted, field, grid, square, total
 from factories import cell, field_result
 from hypothesis import given
 from hypothesis import strategies as st
+from pipeline.test_engine import FakeCamera, Listener
 from region_models import BrownModel, DrawnModel
 
 from her2scope.domain.cells import CellClass, CellCounts, CellKind
@@ -19,10 +20,13 @@ from her2scope.domain.errors import BadInputError, NotAvailableError, SettingsEr
 from her2scope.domain.regions import Region, RegionDraft, RegionKind
 from her2scope.domain.settings_digest import settings_digest
 from her2scope.pipeline.analyse import FieldAnalyser
+from her2scope.pipeline.clock import SystemClock
 from her2scope.pipeline.control import standing
 from her2scope.pipeline.counting import CaseField
+from her2scope.pipeline.engine import LiveEngine
 from her2scope.pipeline.field_data import field_from_data, field_images, field_to_data
 from her2scope.pipeline.hand import Hand
+from her2scope.pipeline.live import Mode
 from her2scope.pipeline.opening import opening_data
 from her2scope.pipeline.region_gate import MAX_COARSER, MIN_SIDE_PX, RegionGate, counted_everywhere
 from her2scope.pipeline.session import CaseSession, stored_settings
@@ -399,3 +403,23 @@ def test_settings_name_the_model(tmp_path):
 def test_field_results_of_tests_count_as_the_analyser_does():
     cells = outside(grid([CellClass.NONE] * 4), 1)
     assert field_result(cells).counts == CellCounts(none=3)
+
+
+def test_the_live_picture_is_whole_in_control_mode_and_gated_in_reading_mode(gating, frames):
+    camera, listener, store = FakeCamera(frames["2+"]), Listener(), MemoryCaseStore()
+    session = CaseSession(store.create("case-1"), gating, SystemClock(), "reader")
+    engine = LiveEngine(camera, lambda: session, listener, lambda view: (), SystemClock(), session)
+    engine.set_mode(Mode.CONTROL)
+    engine.start()
+    try:
+        whole = listener.wait_for("result", lambda item: item.mode is Mode.CONTROL).result
+        assert whole.outside is None and whole.n_outside == 0
+        engine.set_mode(Mode.READING)
+        found = listener.wait_for("result", lambda item: item.mode is Mode.READING).result
+        assert found.outside is not None and found.counts.n_tumour + found.n_outside == whole.counts.n_tumour
+        engine.accept_field()
+        (item,) = listener.wait_for("case", lambda view: view.fields).fields
+        assert item.counts == found.counts and item.n_outside == found.n_outside
+        listener.wait_for("message", lambda said: f"{found.n_outside} more outside the counted tissue" in said.text)
+    finally:
+        engine.stop()
