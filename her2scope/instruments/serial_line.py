@@ -92,7 +92,8 @@ class SerialLine:
         self._hearing = Hearing(every_s)
         self._is_open = False
         self._why_lost = ""
-        self._alive_s = now()
+        self._alive_s = math.inf
+        """When its thread was last heard of; it blocks nothing before it is started."""
         self._port: Port | None = None
         self._lines = Lines()
         self._was_found = False

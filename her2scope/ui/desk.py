@@ -18,8 +18,8 @@ from her2scope.ui.action_table import ACTIONS
 from her2scope.ui.message_bar import MessageBar
 from her2scope.ui.status_line import StatusLine
 
-LOOK_MS = 500
-"""Between two looks at the instruments: a fault then shows within a second."""
+LOOK_MS = 200
+"""Between two looks at the instruments: with `hearing.PATIENCE_S` a fault shows within a second."""
 ASKED_ALREADY = "The button did nothing: a question is open. Answer it first."
 SETTING_UP = "The button did nothing: the set-up or a calibration is open. Close it first."
 

@@ -115,9 +115,12 @@ class StatusLine(QWidget):
         if tuple(states) == self._instruments:
             return
         self._instruments = tuple(states)
+        quiet = [state for state in states if state.line is LineState.SILENT and not state.is_fault]
         found = [state.name for state in states if state.line is LineState.FOUND]
-        missing = [f"{state.name} {state.line.value}" for state in states if state.line is not LineState.FOUND]
-        starting = all(state.line in (LineState.FOUND, LineState.STARTING) for state in states)
+        found += [f"{state.name} not heard yet" for state in quiet]  # a switch that nobody pressed
+        away = [state for state in states if state.line is not LineState.FOUND and state not in quiet]
+        missing = [f"{state.name} {state.line.value}" for state in away]
+        starting = all(state.line is LineState.STARTING for state in away)
         self.instruments.setText(f"! {', '.join(missing)}" if missing else ", ".join(found))
         lines = [f"{state.name}: {state.problem or state.line.value}" for state in states]
         self.instruments.setToolTip("\n".join(lines))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from gui.fake_calibration import FakeSteps
@@ -161,6 +162,15 @@ def test_a_refused_move_of_a_stage_that_was_away_goes_when_it_is_back(make_stand
     assert shown(stand, states, FOUND) == ""
     stand.press(Qt.Key.Key_G)  # refused although it is there: for the reader to see
     assert "not connected yet" in shown(stand, states, FOUND)
+
+
+def test_a_switch_that_nobody_pressed_yet_is_no_warning(make_stand):
+    quiet = InstrumentState("buttons", LineState.SILENT, "nothing was heard yet from the buttons. Press one.")
+    label = make_stand(FakeSource(), desk=DeskSetup(lambda: (FOUND, quiet))).window.status.instruments
+    assert label.text() == "stage, buttons not heard yet" and label.property("role") == "dim"
+    deaf = replace(quiet, is_fault=True)
+    label = make_stand(FakeSource(), desk=DeskSetup(lambda: (FOUND, deaf))).window.status.instruments
+    assert label.text() == "! buttons silent" and label.property("role") == "warning"
 
 
 def test_a_window_without_instruments_says_nothing_of_them(make_stand):

@@ -57,6 +57,13 @@ def echo_line(clock: Clock, talk: Echo, every_s: float | None) -> tuple[SerialLi
     return line, simulator, port
 
 
+def test_a_line_that_waits_to_be_started_is_not_blocked() -> None:
+    clock = Clock()
+    line, _, _ = echo_line(clock, Echo("?"), 0.1)
+    clock.pause(5.0)  # the window is being built
+    assert line.state().line is LineState.STARTING and not line.state().is_fault and line.state().problem == ""
+
+
 def test_it_starts_is_found_and_is_off() -> None:
     clock, talk = Clock(), Echo("?")
     line, _, port = echo_line(clock, talk, 0.1)
