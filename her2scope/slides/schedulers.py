@@ -10,10 +10,13 @@ import asyncio
 import logging
 import math
 import pickle
+import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from typing import Any
 
 from her2scope.domain.errors import BadInputError, Her2ScopeError, NotAvailableError
@@ -192,7 +195,7 @@ def _need_dask() -> None:
 
 @contextmanager
 def _own_crew(workers: int, as_processes: bool) -> Iterator[Crew]:
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
     threads = cv2.getNumThreads()
     kind = "process" if as_processes else "thread"
@@ -200,22 +203,47 @@ def _own_crew(workers: int, as_processes: bool) -> Iterator[Crew]:
     with tempfile.TemporaryDirectory(prefix="her2scope-dask-", ignore_cleanup_errors=True) as scratch:
         try:
             with (
-                LocalCluster(
-                    n_workers=workers if as_processes else 1,
-                    threads_per_worker=1 if as_processes else workers,
-                    processes=as_processes,
-                    host=LOOPBACK if as_processes else None,
-                    scheduler_kwargs={"dashboard": False, "dashboard_address": f"{LOOPBACK}:0"},
-                    worker_dashboard_address=f"{LOOPBACK}:0",
-                    memory_limit=0,  # what a tile takes is bounded; to be killed over it would help nobody
-                    silence_logs=QUIET,
-                    local_directory=scratch,
-                ) as cluster,
+                _own_cluster(workers, as_processes, scratch) as cluster,
                 Client(cluster, set_as_default=False) as client,
             ):
                 yield Crew(client, f"{workers} {kind}{plural} of this computer")
         finally:
             cv2.setNumThreads(threads)  # the work set them to one
+
+
+def _own_cluster(workers: int, as_processes: bool, scratch: str) -> Any:
+    """Dask's own cluster of this computer, begun."""
+    from distributed import LocalCluster
+
+    with _deaf_children():
+        return LocalCluster(
+            n_workers=workers if as_processes else 1,
+            threads_per_worker=1 if as_processes else workers,
+            processes=as_processes,
+            host=LOOPBACK if as_processes else None,
+            scheduler_kwargs={"dashboard": False, "dashboard_address": f"{LOOPBACK}:0"},
+            worker_dashboard_address=f"{LOOPBACK}:0",
+            memory_limit=0,  # what a tile takes is bounded; to be killed over it would help nobody
+            silence_logs=QUIET,
+            local_directory=scratch,
+        )
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Threads that begin now, and processes that these begin, never hear Ctrl+C: a terminal sends it to all of them.
+
+    What comes meanwhile is heard by this thread afterwards.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    resource_tracker.ensure_running()  # the thread that begins it can hear again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 # ---- a cluster ----------------------------------------------------------------------------------------------------
