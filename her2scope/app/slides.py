@@ -17,7 +17,7 @@ from her2scope.annotations.files import read_annotations
 from her2scope.annotations.shapes import Annotations
 from her2scope.app.compose import DEFAULT_METHOD, make_analyser, read_calibration, read_settings, with_material
 from her2scope.app.slide_controls import ControlFileError, Controls
-from her2scope.app.slide_worker import analyse_tile
+from her2scope.app.slide_worker import analyse_tile, worker_program
 from her2scope.cameras.slide_readers import open_slide
 from her2scope.domain.errors import BadInputError, Her2ScopeError, StoreError
 from her2scope.domain.guideline import Score
@@ -25,6 +25,7 @@ from her2scope.domain.settings_digest import settings_digest
 from her2scope.phantom.slide_file import is_phantom_slide, phantom_stem
 from her2scope.pipeline.plausibility import scale_doubt
 from her2scope.ports import SlideReader
+from her2scope.records import ProgramInfo
 from her2scope.reporting.words import DRAWN_NOTE, reading_summary
 from her2scope.segmentation.region_model import load_region_model
 from her2scope.settings import Calibration, ScoringSettings, as_mapping
@@ -32,7 +33,7 @@ from her2scope.slides.progress import ProgressLine, silent
 from her2scope.slides.records import NO_CELLS, SlideCells, SlideOutcome, SlideScore, Survey, Tile, TileResult, TileWork
 from her2scope.slides.run import RunOutcome, UnfitWorkerError, run_tiles
 from her2scope.slides.run_identity import slide_digest, work_digest
-from her2scope.slides.schedulers import Crew, SchedulerError, open_scheduler
+from her2scope.slides.schedulers import Crew, JobError, SchedulerError, open_scheduler
 from her2scope.slides.seams import one_cell_each
 from her2scope.slides.slide_maps import STAINING_SCALE, heat_map, tissue_map
 from her2scope.slides.slide_outputs import FILES, check_folder, write_slide
@@ -207,6 +208,7 @@ class _Run:
         self._crew, self._told, self._bar = crew, told, bar
         self._method = request.method or DEFAULT_METHOD
         self._analyser = make_analyser(self._method, settings, calibration)
+        self._program: ProgramInfo | None = None
         controls = [*((ANCHOR_LEVEL, path) for path in request.controls), *request.lower_controls]
         self._controls = Controls(self._analyser, controls, request.control_um_per_px)
         if request.region_model is not None:
@@ -226,7 +228,7 @@ class _Run:
         except (StoreError, SchedulerError, UnfitWorkerError, ControlFileError):  # the next slide would fare no better
             raise
         except Her2ScopeError as error:
-            return SlideOutcome(path, None, None, str(error))
+            return SlideOutcome(path, None, None, str(error).removeprefix(f"{path}: "))
         problem = "" if score.case.score is not None else "; ".join(score.case.blocking or score.case.reasons)
         return SlideOutcome(path, score, folder, problem)
 
@@ -276,12 +278,14 @@ class _Run:
         self, stem: str, found: Survey, held: Controlled, rules: Rules, notes: Sequence[str], place: tuple[int, int]
     ) -> tuple[SlideCells, SlideScore]:
         """Analyse the tiles of a slide, and score what they hold."""
-        request, program = self._request, self._analyser.program()
+        request = self._request
         work = TileWork(
             found.path.absolute(), found.scale, found.white_rgb, found.white_estimated, self._calibration,
             self._settings, self._method, held.cuts, request.region_model and request.region_model.absolute(),
-            request.count_in if request.region_model else (),
+            request.count_in if request.region_model else (), slide_digest(found.path),
+            self._analyser.segmenter.model_sha256,
         )  # fmt: skip
+        program = self._worker_program(work)
         tiles = plan_tiles(found, request.tile_px)
         doubts = Doubts()
         with TileStore(request.out / TILES_FOLDER / stem, work_digest(work, tiles, program)) as store:
@@ -296,6 +300,15 @@ class _Run:
             found, cells, held, rules, program, len(tiles), (*refusals, *self._scale_doubt(cells)),
             (*notes, *known, *ran.problems),
         )  # fmt: skip
+
+    def _worker_program(self, work: TileWork) -> ProgramInfo:
+        """What really does the work; the same for all slides."""
+        if self._program is None:
+            try:
+                self._program = self._crew.ask(worker_program, work)
+            except JobError as error:
+                raise SchedulerError(f"{self._crew.name}: no work can be done there ({error}).") from error
+        return self._program
 
     def _ran(
         self, work: TileWork, tiles: Sequence[Tile], store: TileStore, found: Survey, place: tuple[int, int]

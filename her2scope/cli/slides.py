@@ -126,7 +126,7 @@ def _slides_score(arguments: argparse.Namespace) -> int:
         print("\n".join(f"  {one_line(line)}" for line in lines))
     print(one_line(f"results in {arguments.out}; research use only"))
     if len(unread) == len(outcomes):
-        print(f"her2scope: {one_line(unread[0].problem)}", file=sys.stderr)
+        print(f"her2scope: {one_line(f'{unread[0].path}: {unread[0].problem}')}", file=sys.stderr)
     return exit_code(outcomes)
 
 

@@ -105,6 +105,7 @@ def cell_polygons(cells: SlideCells, um_per_px: float) -> list[NDArray[np.float6
     """
     middle = np.stack([cells.x_um, cells.y_um], axis=1)
     rings = np.round((middle[:, None] + cells.outline_um.astype(np.float64)) / um_per_px, PX_DIGITS)
+    rings[~np.isfinite(rings).all(axis=(1, 2))] = 0.0  # no outline
     shapes = shapely.polygons(rings)
     good = shapely.is_valid(shapes) & (shapely.area(shapes) >= LEAST_AREA_PX)
     found = list(rings)
@@ -115,13 +116,12 @@ def cell_polygons(cells: SlideCells, um_per_px: float) -> list[NDArray[np.float6
 
 
 def _mended(shape: Any, middle_px: NDArray[np.float64], radius_px: float) -> NDArray[np.float64]:
-    if np.isfinite(shapely.get_coordinates(shape)).all():
-        parts = [part for part in shapely.get_parts(shapely.make_valid(shape)) if part.geom_type == "Polygon"]
-        if parts:
-            ring = np.round(shapely.get_coordinates(max(parts, key=shapely.area).exterior)[:-1], PX_DIGITS)
-            again = shapely.Polygon(ring) if len(ring) >= 3 else None
-            if again is not None and again.is_valid and again.area >= LEAST_AREA_PX:
-                return ring
+    parts = [part for part in shapely.get_parts(shapely.make_valid(shape)) if part.geom_type == "Polygon"]
+    if parts:
+        ring = np.round(shapely.get_coordinates(max(parts, key=shapely.area).exterior)[:-1], PX_DIGITS)
+        again = shapely.Polygon(ring) if len(ring) >= 3 else None
+        if again is not None and again.is_valid and again.area >= LEAST_AREA_PX:
+            return ring
     turns = np.linspace(0, 2 * np.pi, NUCLEUS_CORNERS, endpoint=False)
     circle = middle_px + max(radius_px, 1.0) * np.stack([np.cos(turns), np.sin(turns)], axis=1)
     return np.round(circle, PX_DIGITS)

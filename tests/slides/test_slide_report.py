@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import dataclasses
+import html
+import io
+import re
+
+import factories
+import pytest
+import scored_slides as slides
+from pypdf import PdfReader
+
+from her2scope.domain.cells import CellClass
+from her2scope.domain.score import ControlStatus
+from her2scope.slides import slide_words as told
+from her2scope.slides.slide_html import slide_html
+from her2scope.slides.slide_pdf import slide_pdf
+from her2scope.slides.slide_score import UNSTAINED, Controlled, refused_slide
+from her2scope.slides.slide_words import SlideContent
+
+MIXED = {CellClass.COMPLETE_INTENSE: 150, CellClass.COMPLETE_MODERATE: 300, CellClass.NONE: 700, None: 60}
+
+
+def content(counts: dict[CellClass | None, int], controlled: Controlled) -> SlideContent:
+    score, cells = slides.scored(
+        counts, controlled, slides.survey_of((700.0, 500.0), notes=("0.20 mm2 in folds left out",))
+    )
+    return slides.content_of(score, cells)
+
+
+def html_text(made: SlideContent) -> str:
+    return slide_html(made).decode("utf-8")
+
+
+def pdf_text(made: SlideContent) -> list[str]:
+    pages = PdfReader(io.BytesIO(slide_pdf(made))).pages
+    return [" ".join(page.extract_text().split()) for page in pages]
+
+
+def test_both_reports_say_the_same_first_things() -> None:
+    made = content(MIXED, slides.VALID)
+    page, first = html.unescape(html_text(made)), pdf_text(made)[0]
+    for words in (
+        told.DISCLAIMER,
+        "Control valid.",
+        "3+",
+        "HER2 positive",
+        "Reportable",
+        told.complete_text(made.score).split(" of tumour")[0].removeprefix("Complete membrane staining in "),
+        "0.20 mm2 in folds left out.",
+    ):
+        assert words in first and words in page
+    assert first.index("Control valid") < first.index("Reference score")  # the control is read first
+    assert page.index("Control valid.") < page.index("Reference score")
+
+
+def test_an_invalid_control_stands_at_the_top_and_blocks() -> None:
+    made = content(MIXED, slides.INVALID)
+    first = pdf_text(made)[0]
+    assert "Control invalid." in first and "Not reportable" in first and "Reportable" not in first
+    assert "The control is invalid." in first and "DAB too weak" in first
+
+
+def test_an_unstained_slide_says_why_it_has_no_score() -> None:
+    made = content({CellClass.NONE: 700}, slides.ABSENT)
+    first = pdf_text(made)[0]
+    assert "no score" in first and "Not scored" in first and UNSTAINED[1:] in first
+    assert "No control was read" in first
+
+
+def test_a_refused_slide_says_why() -> None:
+    survey = slides.survey_of((700.0, 500.0), refusals=("its colours are haematoxylin and eosin",))
+    score = refused_slide(survey, slides.ABSENT, slides.RULES, factories.PROGRAM)
+    made = slides.content_of(score, slides.cells_of([], [], []))
+    assert "Refused" in pdf_text(made)[0] and "haematoxylin and eosin" in html_text(made)
+
+
+def test_too_few_cells_are_called_so() -> None:
+    assert "Insufficient" in pdf_text(content({CellClass.NONE: 40}, slides.VALID))[0]
+
+
+@pytest.mark.parametrize("status", list(ControlStatus))
+def test_every_standing_has_a_headline(status: ControlStatus) -> None:
+    score, _ = slides.scored(MIXED)
+    standing = dataclasses.replace(score.standing, status=status)
+    headline = told.control_headline(dataclasses.replace(score, standing=standing))
+    assert re.fullmatch(r"Control (valid|valid with a warning|invalid)|No control was read", headline)
+
+
+def test_a_hot_spot_has_its_line_and_its_picture() -> None:
+    cold = slides.spread_cells({CellClass.NONE: 2400}, (2000.0, 1500.0))
+    hot = slides.spread_cells({CellClass.COMPLETE_INTENSE: 80}, (400.0, 400.0))
+    score, cells = slides.scored({}, cells=slides.SlideCells.joined([cold, hot]))
+    pages = pdf_text(slides.content_of(score, cells))
+    assert any("Hot spot, square 1" in page and "With cells" in page for page in pages)
+    assert any("0.25, 0.25 mm" in page for page in pages)
+
+
+def test_the_page_runs_no_script_and_names_cannot_break_it() -> None:
+    made = content(MIXED, slides.VALID)
+    survey = dataclasses.replace(made.score.survey, path=slides.Path("<script>alert(1).svs"))
+    page = html_text(dataclasses.replace(made, score=dataclasses.replace(made.score, survey=survey)))
+    assert "<script" not in page and "&lt;script&gt;" in page
+    assert len(slide_pdf(dataclasses.replace(made, score=dataclasses.replace(made.score, survey=survey)))) > 1000
+
+
+def test_each_shown_cell_tells_what_was_measured() -> None:
+    page = html_text(content(MIXED, slides.VALID))
+    assert page.count("<title>Cell ") > 50 and "completeness 100 %" in page
