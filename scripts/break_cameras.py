@@ -4,10 +4,11 @@
     python scripts/break_cameras.py --clock 10000
 
 In real time all sources that can be made without a device run side by side, each below a `LiveCamera` with its threads:
-UVC, GenICam and Micro-Manager over the drivers of the tests, an MJPEG stream from a server on loopback, and phantom,
-folder and video, which are broken between source and live camera. With `--clock` one source is broken under a clock of
-our own, within minutes as often as in weeks at the microscope. A field is accepted before and after each fault, and
-what the case holds in the end is compared with what was accepted. Exit code 1 if anything is not as it must be.
+UVC, GenICam and Micro-Manager over the drivers of the tests, an MJPEG stream from a server on loopback, RTSP over a
+decoder of our own, and phantom, folder, video and slide, which are broken between source and live camera. With
+`--clock` one source is broken under a clock of our own, within minutes as often as in weeks at the microscope. A field
+is accepted before and after each fault, and what the case holds in the end is compared with what was accepted. Exit
+code 1 if anything is not as it must be.
 """
 
 from __future__ import annotations
@@ -32,8 +33,11 @@ from her2scope.cameras.genicam import GenicamSource
 from her2scope.cameras.images import ImageFolderSource
 from her2scope.cameras.micro_manager import MicroManagerSource
 from her2scope.cameras.mm_scale import KnownScale
+from her2scope.cameras.rtsp_pictures import RtspPictures
+from her2scope.cameras.slide_view import SlideMicroscope
 from her2scope.cameras.stream import StreamSource
-from her2scope.cameras.stream_address import parse_address
+from her2scope.cameras.stream_address import StreamAddress, parse_address
+from her2scope.cameras.stream_end import Limits
 from her2scope.cameras.uvc import UvcCameraSource
 from her2scope.cameras.video import VideoFileSource
 from her2scope.domain.errors import (
@@ -59,7 +63,7 @@ from her2scope.storage.case_store import FolderCaseStore
 from her2scope.storage.head_ledger import FileHeadLedger
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-from cameras import fake_core, fake_genicam, fakes, stream_servers  # type: ignore[import-not-found]  # noqa: E402
+from cameras import fake_core, fake_genicam, fake_slide, fakes, stream_servers  # type: ignore[import-not-found]  # noqa: E402
 
 T = TypeVar("T")
 AT = "2026-05-01T10:00:00.000+00:00"
@@ -435,6 +439,23 @@ def stream_rig(folder: Path) -> Rig:
     return Rig("stream", source, NO_NOISE, camera.break_it, camera.mend, close)
 
 
+def rtsp_rig(folder: Path) -> Rig:
+    """An RTSP stream: somebody listens on loopback, and FFmpeg below it is a capture of our own."""
+    capture = BrokenCapture()
+    server = stream_servers.Server(lambda call: None)
+
+    def connected(address: StreamAddress, limits: Limits) -> RtspPictures:
+        return RtspPictures(address, limits, lambda *_: capture.opened_again(0))
+
+    source = StreamSource(parse_address(f"rtsp://{server.place}/field"), UM_PER_PX, STATE, connection=connected)
+
+    def close() -> None:
+        capture.mend()
+        server.close()
+
+    return Rig("rtsp", source, NO_NOISE, capture.break_it, capture.mend, close)
+
+
 def video_rig(folder: Path) -> Rig:
     """A video that does not end by itself."""
     path = folder / "slide.avi"
@@ -509,7 +530,17 @@ def images_rig(folder: Path) -> Rig:
     return Rig("images", broken, NO_NOISE, broken.break_it, broken.mend)
 
 
-RIGS = (uvc_rig, genicam_rig, micro_manager_rig, stream_rig, video_rig, phantom_rig, images_rig)
+def slide_rig(folder: Path) -> Rig:
+    """A slide in memory below the virtual microscope."""
+    slide = fake_slide.FakeSlide(fakes.colour_picture(384, 512), UM_PER_PX)
+    source = SlideMicroscope(folder / "slide.svs", STATE, size_wh=(128, 96), opener=lambda _: slide)
+    broken = BrokenSource(source, has_noise=False)
+    return Rig("slide", broken, NO_NOISE, broken.break_it, broken.mend)
+
+
+RIGS = (
+    uvc_rig, genicam_rig, micro_manager_rig, stream_rig, rtsp_rig, video_rig, phantom_rig, images_rig, slide_rig,
+)  # fmt: skip
 
 
 # ---- in real time -------------------------------------------------------------------------------------------------
