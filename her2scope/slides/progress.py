@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,10 +13,11 @@ REDRAWN_S = 0.2
 """On a terminal, at most so often."""
 SAID_S = 30.0
 """In a file or pipe, a line so often."""
-BAR_PLACES = 24
-WIDTH = 110
-"""Of the line on a terminal; longer names of slides are cut."""
-NAME_PLACES = 32
+LEAST_S = 1.0
+"""Before, a rate would be a guess."""
+ENDLESS = 1000
+FORMS = ((24, 32), (24, 20), (12, 20), (0, 20), (0, 9))
+"""Places of the bar and, at most, of the slide's name: the first that fits on the terminal's line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Progress:
     def mm2_per_minute(self) -> float | None:
         """Of tissue in this run; None before anything is done."""
         new_mm2 = self.done_mm2 - self.kept_mm2
-        return 60.0 * new_mm2 / self.seconds if new_mm2 > 0 and self.seconds > 0 else None
+        return 60.0 * new_mm2 / self.seconds if new_mm2 > 0 and self.seconds >= LEAST_S else None
 
     @property
     def left_s(self) -> float | None:
@@ -52,10 +54,8 @@ def silent(_: Progress) -> None:
     """Tell nobody."""
 
 
-def progress_text(progress: Progress, slide: str, number: int, n_slides: int) -> str:
+def progress_text(progress: Progress, slide: str, number: int, n_slides: int, most_places: int = ENDLESS) -> str:
     """One line, such as `slide 2 of 3 case7.svs [####....] 40 of 100 tiles, 12.1 of 30.2 mm2, 11.8 mm2/min, ...`."""
-    share = progress.n_done / progress.n_tiles if progress.n_tiles else 1.0
-    filled = math.floor(BAR_PLACES * share)
     rate, left_s = progress.mm2_per_minute, progress.left_s
     parts = [
         f"{progress.n_done} of {progress.n_tiles} tiles",
@@ -64,8 +64,12 @@ def progress_text(progress: Progress, slide: str, number: int, n_slides: int) ->
     ]
     if left_s is not None and progress.n_done < progress.n_tiles:
         parts.append(f"{duration(left_s)} left")
-    bar = "#" * filled + "." * (BAR_PLACES - filled)
-    return f"slide {number} of {n_slides} {_short(slide)} [{bar}] {', '.join(parts)}"
+    share = progress.n_done / progress.n_tiles if progress.n_tiles else 1.0
+    texts = [
+        f"slide {number} of {n_slides} {_short(slide, name_places)} {_bar(share, bar_places)}{', '.join(parts)}"
+        for bar_places, name_places in FORMS
+    ]
+    return next((text for text in texts if len(text) <= most_places), texts[-1][:most_places])
 
 
 def duration(seconds: float) -> str:
@@ -76,12 +80,18 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def _short(name: str) -> str:
+def _bar(share: float, places: int) -> str:
+    filled = math.floor(places * share)
+    return f"[{'#' * filled}{'.' * (places - filled)}] " if places else ""
+
+
+def _short(name: str, places: int) -> str:
     """A name that leaves room for the rest; its end tells slides apart as often as its beginning."""
-    if len(name) <= NAME_PLACES:
-        return name
-    half = (NAME_PLACES - 3) // 2
-    return f"{name[:half]}...{name[-half:]}"
+    shown = "".join(letter if letter.isprintable() else "?" for letter in name)
+    if len(shown) <= places:
+        return shown
+    half = (places - 3) // 2
+    return f"{shown[:half]}...{shown[-half:]}"
 
 
 class ProgressLine:
@@ -109,7 +119,7 @@ class ProgressLine:
             is_last = progress.n_done == progress.n_tiles
             if self._last_s is None or is_last or now_s - self._last_s >= self._every_s:
                 self._last_s = now_s
-                self._show(progress_text(progress, slide, number, n_slides))
+                self._show(progress_text(progress, slide, number, n_slides, self._places()))
 
         return tell
 
@@ -119,11 +129,14 @@ class ProgressLine:
             self._write("\n")
         self._shown = ""
 
+    def _places(self) -> int:
+        """Of a line; the last place stays free, for there a terminal begins the next."""
+        return shutil.get_terminal_size().columns - 1 if self._redraws else ENDLESS
+
     def _show(self, text: str) -> None:
         if text == self._shown:
             return
         if self._redraws:
-            text = text[:WIDTH]
             self._write("\r" + text.ljust(len(self._shown)))
         else:
             self._write(text + "\n")

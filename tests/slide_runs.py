@@ -1,0 +1,84 @@
+"""A slide run as a program of its own, for tests that kill it, its workers or its scheduler.
+
+python slide_runs.py run SCHEDULER FOLDER N      analyse N tiles slowly on two workers, and say how many were kept
+python slide_runs.py cluster FOLDER N            the same on a cluster of three workers, one of them killed midway
+python slide_runs.py deadly FOLDER N             the same where one tile kills its worker
+python slide_runs.py lost FOLDER N               the same where the scheduler goes away midway
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+import slide_work
+
+from her2scope.domain.errors import Her2ScopeError
+from her2scope.slides.progress import Progress, silent
+from her2scope.slides.run import Analyse, RunOutcome, run_tiles
+from her2scope.slides.schedulers import Crew, open_scheduler
+from her2scope.slides.tile_store import TileStore
+
+DIGEST = "ab" * 32
+
+
+def run(crew: Crew, folder: Path, n: int, analyse: Analyse, told=silent) -> RunOutcome:
+    """Analyse n tiles with a store in the folder."""
+    with TileStore(folder / "tiles", DIGEST) as store:
+        return run_tiles(slide_work.work_on(folder / "slide.svs"), slide_work.tiles(n), store, crew, analyse, told)
+
+
+def on_cluster(folder: Path, n: int, analyse: Analyse, killed: bool = False, lost: bool = False) -> None:
+    """On three workers, each a process, behind the address of their scheduler."""
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=3, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0",
+        worker_dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL + 1, memory_limit=0,
+    ) as cluster:  # fmt: skip
+        gone: list[int] = []
+
+        def told(progress: Progress) -> None:
+            if progress.n_done < n // 4 or gone:
+                return
+            if killed:
+                pid = int((folder / "calls").read_text().splitlines()[-1].split()[1])
+                os.kill(pid, signal.SIGKILL)
+                gone.append(pid)
+            elif lost:
+                cluster.close()
+                gone.append(0)
+
+        with open_scheduler(cluster.scheduler_address) as crew:
+            outcome = run(crew, folder, n, analyse, told)
+        say(outcome.n_tiles, outcome.n_kept, len(outcome.lost), len(gone), *outcome.problems)
+
+
+def say(*what: object) -> None:
+    """Each on a line of its own."""
+    sys.stdout.write("".join(f"{item}\n" for item in what))
+
+
+def main() -> int:
+    """Run what was asked."""
+    what, *arguments = sys.argv[1:]
+    folder, n = Path(arguments[-2]), int(arguments[-1])
+    try:
+        if what == "run":
+            with open_scheduler(arguments[0], 2) as crew:
+                outcome = run(crew, folder, n, slide_work.slow)
+            say(outcome.n_tiles, outcome.n_kept, len(outcome.lost))
+        else:
+            analyse = slide_work.deadly_tile if what == "deadly" else slide_work.slow
+            on_cluster(folder, n, analyse, killed=what == "cluster", lost=what == "lost")
+    except (Her2ScopeError, KeyboardInterrupt) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
