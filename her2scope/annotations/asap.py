@@ -1,8 +1,9 @@
 """Annotations in the XML of ASAP (https://github.com/computationalpathologygroup/ASAP).
 
 As ASAP's own reader does (`annotation/XmlRepository.cpp`), the class of an annotation is the group that it is part of,
-and its places are sorted by `Order`. Its viewer lets the first pixel reach from 0 to 1, so half a pixel is taken off
-every place. (ASAP's converter to masks asks for the pixel's corner instead, half a pixel beside what was drawn.)
+and its places are sorted by `Order`. Splines are joined by straight lines, as its converter to masks does. Its viewer
+lets the first pixel reach from 0 to 1, so half a pixel is taken off every place. (That converter asks for the pixel's
+corner instead, half a pixel beside what was drawn.)
 
 Areas of an exclusion group are cut out of the others: out of those of the group that it is part of, or out of all where
 it stands alone. CAMELYON16 calls such groups `_2` (its README: "non-tumor areas which have been cut-out" of `_0` and
@@ -96,6 +97,8 @@ class _Reader:
             if self._item is not None:
                 get = attributes.get
                 self._item.places.append((get("Order"), get("X"), get("Y")))
+                if self._points + len(self._item.places) > MAX_POINTS:
+                    raise _Refused(f"the file has more than {MAX_POINTS} places")
             return
         self._depth += 1
         if self._depth > MAX_DEPTH:
@@ -117,8 +120,6 @@ class _Reader:
         if name == "Annotation" and self._item is not None:
             item, self._item = self._item, None
             self._points += len(item.places)
-            if self._points > MAX_POINTS:
-                raise _Refused(f"the file has more than {MAX_POINTS} places")
             if item.kind in AREAS:
                 self.items.append((item, _ring(item, self._repairs)))
             else:
@@ -178,7 +179,8 @@ def _numbers(item: _Item, texts: Sequence[str | None]) -> list[float]:
         try:
             numbers.append(float((text or "").replace(",", ".")))
         except ValueError:
-            raise _Refused(f"{item.called}: a place is {text!r}, which is no number") from None
+            shown = repr(text[:40] if text else text)
+            raise _Refused(f"{item.called}: a place is {shown}, which is no number") from None
     return numbers
 
 

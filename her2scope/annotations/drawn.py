@@ -83,8 +83,8 @@ def ring_of(coordinates: Any) -> Ring:
     """Ring of a list of places in a viewer's coordinates (first pixel from 0 to 1); ValueError where it is none."""
     try:
         ring = np.asarray(coordinates, dtype=np.float64)
-    except (TypeError, OverflowError) as error:
-        raise ValueError(str(error)) from None
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError("a place is two numbers") from None
     if ring.size == 0:
         return np.zeros((0, 2))
     if ring.ndim != 2 or ring.shape[1] < 2:

@@ -1,7 +1,7 @@
 """Outlines as people draw them, mended: each repair is named, with the annotation and what it did to the area.
 
 An area that an outline encloses once or several times, in either direction, belongs to it: a loop where a pen went
-over its own line is part of what was outlined (ASAP paints by the same rule, `wn_PnPoly` in `AnnotationToMask.cpp`).
+over its own line is part of what was outlined (ASAP paints by winding numbers, too: its `AnnotationToMask.cpp`).
 Holes are what they share with the area.
 """
 

@@ -197,6 +197,12 @@ def test_asap_that_cannot_be_used_is_refused(tmp_path: Path, text, why):
     assert why in refused(tmp_path, text)
 
 
+def test_asap_of_too_many_places_is_refused(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("her2scope.annotations.asap.MAX_POINTS", 6)
+    assert len(read(tmp_path, asap(item(SQUARE))).items) == 1
+    assert "more than 6 places" in refused(tmp_path, asap(item(SQUARE), item(SQUARE)))
+
+
 # ---- GeoJSON ------------------------------------------------------------------------------------------------------
 
 
@@ -594,5 +600,8 @@ def test_the_real_tiles_are_read(shared_data: Path):
         counts[path.name] = len(found.items)
         share = (paint(found, ["nucleus"], (512, 512)) > 0).mean()
         assert share == pytest.approx(area(found) / 512**2, rel=0.03)
+    for size in (256, 1024):
+        with pytest.raises(UnreadableAnnotationError, match=r"look drawn on one (2|2\.0) times (as large|smaller)"):
+            read_annotations(folder / "01.xml", (size, size))
     assert len(counts) == 24 and (counts["01.xml"], counts["02.geojson"]) == (102, 103)
     assert sum(counts.values()) == 3001
