@@ -1,7 +1,7 @@
 """Phantom slides behind `ports.SlideReader`: a file of a few lines, of which each region is drawn when it is read.
 
-Full resolution and a quarter of it are drawn as a scanner would see the tissue. The coarsest level is a hint: each kind
-of tissue in its mean colour on this slide, so that a whole slide is surveyed in seconds.
+Full resolution and a quarter of it are drawn as a scanner would see the tissue. Coarser levels are hints: each kind of
+tissue in its mean colour on this slide, so that a whole slide is surveyed in seconds.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from her2scope.phantom.slide_file import SlideSpec, read_slide_spec
 from her2scope.ports import SlideLevel
 from her2scope.records import RgbImage
 
-DRAWN_DOWNSAMPLES, HINT_DOWNSAMPLE = (1, 4), 16
+DRAWN_DOWNSAMPLES, HINT_DOWNSAMPLES = (1, 4), (8, 16)
 BEYOND_UM = 40.0
 """Tissue bulges no farther than this beyond the box of its section; what lies farther off is glass."""
 HINT_PX = 256
@@ -47,7 +47,7 @@ class PhantomSlideReader:
         width, height = self._spec.size_px()
         self._levels = tuple(
             SlideLevel(max(1, width // down), max(1, height // down), float(down))
-            for down in (*DRAWN_DOWNSAMPLES, HINT_DOWNSAMPLE)
+            for down in (*DRAWN_DOWNSAMPLES, *HINT_DOWNSAMPLES)
         )
 
     @property
@@ -68,7 +68,8 @@ class PhantomSlideReader:
         right, bottom = min(left_px + width_px, size.width_px), min(top_px + height_px, size.height_px)
         if left < right and top < bottom:
             view = View(left, top, right - left, bottom - top, self._spec.um_per_px * size.downsample)
-            inside = self._drawn.hint(view) if level == len(self._levels) - 1 else self._drawn.picture(level, view)
+            is_drawn = level < len(DRAWN_DOWNSAMPLES)
+            inside = self._drawn.picture(level, view) if is_drawn else self._drawn.hint(view)
             rgb[top - top_px : bottom - top_px, left - left_px : right - left_px] = inside
         return rgb
 
@@ -82,9 +83,9 @@ class _DrawnSlide:
     def __init__(self, spec: SlideSpec) -> None:
         self._slide = spec.slide()
         self._grain = Grain(self._slide.run.optics, spec.seed)
-        self._lock = Lock()  # guards the two below, which are found once
+        self._lock = Lock()  # guards the two below, whose values are found once
         self._glass: RgbImage | None = None
-        self._colours: NDArray[np.float64] | None = None
+        self._colours: dict[int, NDArray[np.float64]] = {}
 
     def picture(self, level: int, view: View) -> RgbImage:
         """A view as it is stored."""
@@ -116,18 +117,23 @@ class _DrawnSlide:
     def _hinted(self, view: View) -> RgbImage:
         x_um, y_um = _middles(view.grid)
         matter, section = self._slide.matter_at(x_um, y_um)
-        colour = self._mean_colours()[section, matter]
+        section = np.where(matter == Matter.GLASS, -1, section)
+        colour = np.empty((*matter.shape, 3))
+        colour[:] = self._glass_rgb()
+        for row in np.unique(section[section >= 0]).tolist():
+            own = section == row
+            colour[own] = self._mean_colours(row)[matter[own]]
         seed = self._slide.run.seed
         mottle = 1.0 + MOTTLE * smooth_noise(seed, "mottle", x_um, y_um, MOTTLE_UM) * (matter != Matter.GLASS)
         return np.clip(np.rint(colour * mottle[..., None]), 0, 255).astype(np.uint8)
 
-    def _mean_colours(self) -> NDArray[np.float64]:
-        """`(sections, kinds of matter, 3)`: mean camera values on this slide."""
+    def _mean_colours(self, section: int) -> NDArray[np.float64]:
+        """`(kinds of matter, 3)`: mean camera values of one piece of tissue."""
         glass = self._glass_rgb().astype(np.float64)
         with self._lock:
-            if self._colours is None:
-                self._colours = np.stack([self._sampled(section.name, glass) for section in self._slide.sections])
-            return self._colours
+            if section not in self._colours:
+                self._colours[section] = self._sampled(self._slide.sections[section].name, glass)
+            return self._colours[section]
 
     def _sampled(self, name: str, glass: NDArray[np.float64]) -> NDArray[np.float64]:
         """Mean colours of one piece of tissue at its best place; a kind that is not there as the eye would guess it."""

@@ -174,7 +174,7 @@ def phantom(phantom_path: Path) -> Iterator[SlideReader]:
 def test_a_phantom_knows_its_levels_and_pixel_size(phantom: SlideReader) -> None:
     full = phantom.levels[0]
     assert (full.width_px, full.height_px) == SPEC.size_px() and phantom.um_per_px == SPEC.um_per_px
-    assert [level.downsample for level in phantom.levels] == [1.0, 4.0, 16.0]
+    assert [level.downsample for level in phantom.levels] == [1.0, 4.0, 8.0, 16.0]
     for level in phantom.levels:
         assert (level.width_px, level.height_px) == (
             full.width_px // int(level.downsample),
@@ -182,7 +182,7 @@ def test_a_phantom_knows_its_levels_and_pixel_size(phantom: SlideReader) -> None
         )
 
 
-@pytest.mark.parametrize("level", [0, 1, 2])
+@pytest.mark.parametrize("level", [0, 1, 2, 3])
 def test_any_part_of_a_phantom_s_region_is_the_same_pixels(phantom: SlideReader, level: int) -> None:
     down = int(phantom.levels[level].downsample)
     left, top = (side // down for side in IN_CONTROL)
@@ -213,7 +213,7 @@ def test_a_quarter_of_a_phantom_shows_the_same_places(phantom: SlideReader) -> N
 def test_the_hint_of_a_phantom_has_its_mean_colours(phantom: SlideReader) -> None:
     left, top = IN_CONTROL
     drawn = phantom.region(1, left // 4, top // 4, 128, 128).reshape(-1, 3).mean(axis=0)
-    hint = phantom.region(2, left // 16, top // 16, 32, 32).reshape(-1, 3).mean(axis=0)
+    hint = phantom.region(3, left // 16, top // 16, 32, 32).reshape(-1, 3).mean(axis=0)
     assert np.abs(drawn - hint).max() < 20
     assert drawn[0] - drawn[2] > 20  # brown, in a 3+ control
 
