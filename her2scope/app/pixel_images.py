@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -18,7 +18,7 @@ from her2scope.domain.errors import BadInputError, UnreadableImageError
 from her2scope.imaging.files import IMAGE_SUFFIXES, read_rgb
 from her2scope.imaging.opencv import cv2
 from her2scope.phantom.slide_file import SUFFIX as PHANTOM_SUFFIX
-from her2scope.phantom.slide_file import is_phantom_slide
+from her2scope.phantom.slide_file import is_phantom_slide, phantom_stem
 from her2scope.ports import SlideReader
 from her2scope.records import RgbImage
 from her2scope.segmentation.region_model import resized
@@ -50,7 +50,7 @@ class Pair:
 
 def stem_of(path: Path) -> str:
     """Name of an image without what only says its kind."""
-    return path.name.removesuffix(PHANTOM_SUFFIX) if is_phantom_slide(path) else path.stem
+    return phantom_stem(path)
 
 
 def find_images(given: Sequence[Path]) -> list[Path]:
@@ -119,14 +119,14 @@ def pair_up(given: Sequence[Path], folder: Path, empty_without: bool = False) ->
 
 def _annotations_in(folder: Path, images: Sequence[Path]) -> dict[str, Path]:
     """Files of annotations by the name of their image."""
-    own = {os.path.realpath(path) for path in images}
+    own, stems = {os.path.realpath(path) for path in images}, {stem_of(path) for path in images}
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         is_one = path.suffix.lower() in ANNOTATION_SUFFIXES and path.is_file() and not path.name.startswith(".")
         if not is_one or os.path.realpath(path) in own:
             continue
         other = found.setdefault(path.stem, path)
-        if other is not path:
+        if other is not path and path.stem in stems:
             raise BadInputError(f"{folder}: {other.name} and {path.name} annotate the same image. Put one away.")
     return found
 
@@ -239,17 +239,25 @@ class SlidePixels:
         return cv2.resize(read, (width, height), interpolation=how)
 
     def overview(self, columns: int, rows: int) -> RgbImage:
-        """See `Pixels`; of the coarsest level, in strips."""
+        """See `Pixels`; of the coarsest level, in parts."""
         number = len(self._reader.levels) - 1
         level = self._reader.levels[number]
         found = np.empty((rows, columns, 3), np.uint8)
-        step = max(1, rows * READ_PX // max(1, level.height_px))
-        for first in range(0, rows, step):
-            last = min(rows, first + step)
-            top, bottom = (at * level.height_px // rows for at in (first, last))
-            strip = self._reader.region(number, 0, top, level.width_px, max(1, bottom - top))
-            found[first:last] = cv2.resize(strip, (columns, last - first), interpolation=cv2.INTER_AREA)
+        for first_row, last_row, top, bottom in _parts(rows, level.height_px):
+            for first, last, left, right in _parts(columns, level.width_px):
+                part = self._reader.region(number, left, top, right - left, bottom - top)
+                size_wh = last - first, last_row - first_row
+                found[first_row:last_row, first:last] = cv2.resize(part, size_wh, interpolation=cv2.INTER_AREA)
         return found
+
+
+def _parts(small: int, large: int) -> Iterator[tuple[int, int, int, int]]:
+    """A side of an overview in parts: first and last of its pixels, and those of the level they are made from."""
+    step = max(1, small * READ_PX // large)
+    for first in range(0, small, step):
+        last = min(small, first + step)
+        begin = min(large - 1, first * large // small)
+        yield first, last, begin, max(begin + 1, last * large // small)
 
 
 def picture_at(opened: Opened, work_um_per_px: float) -> RgbImage:

@@ -1,0 +1,90 @@
+"""`pixels` from the command line: what is written, exit codes, one line for what is wrong."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+from segmentation.tiny_region_model import blue_discs, is_disc, write_tiny_region_model
+
+from her2scope.annotations.shapes import Annotation, Annotations
+from her2scope.annotations.trace import trace
+from her2scope.annotations.write import write_geojson
+from her2scope.cli import main
+from her2scope.imaging.files import write_png
+from her2scope.resources import resource_dir
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model and two outlined images."""
+    monkeypatch.chdir(tmp_path)
+    write_tiny_region_model(tmp_path / "model")
+    (tmp_path / "images").mkdir()
+    for name, (height, width) in {"one": (80, 120), "two": (120, 80)}.items():
+        write_png(tmp_path / "images" / f"{name}.png", blue_discs(height, width))
+        items = tuple(Annotation("", "blue", (polygon,)) for polygon in trace(is_disc(height, width)))
+        write_geojson(Annotations(items), tmp_path / "marks" / f"{name}.geojson")
+    return tmp_path
+
+
+def refused(command: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """What is said of wrong use: one line, exit code 2."""
+    capsys.readouterr()
+    assert main(["pixels", *command]) == 2
+    said = capsys.readouterr()
+    assert said.err.count("\n") == 1 and not said.out
+    return said.err
+
+
+def test_apply_and_evaluate(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pixels", "apply", "model", "images", "--um-per-px", "1", "--out", "out"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("\n") == 2 and "one.png: blue" in said
+    assert sum(1 for _ in (place / "out").iterdir()) == 8
+    command = ["pixels", "evaluate", "model", "images", "--annotations", "marks", "--um-per-px", "1"]
+    assert main([*command, "--json", "figures.json"]) == 0
+    assert "2 images: blue: Dice 0.9" in capsys.readouterr().out
+    figures = json.loads((place / "figures.json").read_text(encoding="utf-8"))["classes"]["blue"]
+    assert {"dice", "iou", "auc"} <= set(figures) and 0.9 < figures["dice"] < 1
+
+
+@pytest.mark.usefixtures("place")
+def test_wrong_use_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    scale = ["--um-per-px", "1"]
+    evaluate = ["--annotations", "marks", *scale]
+    network = str(resource_dir("models") / "network")
+    assert "not a region model" in refused(["apply", network, "images", *scale, "--out", "out"], capsys)
+    assert "no such folder" in refused(["apply", "none", "images", *scale, "--out", "out"], capsys)
+    assert "coarser" in refused(["apply", "model", "images", "--um-per-px", "3", "--out", "out"], capsys)
+    assert "no such file" in refused(["apply", "model", "none.png", *scale, "--out", "out"], capsys)
+    assert "no such folder" in refused(["evaluate", "model", "images", "--annotations", "none", *scale], capsys)
+    assert "no class 'x'" in refused(["evaluate", "model", "images", *evaluate, "--lesions", "x"], capsys)
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    "change", [["--um-per-px", "0"], ["--folds", "0"], ["--minutes", "nan"], ["--unlabelled", "perhaps"]]
+)
+@pytest.mark.usefixtures("place")
+def test_options_that_cannot_be(change: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["pixels", "train", "images", "--annotations", "marks", "--classes", "blue", "--um-per-px", "1"]
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--out", "model2", *change])
+    assert ended.value.code == 2 and capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("place")
+def test_a_class_without_a_name(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["train", "images", "--annotations", "marks", "--classes", "blue,", "--um-per-px", "1", "--out", "m"]
+    assert "a name is empty" in refused(command, capsys)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torch") is not None, reason="torch is installed")
+@pytest.mark.usefixtures("place")
+def test_without_torch_it_says_how_to_get_it(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["train", "images", "--annotations", "marks", "--classes", "blue", "--um-per-px", "1", "--out", "m"]
+    assert "make train-env" in refused(command, capsys)
+    assert not Path("m").exists()
