@@ -83,7 +83,7 @@ def test_every_corner_is_one(seed):
             assert (along ^ (step[:, 1] != 0)).all() and (along != np.roll(along, 1)).all()
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(seed=SEEDS, rows=st.integers(3, 20), columns=st.integers(3, 20), scale=st.sampled_from([1.0, 4.0]))
 def test_in_windows_it_is_the_same(seed, rows, columns, scale):
     labels = blobs(seed)
