@@ -23,7 +23,6 @@ from her2scope.cameras.video import VideoFileSource
 from her2scope.cameras.wishes import WISHES, split_uri, wishes
 from her2scope.domain.errors import BadInputError, NotAvailableError
 from her2scope.domain.units import checked_um_per_px
-from her2scope.imaging.files import list_images
 from her2scope.ports import CameraSource
 from her2scope.records import CameraState
 from her2scope.settings import Calibration
@@ -143,8 +142,10 @@ def _file(rest: str, usage: str, what: str, options: SourceOptions) -> Path:
 
 def _images(rest: str, options: SourceOptions) -> CameraSource:
     um_per_px, folder = pixel_size_um(options), _path(rest, "images:DIR")
-    if not options.may_come_later:
-        list_images(folder)  # BadInputError where none lies there
+    if os.path.isfile(folder):
+        raise BadInputError(f"'images:{rest}' is a file. Give the folder that it lies in.")
+    if not options.may_come_later and not os.path.isdir(folder):  # an empty one may get its pictures later
+        raise BadInputError(f"'images:{rest}': no such folder. Check the path after the colon.")
     return ImageFolderSource(folder, um_per_px, _state(options))
 
 

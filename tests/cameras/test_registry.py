@@ -120,9 +120,7 @@ def test_a_source_without_its_device_is_bad_input(uri: str) -> None:
         ("video:there.mp4?loop=1", "no such video file"),
         ("video:" + "x" * 5000, "no such video file"),
         ("video:empty", "'video:empty' is a folder. Name the video file itself"),
-        ("images:MISSING", "MISSING: no such folder"),
-        ("images:empty", "no image in this folder"),
-        ("images:there.mp4", "this is a file"),
+        ("images:MISSING", "'images:MISSING': no such folder"),
     ],
 )
 def test_a_file_that_is_not_there_is_bad_input_before_anything_opens(
@@ -135,6 +133,18 @@ def test_a_file_that_is_not_there_is_bad_input_before_anything_opens(
         open_source(uri, BY_HAND)
     with pytest.raises(CameraNotFound):  # where it may come later, opening says so, and is tried again
         open_source(uri, replace(BY_HAND, may_come_later=True)).open()
+
+
+def test_a_folder_may_be_empty_and_is_no_file(tmp_path: Path) -> None:
+    source = open_source(f"images:{tmp_path}", BY_HAND)
+    with pytest.raises(CameraNotFound, match="no image in this folder"):
+        source.open()
+    write_png(tmp_path / "a.png", colour_picture())  # as it comes from a program that saves pictures there
+    source.open()
+    source.close()
+    for options in (BY_HAND, replace(BY_HAND, may_come_later=True)):
+        with pytest.raises(BadInputError, match="is a file"):
+            open_source(f"images:{tmp_path / 'a.png'}", options)
 
 
 @pytest.mark.parametrize("uri", ["camera:7", "camera:/dev/video77", "genicam:77", "stream:rtsp://10.255.0.1/live"])

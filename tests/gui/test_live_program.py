@@ -106,7 +106,11 @@ def test_a_case_is_signed_in_the_window(qapp):
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(
     ("source", "says"),
-    [("camera:93", "camera"), ("images:{empty}", "no image in this folder"), ("video:{empty}/none.avi", "none.avi")],
+    [
+        ("camera:93", "camera"),
+        ("images:{empty}", "no image in this folder"),
+        ("stream:http://127.0.0.1:9/live", "does not answer"),
+    ],
 )
 def test_a_source_that_is_not_there_is_said_in_the_window(qapp, tmp_path, source, says):
     (tmp_path / "empty").mkdir()
