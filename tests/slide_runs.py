@@ -33,8 +33,10 @@ def run(crew: Crew, folder: Path, n: int, analyse: Analyse, told=silent) -> RunO
 
 def on_cluster(folder: Path, n: int, analyse: Analyse, killed: bool = False, lost: bool = False) -> None:
     """On three workers, each a process, behind the address of their scheduler."""
+    import dask
     from distributed import LocalCluster
 
+    dask.config.set({"distributed.scheduler.allowed-failures": 1})  # the fewer deaths the sooner
     with LocalCluster(
         n_workers=3, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0",
         worker_dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL + 1, memory_limit=0,

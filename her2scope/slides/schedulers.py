@@ -64,16 +64,20 @@ class Job:
         self.future = future
 
     def answer(self) -> Any:
-        """What the work returned, once it ended; JobError, or SchedulerError where it was lost."""
-        from distributed import KilledWorker
+        """What the work returned, once it ended; JobError, or SchedulerError where it was lost for good.
 
-        status = self.future.status
-        if status == "finished":
+        Where the worker that kept the answer died since, the scheduler has it done again, and it is waited for.
+        """
+        from distributed import CancelledError, KilledWorker
+
+        try:
             return pickle.loads(self.future.result())  # noqa: S301 - what our own worker pickled
-        if status == "error":
-            error = self.future.exception()
-            raise WorkerDiedError() if isinstance(error, KilledWorker) else JobError(one_line(error))
-        raise SchedulerError(f"the scheduler does not know the work any more that it was given. {GO_ON}")
+        except CancelledError as error:
+            raise SchedulerError(f"the scheduler does not know the work any more that it was given. {GO_ON}") from error
+        except KilledWorker as error:
+            raise WorkerDiedError from error
+        except Exception as error:  # whatever the worker could not cope with
+            raise JobError(one_line(error)) from error
 
     def cancel(self) -> None:
         """Have nothing more done about it."""
@@ -113,10 +117,10 @@ class Crew:
 
     def wait(self, jobs: Collection[Job], timeout_s: float) -> list[Job]:
         """Those of the jobs that ended, after the first of them or the time."""
-        from distributed import wait
+        from distributed import CancelledError, wait
 
         # a job that was lost says so when it is asked
-        with self._client.as_current(), suppress(TimeoutError, asyncio.CancelledError):
+        with self._client.as_current(), suppress(TimeoutError, CancelledError):
             wait([job.future for job in jobs], timeout=timeout_s, return_when="FIRST_COMPLETED")
         self._check_there()
         return [job for job in jobs if job.future.done()]
