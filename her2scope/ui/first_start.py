@@ -40,6 +40,7 @@ from her2scope.ui.first_start_steps import (
     SetupSteps,
     Step,
     can_open,
+    device_of,
     listed,
     named_control,
     summary,
@@ -232,7 +233,7 @@ class FirstStart(QDialog):
 
     def show_frame(self, tracked: TrackedFrame) -> None:
         """Take the newest frame of the source that the window shows: it cannot be opened a second time."""
-        if self._chosen.source and self._chosen.source == self._steps.in_use:
+        if self._chosen.source and self._is_in_use(self._chosen.source):
             self._take_frame(tracked)
 
     def _turn(self, by: int) -> None:
@@ -291,7 +292,15 @@ class FirstStart(QDialog):
         self._live = None
         self.picture.clear(WAITING if uri else CHOOSE)
         self._say("", "dim")
-        self.preview.show("" if uri == self._steps.in_use else uri)
+        self.preview.show("" if self._is_in_use(uri) else uri)
+
+    def _is_in_use(self, uri: str) -> bool:
+        """Whether the window has this camera open already, however the two addresses name and set it."""
+        in_use = self._steps.in_use
+        if uri == in_use or not (uri and in_use):
+            return uri == in_use
+        one, other = device_of(uri), device_of(in_use)
+        return one == other or any(_is_at(device, one) and _is_at(device, other) for device in self._found)
 
     def _take_found(self, found: tuple[FoundDevice, ...]) -> None:
         """Fill the list; the chosen camera stays chosen."""

@@ -149,6 +149,11 @@ def named_control(
     return ControlMaterial(name.strip(), placement, kept, lot.strip(), antibody.strip())
 
 
+def device_of(uri: str) -> str:
+    """An address without how its camera shall be set: two with the same one are the same camera."""
+    return uri.partition("?")[0] if uri.startswith(("camera:", "genicam:")) else uri
+
+
 def listed(found: Sequence[FoundDevice]) -> tuple[FoundDevice, ...]:
     """What the list shows: usable cameras first, then the virtual microscope, then what is missing and why."""
     usable = [device for device in found if can_open(device)]

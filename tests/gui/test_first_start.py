@@ -222,6 +222,30 @@ def test_the_windows_own_camera_is_not_opened_again(make):
     assert dialog.preview.uri == "phantom:"
 
 
+NAMED = dataclasses.replace(CAMERA, lasting_uri="camera:name=Bench camera")
+
+
+def test_a_camera_is_kept_by_its_name_where_it_has_one_of_its_own(make, qtbot):
+    help_ = Help()
+    help_.found = (NAMED,)
+    dialog = make(help_)
+    choose(qtbot, dialog, "camera:0")
+    assert dialog.choice.source == dialog.address.text() == "camera:name=Bench camera"
+    assert help_.cameras.opened == ["camera:name=Bench camera"]
+    dialog.look_again()
+    qtbot.waitUntil(lambda: dialog.cameras.currentRow() == 0)  # it is known in the list
+
+
+@pytest.mark.parametrize("in_use", ["camera:0", "camera:0?size=64x48", "camera:name=Bench camera?fps=30"])
+def test_the_camera_of_the_window_is_not_opened_twice_whatever_it_is_called(make, in_use):
+    help_ = Help(in_use=in_use)
+    help_.found = (NAMED,)
+    dialog = make(help_)
+    dialog.cameras.setCurrentRow(0)
+    dialog.show_frame(tracked(factories.field_result((), (48, 64))))
+    assert dialog.picture.caption == "Live" and help_.cameras.opened == []
+
+
 def test_a_source_that_fails_in_an_unknown_way_is_said(qtbot):
     def fail(uri: str) -> Camera:
         raise RuntimeError("segment 7")
