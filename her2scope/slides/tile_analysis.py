@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from her2scope.domain.cells import CellKind
+from her2scope.domain.errors import NotAvailableError
 from her2scope.imaging.staining import summarise_staining
 from her2scope.imaging.stains import unmix
 from her2scope.pipeline.analyse import FieldAnalyser
@@ -54,7 +56,8 @@ class TileAnalyser:
         work: TileWork,
         region_model: RegionModel | None = None,
     ) -> None:
-        self._reader, self._segmenter, self._work, self._region_model = reader, analyser.segmenter, work, region_model
+        self._reader, self._segmenter, self._work = reader, analyser.segmenter, work
+        self._region = None if region_model is None else _Region(reader, region_model, work)
         # The slide's white is one for all tiles. A flat field is of a camera's picture, not of a place on a slide.
         self._calibration = replace(work.calibration, white_rgb=work.white_rgb, flat_field=None)
 
@@ -71,7 +74,7 @@ class TileAnalyser:
             rgb, 0, 0.0, scale.um_per_px, CameraState(response=self._calibration.response), self._work.path.name
         )
         own = self._found(frame, stains, _told_of(tile, left, top, BEYOND_UM / scale.um_per_px))
-        cells = self._columns(own, left, top)
+        cells = self._columns(own, left, top, tile)
         return TileResult(tile, cells, self._doubts(stains, own), time.perf_counter() - start_s)
 
     def _found(self, frame: Frame, stains: StainImage, part: Part) -> list[Cell]:
@@ -94,7 +97,7 @@ class TileAnalyser:
             return ()
         return tuple(self._segmenter.doubts(summarise_staining(stains, cells)))
 
-    def _columns(self, cells: Sequence[Cell], left_px: int, top_px: int) -> SlideCells:
+    def _columns(self, cells: Sequence[Cell], left_px: int, top_px: int, tile: Tile) -> SlideCells:
         """The cells as columns; their picture begins at `left_px`, `top_px` of the level."""
         if not cells:
             return NO_CELLS
@@ -121,12 +124,45 @@ class TileAnalyser:
             intensity_od10=intensity,
             intense_share=intense,
             uniform_od10=uniform,
-            within=self._within(x_um, y_um),
+            within=np.ones(len(cells), np.bool_) if self._region is None else self._region.holds(tile, x_um, y_um),
             outline_um=((outlines_px - middle_px[:, None]) * um_per_px).astype(np.float16),
         )
 
-    def _within(self, x_um: NDArray[np.float64], y_um: NDArray[np.float64]) -> NDArray[np.bool_]:
-        return np.ones(len(x_um), np.bool_)
+
+class _Region:
+    """Where a region model says that cells are counted."""
+
+    def __init__(self, reader: SlideReader, model: RegionModel, work: TileWork) -> None:
+        for name in work.count_in:
+            if name not in model.classes:
+                raise NotAvailableError(f"class of region model {model.name}", name, list(model.classes))
+        self._reader, self._model = reader, model
+        self._counted = [model.classes.index(name) for name in work.count_in]
+        um_per_px = [work.scale.um_per_px / work.scale.downsample * level.downsample for level in reader.levels]
+        fine = [at for at, scale in enumerate(um_per_px) if scale <= model.um_per_px]
+        self._level = fine[-1] if fine else 0
+        self._um_per_px = um_per_px[self._level]
+        self._read_um_per_px = work.scale.um_per_px
+
+    def holds(self, tile: Tile, x_um: NDArray[np.float64], y_um: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """`(N,)` whether the likeliest class at each place in or near a tile's core is one in which cells are counted."""
+        left, right = self._seen_px(tile.left_px, tile.width_px)
+        top, bottom = self._seen_px(tile.top_px, tile.height_px)
+        rgb = self._reader.region(self._level, left, top, right - left, bottom - top)
+        classes = self._model.probabilities(rgb, self._um_per_px).argmax(axis=0)
+        places = []
+        for at_um, begin_px, side in ((y_um, top, classes.shape[0]), (x_um, left, classes.shape[1])):
+            place = np.floor((at_um - begin_px * self._um_per_px) / self._model.um_per_px).astype(np.intp)
+            places.append(np.clip(place, 0, side - 1))
+        return np.isin(classes[places[0], places[1]], self._counted)
+
+    def _seen_px(self, start_px: int, length_px: int) -> tuple[int, int]:
+        """Where the model's picture of a core begins and ends, in px of its level; it begins between whole blocks."""
+        block_um = REGION_BLOCK_PX * self._model.um_per_px
+        begin_um = start_px * self._read_um_per_px - REGION_MARGIN_UM
+        end_um = (start_px + length_px) * self._read_um_per_px + REGION_MARGIN_UM
+        first, last = math.floor(begin_um / block_um), math.ceil(end_um / block_um)
+        return round(first * block_um / self._um_per_px), round(last * block_um / self._um_per_px)
 
 
 def _told_of(tile: Tile, left_px: int, top_px: int, beyond_px: float) -> Part:

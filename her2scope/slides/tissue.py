@@ -35,15 +35,16 @@ PEN_RED_SHARE, PEN_NO_RED_SHARE = 0.49, 0.12
 DAB 0.13 to 0.19."""
 PEN_GREEN_SHARE, PEN_BLUE_SHARE = 0.44, 0.74
 """Of ink without red: red ink has more green than DAB (0.30 to 0.38), yellow ink more blue (0.48 to 0.67)."""
-BLACK_OD10 = 0.65
-"""Black ink absorbs so much in every channel; tissue hardly ever does, averaged over a cell."""
+BLACK_OD10, INK_RED_OD10 = 0.65, 0.80
+"""Black ink absorbs so much in every channel, and ink over tissue so much red; tissue hardly ever does, averaged over a
+cell: of 3+ and over-stained fields the darkest places have 0.5 in red."""
 PEN_STROKE_PX = 4
 """32 um: thinner than any pen's stroke, wider than a dark clump of cells."""
 LEAST_STROKE_UM2 = 15_000.0
 PEN_RIM_PX = 4
 """A stroke's pale rim that is left out with it."""
 
-FOLD_OF_AROUND = 1.6
+FOLD_OF_AROUND = 1.3
 """A fold is tissue lying double: so many times as dark as what is usual around it ..."""
 AROUND_UM, AROUND_PERCENTILE = 1500.0, 75.0
 FOLD_DETAIL_SHARE = 0.7
@@ -93,7 +94,7 @@ def pen_marks(od10: Floats) -> Bools:
     red, green, blue = share[..., 0], share[..., 1], share[..., 2]
     no_red = (red <= PEN_NO_RED_SHARE) & ((green >= PEN_GREEN_SHARE) | (blue >= PEN_BLUE_SHARE))
     ink = (strongest >= PEN_OD10) & ((red >= PEN_RED_SHARE) | no_red)
-    ink |= od10.min(axis=2) >= BLACK_OD10
+    ink |= (od10.min(axis=2) >= BLACK_OD10) | (od10[..., 0] >= INK_RED_OD10)
     strokes = _large(_opened(ink, PEN_STROKE_PX), LEAST_STROKE_UM2)
     return _grown(strokes, 2 * PEN_RIM_PX + 1)
 
