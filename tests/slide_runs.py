@@ -36,7 +36,7 @@ def on_cluster(folder: Path, n: int, analyse: Analyse, killed: bool = False, los
     import dask
     from distributed import LocalCluster
 
-    dask.config.set({"distributed.scheduler.allowed-failures": 1})  # the fewer deaths the sooner
+    dask.config.set({"distributed.scheduler.allowed-failures": 0})  # one death condemns a job: the fewer the sooner
     with LocalCluster(
         n_workers=3, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0",
         worker_dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL + 1, memory_limit=0,

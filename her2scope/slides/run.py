@@ -154,6 +154,8 @@ class _Run:
         self.n_done, self._done_mm2 = self._n_kept, self._kept_mm2
         self._waiting = deque(tile for tile in tiles if tile not in kept)
         self._again: deque[Tile] = deque()
+        self._suspects: deque[Tile] = deque()
+        """Of these one may kill its worker, and with it the work of others: each is done while no other is."""
         self._tried: Counter[Tile] = Counter()
         self._lost: dict[Tile, str] = {}
         self._jobs: dict[Job, tuple[Tile, ...]] = {}
@@ -163,7 +165,7 @@ class _Run:
     def go(self) -> RunOutcome:
         self._told(self._progress())
         try:
-            while self._waiting or self._again or self._jobs:
+            while self._waiting or self._again or self._suspects or self._jobs:
                 self._hand_out()
                 for job in self._crew.wait(self._jobs, TICK_S) if self._jobs else self._nobody():
                     self._take(job)
@@ -185,8 +187,12 @@ class _Run:
     def _hand_out(self) -> None:
         n_workers = self._crew.n_workers
         while len(self._jobs) < IN_FLIGHT * n_workers and (block := self._block(n_workers)):
-            job = self._crew.submit(analyse_block, self._analyse, self._work, block, versions())
-            self._jobs[job] = block
+            self._submit(block)
+        if n_workers and self._suspects and not self._jobs:
+            self._submit((self._suspects.popleft(),))
+
+    def _submit(self, block: tuple[Tile, ...]) -> None:
+        self._jobs[self._crew.submit(analyse_block, self._analyse, self._work, block, versions())] = block
 
     def _nobody(self) -> Sequence[Job]:
         """Wait a little for workers to be there."""
@@ -205,7 +211,7 @@ class _Run:
         try:
             done: BlockDone = job.answer()
         except WorkerDiedError:
-            self._fail(block, "each worker that analysed it died")
+            self._fail(block, "each worker that analysed it died", self._suspects)
             return
         except JobError as error:
             raise UnfitWorkerError(f"a worker cannot run her2scope ({error}). {SAME} {GO_ON}") from error
@@ -219,14 +225,14 @@ class _Run:
             self._done_mm2 += self._tissue_mm2[result.tile]
         for failed in done.failed:
             _keep_details(failed.details)
-            self._fail((failed.tile,), failed.why)
+            self._fail((failed.tile,), failed.why, self._again)
 
-    def _fail(self, block: Sequence[Tile], why: str) -> None:
-        """Try these once more, or give them up."""
+    def _fail(self, block: Sequence[Tile], why: str, later: deque[Tile]) -> None:
+        """Try these once more, later, or give them up."""
         for tile in block:
             self._tried[tile] += 1
             if self._tried[tile] < TIMES_TRIED:
-                self._again.append(tile)
+                later.append(tile)
             else:
                 self._lost[tile] = why
 

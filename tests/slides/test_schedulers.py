@@ -125,8 +125,8 @@ def test_a_worker_of_three_that_is_killed_midway_changes_nothing(tmp_path: Path)
 
 
 def test_a_tile_that_kills_its_workers_is_lost_and_no_other(tmp_path: Path) -> None:
-    code, lines, errors = program("deadly", str(tmp_path), "30")
-    assert (code, lines[:3], errors) == (0, ["30", "0", "1"], "")
+    code, lines, errors = program("deadly", str(tmp_path), "25")
+    assert (code, lines[:3], errors) == (0, ["25", "0", "1"], "")
     assert "each worker that analysed it died" in lines[4]
 
 
