@@ -45,6 +45,20 @@ RADIUS_UM = 5.0
 SQUARE_UM = 64.0
 
 
+class PlainSlide:
+    """A `ports.SlideReader` of one colour, of any size."""
+
+    def __init__(self, size_wh: tuple[int, int], um_per_px: float | None = 0.25) -> None:
+        self.um_per_px = um_per_px
+        self.levels = (SlideLevel(*size_wh, 1.0),)
+
+    def region(self, level: int, left_px: int, top_px: int, width_px: int, height_px: int) -> RgbImage:
+        return np.full((height_px, width_px, 3), 225, np.uint8)
+
+    def close(self) -> None:
+        pass
+
+
 class ArraySlide:
     """A `ports.SlideReader` over one array."""
 
@@ -129,10 +143,9 @@ def scored(
     return score_slide(survey, cells, controlled, RULES, factories.PROGRAM, 12, **more), cells
 
 
-def plain_slide(survey: Survey) -> ArraySlide:
+def plain_slide(survey: Survey) -> PlainSlide:
     """A slide of one colour, of a survey's size."""
-    rgb = np.full((survey.scale.height_px, survey.scale.width_px, 3), 225, np.uint8)
-    return ArraySlide(rgb, survey.scale.um_per_px)
+    return PlainSlide((survey.scale.width_px, survey.scale.height_px), survey.scale.um_per_px)
 
 
 def content_of(score: SlideScore, cells: SlideCells) -> SlideContent:

@@ -105,7 +105,7 @@ def _doubt(score: SlideScore) -> list[str]:
 
 
 def _maps(content: SlideContent) -> list[str]:
-    parts = section("What was looked at", picture(content.tissue_map, "Map of the slide with what was left out"))
+    parts = section(told.MAP_TITLE, picture(content.tissue_map, "Map of the slide with what was left out"))
     if content.heat_map is not None and content.staining_map is not None:
         inner = picture(content.heat_map, "Map of complete membrane staining")
         parts += section("Staining over the slide", inner + picture(content.staining_map, "Map of all staining"))

@@ -166,7 +166,7 @@ def _shares(score: SlideScore, palette: Palette) -> list[Flowable]:
 
 
 def _maps(content: SlideContent) -> list[Flowable]:
-    shown = [("What was looked at", content.tissue_map)]
+    shown = [(told.MAP_TITLE, content.tissue_map)]
     if content.heat_map is not None and content.staining_map is not None:
         shown += [("Complete membrane staining", content.heat_map), ("All staining", content.staining_map)]
     story: list[Flowable] = [PageBreak()]

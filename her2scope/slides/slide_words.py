@@ -24,6 +24,7 @@ from her2scope.slides.slide_score import INTERVAL_SCOPE, SQUARE_UM
 
 TITLE = "HER2 IHC reference score of a slide"
 DISCLAIMER = "Research use only. Not validated for diagnosis; the pathologist's own score decides."
+MAP_TITLE = "The slide"
 HOT_SPOT_HEAD = ("Square", "Middle, from the left and the top", "What it shows")
 LIMITS = (
     "All tissue that is not left out is looked at: whether a tumour is invasive is not told by the program. Outline in "
