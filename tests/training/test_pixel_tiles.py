@@ -15,7 +15,7 @@ from training.pixel_scenes import CLASSES, PAPER, circle, scene
 from her2scope.annotations.raster import Painter
 from her2scope.annotations.shapes import Annotation, Annotations
 from her2scope.domain.errors import BadInputError
-from her2scope.training.pixels.augment import NOT_ASKED, PLAIN, Variation, varied, window_side_px
+from her2scope.training.pixels.augment import NOT_ASKED, PLAIN, UPRIGHT, Variation, varied, window_side_px
 from her2scope.training.pixels.batches import Draws, check_windows, read_check
 from her2scope.training.pixels.config import BACKGROUND, PixelConfig, check_config, what_differs
 from her2scope.training.pixels.grounds import Ground, WholePicture, fold_numbers, split
@@ -74,6 +74,19 @@ def test_stains_vary_and_the_same_seed_gives_the_same_tile() -> None:
     ]
     assert np.std(means, axis=0).min() > 5 and not np.array_equal(first, other)
     assert np.abs(np.mean(means, axis=0) - rgb.mean(axis=(0, 1))).max() < 25  # around what it is
+
+
+def test_upright_tiles_are_not_turned() -> None:
+    """Left stays left and straight stays straight; turned tiles have it elsewhere."""
+    variation = replace(Variation(), **UPRIGHT)
+    side = window_side_px(64, Variation())
+    labels = np.repeat((np.arange(side) < side // 2).astype(np.uint8)[None], side, axis=0)
+    rgb = np.full((side, side, 3), 180, np.uint8)
+    for seed in range(20):
+        asked = varied(rgb, labels, 64, variation, np.random.default_rng(seed))[1]
+        assert (asked == asked[0]).all() and (np.diff(asked[0].astype(int)) <= 0).all() and asked[0, 0] == 1
+    turned = [varied(rgb, labels, 64, Variation(), np.random.default_rng(seed))[1] for seed in range(20)]
+    assert sum(bool(asked[:, 0].mean() < asked[:, -1].mean()) for asked in turned) > 3
 
 
 # ---- grounds ------------------------------------------------------------------------------------------------------

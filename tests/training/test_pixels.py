@@ -17,6 +17,7 @@ from her2scope.domain.errors import BadInputError  # noqa: E402
 from her2scope.segmentation.sessions import CPU, open_session  # noqa: E402
 from her2scope.training.pixels import train as run  # noqa: E402
 from her2scope.training.pixels.augment import NOT_ASKED, Variation  # noqa: E402
+from her2scope.training.pixels.batches import Draws  # noqa: E402
 from her2scope.training.pixels.config import PixelConfig  # noqa: E402
 from her2scope.training.pixels.export import INPUT, OUTPUT, export_pixels  # noqa: E402
 from her2scope.training.pixels.grounds import Ground  # noqa: E402
@@ -178,14 +179,25 @@ def test_a_folder_of_another_run_is_left_alone(grounds: list[Ground], tmp_path: 
     assert (tmp_path / CHECKPOINT).read_bytes() == b"not a checkpoint"
 
 
-def test_it_stops_where_nothing_gets_better(
+def test_the_last_part_begins_early_where_nothing_gets_better(
     grounds: list[Ground], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = iter([0.2, 0.5, 0.4, 0.5, 0.3, 0.9])
+    """After three epochs without a better one the last part, epoch 16 and on, begins; in it the run ends so."""
+    said = iter([0.2, 0.5, 0.4, 0.5, 0.3, 0.9, 0.1, 0.1, 0.1, 1.0])
     monkeypatch.setattr(run._Checks, "dice", lambda self, net: (next(said),))  # noqa: SLF001 - its figures are ours
-    state = train_pixels(replace(CONFIG, epochs=20, patience=3), grounds, tmp_path, quiet)
-    assert (state.best_dice, state.best_epoch, len(state.rows)) == (0.5, 2, 5)
-    assert state.finished == "no better Dice in 3 epochs"
+    asked: dict[int, bool] = {}
+    plain = Draws.batch
+
+    def batch(self: Draws, step: int, upright: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        asked[step] = upright
+        return plain(self, step, upright)
+
+    monkeypatch.setattr(Draws, "batch", batch)
+    config = replace(CONFIG, epochs=20, patience=3)
+    state = train_pixels(config, grounds, tmp_path, quiet)
+    assert [row["epoch"] for row in state.rows] == [1, 2, 3, 4, 5, 16, 17, 18, 19]
+    assert (state.best_dice, state.best_epoch, state.finished) == (0.9, 16, "no better Dice in 3 epochs")
+    assert config.upright_from == 60 and all(upright == (step >= 60) for step, upright in asked.items())
 
 
 def test_one_image_is_too_few(grounds: list[Ground], tmp_path: Path) -> None:

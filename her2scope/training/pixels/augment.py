@@ -50,6 +50,8 @@ class Variation:
     """Largest deviation of the noise in grey levels, on half of the tiles."""
 
 
+UPRIGHT = {"turned": False, "scale": 0.05, "elastic_px": 0.0}
+"""What is no longer varied in the last part of a run."""
 PLAIN = Variation(False, 0, 0, 48.0, 0, 0, 0, 0, 0, 0, 0)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from her2scope.domain.errors import BadInputError
 from her2scope.phantom.noise import mixed_seed
 from her2scope.records import Mask, RgbImage
-from her2scope.training.pixels.augment import NOT_ASKED, varied, window_side_px
+from her2scope.training.pixels.augment import NOT_ASKED, UPRIGHT, Variation, varied, window_side_px
 from her2scope.training.pixels.config import PixelConfig
 from her2scope.training.pixels.grounds import Ground
 
@@ -41,7 +41,6 @@ class Draws:
                 f"no image to learn from has class {', '.join(missing)}, so it cannot be learnt: it lies in the images "
                 "held back alone. Annotate it in more images, or choose another --seed."
             )
-        self.side_px = window_side_px(config.tile_px, config.variation)
 
     def place(self, rng: np.random.Generator) -> tuple[int, int, tuple[int, int]]:
         """Class, ground, and the place (x, y) that a tile is drawn for."""
@@ -50,18 +49,20 @@ class Draws:
         number = having[int(rng.integers(len(having)))]
         return label, number, self._surveys[number].draw(label, rng)
 
-    def tile(self, rng: np.random.Generator) -> tuple[RgbImage, Mask]:
+    def tile(self, rng: np.random.Generator, variation: Variation) -> tuple[RgbImage, Mask]:
         """A tile with its labels, varied."""
+        side_px = window_side_px(self._config.tile_px, variation)
         _, number, (x, y) = self.place(rng)
         off = OFF_MIDDLE_SHARE * self._config.tile_px
-        left, top = (round(at + rng.uniform(-off, off)) - self.side_px // 2 for at in (x, y))
-        rgb, labels = self._grounds[number].window(left, top, self.side_px, self.side_px)
-        return varied(rgb, labels, self._config.tile_px, self._config.variation, rng)
+        left, top = (round(at + rng.uniform(-off, off)) - side_px // 2 for at in (x, y))
+        rgb, labels = self._grounds[number].window(left, top, side_px, side_px)
+        return varied(rgb, labels, self._config.tile_px, variation, rng)
 
-    def batch(self, step: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """`(B, T, T, 3)` pictures and `(B, T, T)` labels of a step."""
+    def batch(self, step: int, upright: bool = False) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """`(B, T, T, 3)` pictures and `(B, T, T)` labels of a step, not turned or bent where they are to be upright."""
+        variation = replace(self._config.variation, **UPRIGHT) if upright else self._config.variation
         rng = np.random.default_rng(mixed_seed("pixel batches", self._config.seed, step))
-        rgb, labels = zip(*(self.tile(rng) for _ in range(self._config.batch)), strict=True)
+        rgb, labels = zip(*(self.tile(rng, variation) for _ in range(self._config.batch)), strict=True)
         return np.stack(rgb), np.stack(labels)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 
 from her2scope.domain.errors import BadInputError
@@ -28,7 +29,10 @@ class PixelConfig:
     minutes: float = 30.0
     """The rate falls to its end within them, and the run ends."""
     patience: int = 12
-    """Epochs without a better Dice on the images held back, after which the run ends."""
+    """Epochs without a better Dice on the images held back, after which the last part begins, or in it the run ends."""
+    upright_share: float = 0.25
+    """Of the run, its last part: tiles are no longer turned or bent, so that outlines which all lie to one side of what
+    they outline are learnt as they are."""
     check_share: float = 0.2
     """Of the images, held back to check on; at least one."""
     ignore_unlabelled: bool = False
@@ -55,6 +59,11 @@ class PixelConfig:
     def block_px(self) -> int:
         """Side of the network's coarsest pixel: what it is shown are whole multiples of it."""
         return 1 << len(self.widths)
+
+    @property
+    def upright_from(self) -> int:
+        """Step at which the last part begins: the first one of an epoch."""
+        return self.steps * math.ceil((1.0 - self.upright_share) * self.epochs)
 
     @property
     def surroundings_px(self) -> int:

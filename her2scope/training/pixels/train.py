@@ -172,41 +172,70 @@ def _run(
     config: PixelConfig, state: State, draws: Draws, checks: _Checks, out_dir: Path, told: Told,
     is_asked_to_end: Callable[[], bool],
 ) -> None:  # fmt: skip
-    began, cpu_began, kept, cpu_kept = time.monotonic(), time.process_time(), state.seconds, state.cpu_seconds
-    saved = began
-    for rgb, labels in _batches(draws, state.step, config.total_steps):
-        if state.finished:
-            break
-        state.sums = [state.sums[0] + _step(config, state, rgb, labels), state.sums[1] + 1.0]
-        state.step += 1
-        state.seconds = kept + time.monotonic() - began
-        state.cpu_seconds = cpu_kept + time.process_time() - cpu_began
-        if state.step % config.steps == 0:
-            _end_epoch(config, state, checks, out_dir, told)
-        stops = is_asked_to_end()
-        if stops or state.finished or time.monotonic() - saved > SAVE_EVERY_S:
-            _save(state, config, out_dir)
-            saved = time.monotonic()
-        if stops and not state.finished:
-            told(f"stopped at step {state.step} of {config.total_steps}; the same command goes on from there")
-            raise KeyboardInterrupt
+    clock = _Clock(state)
+    while state.step < config.total_steps and not state.finished:
+        first = state.step
+        for n, (rgb, labels) in enumerate(_batches(draws, config, state)):
+            if state.step != first + n:
+                break  # the last part has begun early
+            state.sums = [state.sums[0] + _step(config, state, rgb, labels), state.sums[1] + 1.0]
+            state.step += 1
+            clock.read(state)
+            if state.step % config.steps == 0:
+                _end_epoch(config, state, checks, out_dir, told)
+            stops = is_asked_to_end()
+            if stops or state.finished or clock.is_due():
+                _save(state, config, out_dir)
+            if state.finished:
+                break
+            if stops:
+                told(f"stopped at step {state.step} of {config.total_steps}; the same command goes on from there")
+                raise KeyboardInterrupt
+
+
+class _Clock:
+    """Time of the run, with that of the parts before; and when a checkpoint is due."""
+
+    def __init__(self, state: State) -> None:
+        self._began_s, self._cpu_began_s = time.monotonic(), time.process_time()
+        self._before_s, self._cpu_before_s = state.seconds, state.cpu_seconds
+        self._saved_s = self._began_s
+
+    def read(self, state: State) -> None:
+        """Tell the state what time it is."""
+        state.seconds = self._before_s + time.monotonic() - self._began_s
+        state.cpu_seconds = self._cpu_before_s + time.process_time() - self._cpu_began_s
+
+    def is_due(self) -> bool:
+        """Whether a checkpoint is due; asked once for each."""
+        now_s = time.monotonic()
+        if now_s - self._saved_s <= SAVE_EVERY_S:
+            return False
+        self._saved_s = now_s
+        return True
 
 
 Batch = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
-def _batches(draws: Draws, first: int, last: int) -> Iterator[Batch]:
-    """Batches of the steps in order, made a little ahead by another thread."""
+def _batches(draws: Draws, config: PixelConfig, state: State) -> Iterator[Batch]:
+    """Batches of the steps in order from where the run is, made a little ahead by another thread."""
     with ThreadPoolExecutor(1) as maker:
         waiting: deque[Future[Batch]] = deque()
         try:
-            for step in range(first, last):
-                while len(waiting) < AHEAD and step + len(waiting) < last:
-                    waiting.append(maker.submit(draws.batch, step + len(waiting)))
+            for step in range(state.step, config.total_steps):
+                while len(waiting) < AHEAD and step + len(waiting) < config.total_steps:
+                    asked = step + len(waiting)
+                    waiting.append(maker.submit(draws.batch, asked, is_upright(config, asked, state.seconds)))
                 yield waiting.popleft().result()
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def is_upright(config: PixelConfig, step: int, seconds: float) -> bool:
+    """Whether a step belongs to the last part of the run."""
+    return step >= config.upright_from or done_share(config, step, seconds) >= 1.0 - config.upright_share + LATE_SHARE
 
 
 def done_share(config: PixelConfig, step: int, seconds: float) -> float:
@@ -321,13 +350,19 @@ def _end_epoch(config: PixelConfig, state: State, checks: _Checks, out_dir: Path
 
 
 def _why_finished(config: PixelConfig, state: State, epoch: int) -> str:
+    """Why the run ends with this epoch, empty where it does not; without patience left its last part begins."""
     if epoch >= config.epochs:
         return f"all {config.epochs} epochs"
     if state.seconds >= 60.0 * config.minutes:
         return f"{config.minutes:g} minutes were over"
-    if epoch - state.best_epoch >= config.patience:
-        return f"no better Dice in {config.patience} epochs"
-    return ""
+    last_part = config.upright_from // config.steps
+    waited = epoch - max(state.best_epoch, last_part if state.step >= config.upright_from else 0)
+    if waited < config.patience:
+        return ""
+    if state.step < config.upright_from:
+        state.step = config.upright_from
+        return ""
+    return f"no better Dice in {config.patience} epochs"
 
 
 def _write_log(state: State, out_dir: Path) -> None:
