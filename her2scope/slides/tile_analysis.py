@@ -30,7 +30,7 @@ from her2scope.slides.records import (
     TileWork,
 )
 from her2scope.slides.seams import BEYOND_UM
-from her2scope.slides.tiles import seen_from_px, seen_to_px
+from her2scope.slides.tiles import seen_from_px, seen_to_px, told_um_per_px
 
 LEAST_JUDGED_CELLS = 20
 """Tumour cells below which a tile's staining says nothing of the method: one cell's haze is no field's."""
@@ -58,6 +58,7 @@ class TileAnalyser:
     ) -> None:
         self._reader, self._segmenter, self._work = reader, analyser.segmenter, work
         self._region = None if region_model is None else _Region(reader, region_model, work)
+        self._told_um_per_px = told_um_per_px(work.scale.um_per_px)
         # The slide's white is one for all tiles. A flat field is of a camera's picture, not of a place on a slide.
         self._calibration = replace(work.calibration, white_rgb=work.white_rgb, flat_field=None)
 
@@ -70,9 +71,8 @@ class TileAnalyser:
         bottom = seen_to_px(tile.top_px + tile.height_px, scale.um_per_px, scale.height_px)
         rgb = self._reader.region(scale.level, left, top, right - left, bottom - top)
         stains = self._unmixed(rgb)
-        frame = Frame(
-            rgb, 0, 0.0, scale.um_per_px, CameraState(response=self._calibration.response), self._work.path.name
-        )
+        camera = CameraState(response=self._calibration.response)
+        frame = Frame(rgb, 0, 0.0, self._told_um_per_px, camera, self._work.path.name)
         own = self._found(frame, stains, _told_of(tile, left, top, BEYOND_UM / scale.um_per_px))
         cells = self._columns(own, left, top, tile)
         return TileResult(tile, cells, self._doubts(stains, own), time.perf_counter() - start_s)
@@ -88,7 +88,7 @@ class TileAnalyser:
         return [cell for cell in cells if not cell.edge]
 
     def _unmixed(self, rgb: RgbImage) -> StainImage:
-        stains = unmix(rgb, self._work.scale.um_per_px, self._calibration)
+        stains = unmix(rgb, self._told_um_per_px, self._calibration)
         return replace(stains, white_estimated=self._work.white_estimated)
 
     def _doubts(self, stains: StainImage, cells: Sequence[Cell]) -> tuple[str, ...]:
@@ -102,6 +102,7 @@ class TileAnalyser:
         if not cells:
             return NO_CELLS
         um_per_px = self._work.scale.um_per_px
+        own_size = um_per_px / self._told_um_per_px
         x_um = (np.array([cell.x_px for cell in cells]) + left_px + 0.5) * um_per_px
         y_um = (np.array([cell.y_px for cell in cells]) + top_px + 0.5) * um_per_px
         middle_px = np.array([(cell.x_px, cell.y_px) for cell in cells])
@@ -116,7 +117,7 @@ class TileAnalyser:
         return SlideCells(
             x_um=x_um,
             y_um=y_um,
-            radius_um=np.array([cell.nucleus_radius_um for cell in cells], np.float32),
+            radius_um=np.array([cell.nucleus_radius_um for cell in cells], np.float32) * np.float32(own_size),
             class_code=np.array(
                 [NO_CLASS if cell.cell_class is None else _CODE_OF[cell.cell_class] for cell in cells], np.uint8
             ),
@@ -145,7 +146,7 @@ class _Region:
         self._read_um_per_px = work.scale.um_per_px
 
     def holds(self, tile: Tile, x_um: NDArray[np.float64], y_um: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """`(N,)` whether the likeliest class at each place in or near a tile's core is one in which cells are counted."""
+        """`(N,)` whether the likeliest class at places in or near a tile's core is one in which cells are counted."""
         left, right = self._seen_px(tile.left_px, tile.width_px)
         top, bottom = self._seen_px(tile.top_px, tile.height_px)
         rgb = self._reader.region(self._level, left, top, right - left, bottom - top)

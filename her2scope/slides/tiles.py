@@ -22,6 +22,10 @@ SEEN_AROUND_PX = 152
 """Of the network's, on every side of a core. From there on the cells do not change any more: of 2842 cells of a phantom
 slide the same 2842 have the same classes in tiles of 512 to 8192 px. At 128 it is 99.7 % of the classes (tiles of 512),
 at 56 it is 98.7 %."""
+BLOCKS_TOGETHER = (1, 2, 4, 8, 16)
+TOLD_SHARE = 0.005
+"""How far the pixel size that the network is told may lie beside the slide's: it learns from scales 12 % off."""
+_WHOLE_PX = 1e-6
 
 
 def plan_tiles(survey: Survey, tile_px: int = TILE_PX) -> tuple[Tile, ...]:
@@ -82,34 +86,38 @@ def network_factor(um_per_px: float) -> float:
     return float(whole) if abs(whole / factor - 1) <= SAME_SCALE else factor
 
 
+def told_um_per_px(um_per_px: float) -> float:
+    """Pixel size that the network is told: the slide's own, or one up to `TOLD_SHARE` beside it.
+
+    Where a network's pixel is a broken number of the slide's, hardly any two of its pixels would lie alike on them, and
+    a tenth of a pixel changes the class of two cells in a hundred. With this size the pattern repeats every few blocks.
+    """
+    factor = network_factor(um_per_px)
+    if factor.is_integer():
+        return um_per_px
+    near = (round(n * BLOCK_PX * factor) / (n * BLOCK_PX) for n in BLOCKS_TOGETHER)
+    return NETWORK_UM_PER_PX / next(each for each in near if abs(each / factor - 1) <= TOLD_SHARE)
+
+
+def period_px(um_per_px: float) -> int:
+    """Pixels of the slide after which the network's blocks lie on them as before."""
+    block_px = BLOCK_PX * network_factor(told_um_per_px(um_per_px))
+    return next(round(n * block_px) for n in BLOCKS_TOGETHER if abs(n * block_px - round(n * block_px)) < _WHOLE_PX)
+
+
 def margin_px(um_per_px: float) -> int:
     """Pixels that are read around a core."""
-    return math.ceil(SEEN_AROUND_PX * network_factor(um_per_px))
+    return math.ceil(SEEN_AROUND_PX * network_factor(told_um_per_px(um_per_px)))
 
 
 def seen_from_px(start_px: int, um_per_px: float) -> int:
     """Where reading begins for a core that begins at `start_px`: at least the margin before it, but on the slide.
 
-    The network sees blocks of pixels. Where all tiles begin between the same blocks of the slide, they see the same
-    picture where they overlap, and find the same cells. Blocks of a broken number of pixels begin between pixels: of
-    those in reach, the one that is nearest to a whole pixel is taken.
+    All tiles begin where the network's blocks lie alike: it sees the same picture where they overlap, and the same
+    cells are found.
     """
-    block_px = BLOCK_PX * network_factor(um_per_px)
-    last = math.floor((start_px - margin_px(um_per_px)) / block_px)
-    if last <= 0:
-        return 0
-    n_tried = 1 if block_px.is_integer() else BLOCKS_TRIED
-    begins = [block_px * block for block in range(last, max(-1, last - n_tried), -1)]
-    return round(min(begins, key=_from_whole))
-
-
-def _from_whole(at_px: float) -> float:
-    """How far from a whole pixel, to a thousandth: of equally near ones the first is taken."""
-    return round(abs(at_px - float(round(at_px))), 3)
-
-
-BLOCKS_TRIED = 6
-"""Blocks, at most, by which more is read to begin near a whole pixel: a twelfth of a pixel off, at the most."""
+    period = period_px(um_per_px)
+    return max(0, (start_px - margin_px(um_per_px)) // period * period)
 
 
 def seen_to_px(end_px: int, um_per_px: float, side_px: int) -> int:
