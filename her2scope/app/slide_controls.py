@@ -6,16 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from her2scope.annotations.files import read_annotations
 from her2scope.cameras.slide_readers import open_slide
 from her2scope.domain.errors import BadInputError
 from her2scope.domain.guideline import SCORES, Score
 from her2scope.imaging.files import read_rgb
+from her2scope.phantom.slide_file import phantom_stem
 from her2scope.pipeline.analyse import FieldAnalyser
 from her2scope.pipeline.control import ANCHOR_LEVEL
 from her2scope.ports import SlideReader
 from her2scope.records import CameraState, ControlReading, Frame
 from her2scope.settings import Vector
-from her2scope.slides.records import Survey
+from her2scope.slides.records import Square, Survey
 from her2scope.slides.slide_control import (
     ControlTissue,
     LevelFields,
@@ -26,7 +28,7 @@ from her2scope.slides.slide_control import (
     unreadable_levels,
     with_white,
 )
-from her2scope.slides.slide_regions import SlideRegions
+from her2scope.slides.slide_regions import SlideRegions, outlines_of, sorted_regions
 from her2scope.slides.slide_score import Controlled
 from her2scope.slides.survey import survey
 
@@ -46,12 +48,18 @@ class Controls:
     analyser : without the white of any slide
     given : level and file, in the order of the command line
     um_per_px : of the given files; None: what the slides tell
+    outlines : folder that may hold outlines of a control slide, too: its tissue of a level is then what they say
     """
 
     def __init__(
-        self, analyser: FieldAnalyser, given: Sequence[tuple[Score, Path]], um_per_px: float | None = None
+        self,
+        analyser: FieldAnalyser,
+        given: Sequence[tuple[Score, Path]],
+        um_per_px: float | None = None,
+        outlines: Path | None = None,
     ) -> None:
         self._analyser, self._um_per_px = analyser, um_per_px
+        self._outlines = outlines if outlines is not None and outlines.is_dir() else None
         self._given: dict[Score, list[Path]] = {}
         for level, path in given:
             self._given.setdefault(level, []).append(path)
@@ -105,21 +113,27 @@ class Controls:
         paths = self._given[level]
         if _is_picture(paths[0]):
             return LevelFields(self._analyser, self._pictures(paths), by_hand=True)
-        path = paths[0]
         try:
-            reader = open_slide(path)
-            opened.callback(reader.close)
-            found = survey(reader, path, self._analyser.calibration, self._um_per_px)
+            return self._of_tissue(self._tissue(level, paths[0], opened))
         except BadInputError as error:
             raise ControlFileError(str(error)) from error
+
+    def _tissue(self, level: Score, path: Path, opened: ExitStack) -> ControlTissue:
+        """Tissue of a level on a control slide: where its outlines say so, else all of it."""
+        reader = open_slide(path)
+        opened.callback(reader.close)
+        regions = outlined_regions(path, reader, self._outlines)
+        found = survey(reader, path, self._analyser.calibration, self._um_per_px, exclude=regions.exclude)
         if found.refusals:
-            raise ControlFileError(f"{path}: no control can be read from it: {found.refusals[0]}.")
-        return self._of_tissue(ControlTissue(level, reader, found, path.name))
+            raise BadInputError(f"{path}: no control can be read from it: {found.refusals[0]}.")
+        return ControlTissue(level, reader, found, path.name, regions.controls.get(level, ()))
 
     def _own(self, reader: SlideReader, found: Survey, regions: SlideRegions) -> dict[Score, LevelFields]:
         name = found.path.name
         return {
-            level: self._of_tissue(ControlTissue(level, reader, found, f"{name}, {level} control", polygons))
+            level: self._of_tissue(
+                ControlTissue(level, reader, found, f"{name}, {level} control", polygons, Square.CONTROL)
+            )
             for level, polygons in regions.controls.items()
         }
 
@@ -136,6 +150,15 @@ class Controls:
             except BadInputError as error:
                 raise ControlFileError(str(error)) from error
             yield Frame(rgb, index, 0.0, self._um_per_px or 0.0, camera, str(path.name))
+
+
+def outlined_regions(path: Path, reader: SlideReader, outlines: Path | None) -> SlideRegions:
+    """Outlines of a slide by their use, where there is a file of its name; all that is not named is left aside."""
+    file = outlines_of(phantom_stem(path), outlines)
+    if file is None:
+        return SlideRegions()
+    full = reader.levels[0]
+    return sorted_regions(read_annotations(file, (full.width_px, full.height_px)), (), ())
 
 
 def _is_picture(path: Path) -> bool:

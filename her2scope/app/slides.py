@@ -210,7 +210,7 @@ class _Run:
         self._analyser = make_analyser(self._method, settings, calibration)
         self._program: ProgramInfo | None = None
         controls = [*((ANCHOR_LEVEL, path) for path in request.controls), *request.lower_controls]
-        self._controls = Controls(self._analyser, controls, request.control_um_per_px)
+        self._controls = Controls(self._analyser, controls, request.control_um_per_px, request.annotations)
         if request.region_model is not None:
             _check_region_model(request.region_model, request.count_in)
 
@@ -240,14 +240,13 @@ class _Run:
             regions.all_controls,
         )  # fmt: skip
         notes = [*((DRAWN_NOTE,) if is_phantom_slide(path) else ()), *regions.notes]
-        held, missing = self._controls.of_slide(reader, found, regions)
-        self._tell_control(held, missing)
-        notes += missing
-        rules, program = self._rules(), self._analyser.program()
+        rules = self._rules()
         if found.refusals:
-            cells, score = NO_CELLS, refused_slide(found, held, rules, program, notes)
+            cells, score = NO_CELLS, refused_slide(found, rules, self._analyser.program(), notes)
         else:
-            cells, score = self._counted(stem, found, held, rules, notes, place)
+            held, missing = self._controls.of_slide(reader, found, regions)
+            self._tell_control(held, missing)
+            cells, score = self._counted(stem, found, held, rules, [*notes, *missing], place)
         self._told(f"{path.name}: writing {folder}")
         write_slide(folder, self._content(score, identity, cells, reader), cells)
         return score

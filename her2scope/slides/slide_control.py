@@ -57,6 +57,8 @@ class ControlTissue:
     """What a reader would call it."""
     polygons: tuple[Polygon, ...] = ()
     """In px of the full resolution; none: all tissue of the slide."""
+    kind: Square = Square.TISSUE
+    """What its squares are called on the slide's map: `CONTROL` where the slide is scored itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +126,7 @@ def _tissue_share(tissue: ControlTissue, place: FieldPlace) -> float:
     x_px = place.left_px + (np.arange(width) + 0.5) * place.width_px / width
     y_px = place.top_px + (np.arange(height) + 0.5) * place.height_px / height
     x_um, y_um = np.meshgrid(x_px * scale.um_per_px, y_px * scale.um_per_px)
-    kind = Square.CONTROL if tissue.polygons else Square.TISSUE
-    is_tissue = tissue.survey.tissue.at(x_um.ravel(), y_um.ravel()).reshape(x_um.shape) == kind
+    is_tissue = tissue.survey.tissue.at(x_um.ravel(), y_um.ravel()).reshape(x_um.shape) == tissue.kind
     if tissue.polygons:
         step = place.width_px / width, place.height_px / height
         is_tissue &= inside(tissue.polygons, scale.downsample, place, (width, height), step)

@@ -160,17 +160,15 @@ def score_slide(
     )
 
 
-def refused_slide(
-    survey: Survey, controlled: Controlled, rules: Rules, program: ProgramInfo, notes: Iterable[str] = ()
-) -> SlideScore:
-    """A slide in which no cell is looked for: its survey says why it cannot be scored."""
+def refused_slide(survey: Survey, rules: Rules, program: ProgramInfo, notes: Iterable[str] = ()) -> SlideScore:
+    """A slide in which no cell is looked for, and no control read: its survey says why it cannot be scored."""
     why = survey.refusals
     case = CaseScore(
         None, Category.UNDETERMINED, False, CellCounts(), None, None, False, why, why, sentence=f"No score: {why[0]}"
     )
     return SlideScore(
-        survey, case, controlled.standing, controlled.cuts, controlled.cuts_from_control, None, None, (), 0.0, 0,
-        program, (*survey.notes, *notes), controlled.readings, (), rules.guideline.name, rules.settings_sha256,
+        survey, case, ControlStanding(), StainCuts(), False, None, None, (), 0.0, 0, program, (*survey.notes, *notes),
+        guideline=rules.guideline.name, settings_sha256=rules.settings_sha256,
     )  # fmt: skip
 
 

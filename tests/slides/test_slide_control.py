@@ -51,7 +51,8 @@ def tissue_of(
     survey = slides.survey_of(size_um, squares=squares)
     if polygons and squares is None:
         survey.tissue.squares[:] = Square.CONTROL
-    return ControlTissue("3+", slides.plain_slide(survey), survey, "case7.svs", polygons)
+    kind = Square.CONTROL if polygons else Square.TISSUE
+    return ControlTissue("3+", slides.plain_slide(survey), survey, "case7.svs", polygons, kind)
 
 
 # ---- where to read ------------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ def small() -> tuple[SlideContent, slides.SlideCells]:
 
 def refused() -> SlideContent:
     survey = slides.survey_of((700.0, 500.0), refusals=("its colours are haematoxylin and eosin",))
-    score = refused_slide(survey, slides.ABSENT, slides.RULES, slides.factories.PROGRAM)
+    score = refused_slide(survey, slides.RULES, slides.factories.PROGRAM)
     return slides.content_of(score, slides.cells_of([], [], []))
 
 

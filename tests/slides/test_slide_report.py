@@ -70,7 +70,7 @@ def test_an_unstained_slide_says_why_it_has_no_score() -> None:
 
 def test_a_refused_slide_says_why() -> None:
     survey = slides.survey_of((700.0, 500.0), refusals=("its colours are haematoxylin and eosin",))
-    score = refused_slide(survey, slides.ABSENT, slides.RULES, factories.PROGRAM)
+    score = refused_slide(survey, slides.RULES, factories.PROGRAM)
     made = slides.content_of(score, slides.cells_of([], [], []))
     assert "Refused" in pdf_text(made)[0] and "haematoxylin and eosin" in html_text(made)
 

@@ -192,6 +192,6 @@ def test_an_even_slide_has_none() -> None:
 
 def test_a_refused_slide_says_why() -> None:
     survey = slides.survey_of(refusals=("its colours are haematoxylin and eosin",), notes=("white estimated",))
-    score = refused_slide(survey, slides.ABSENT, slides.RULES, factories.PROGRAM, ("no outlines",))
+    score = refused_slide(survey, slides.RULES, factories.PROGRAM, ("no outlines",))
     assert score.case.score is None and not score.case.reportable
     assert score.case.reasons == survey.refusals and score.notes == ("white estimated", "no outlines")
