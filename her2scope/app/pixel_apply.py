@@ -192,7 +192,17 @@ def at_size(planes: NDArray[np.float32], scale: float, size_wh: tuple[int, int])
 
 
 def _in_levels(probability: NDArray[np.float32]) -> tuple[Mask, NDArray[np.uint8]]:
-    return probability.argmax(axis=0).astype(np.uint8), np.rint(probability[1:] * LEVELS).astype(np.uint8)
+    return labels_of(probability), cv2.convertScaleAbs(probability[1:], alpha=LEVELS)
+
+
+def labels_of(probability: NDArray[np.float32]) -> Mask:
+    """The most probable class `(h, w)` of each pixel of `(C, h, w)`; of equal ones the first."""
+    labels = np.zeros(probability.shape[1:], np.uint8)
+    best = probability[0].copy()
+    for k, plane in enumerate(probability[1:], 1):
+        labels[plane > best] = k
+        np.maximum(best, plane, out=best)
+    return labels
 
 
 class _Kept(Windows):
@@ -331,13 +341,14 @@ def _overlay(windows: Windows, n_classes: int) -> RgbImage:
     labels = np.zeros((rows, columns), np.uint8)
     for window in windows:
         _put_small(labels, window, factor)
-    rgb = windows.overview(columns, rows).astype(np.float32)
+    rgb = windows.overview(columns, rows)
     for k, colour in enumerate(_colours(n_classes), 1):
         own = (labels == k).astype(np.uint8)
-        rgb[own > 0] = (1 - TINT) * rgb[own > 0] + TINT * np.array(colour, np.float32)
+        tinted = cv2.addWeighted(rgb, 1 - TINT, np.full_like(rgb, colour), TINT, 0)
+        cv2.copyTo(tinted, own, rgb)
         edges, _ = cv2.findContours(own, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(rgb, edges, -1, colour, 1)
-    return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
+    return rgb
 
 
 def _put_small(labels: Mask, window: Window, factor: float) -> None:

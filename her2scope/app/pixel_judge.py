@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from her2scope.annotations.raster import Painter
 from her2scope.annotations.shapes import Annotations
 from her2scope.app.outputs import check_outputs, write_all
-from her2scope.app.pixel_apply import Grid, asked_of_slide, at_size
+from her2scope.app.pixel_apply import Grid, asked_of_slide, at_size, labels_of
 from her2scope.app.pixel_images import (
     Opened,
     Pair,
@@ -146,7 +146,7 @@ class _OneImage:
         parts = []
         for left, top, scale, planes in _parts(opened, model):
             truth = self._painter.window(left, top, planes.shape[2], planes.shape[1], scale)
-            parts.append(count_pixels(planes.argmax(axis=0).astype(np.uint8), truth, classes, planes))
+            parts.append(count_pixels(labels_of(planes), truth, classes, planes))
             if lesions is not None:
                 plane = planes[model.classes.index(lesions)]
                 put_coarse(self._coarse, plane, left, top, scale * opened.um_per_px)

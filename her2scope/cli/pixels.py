@@ -35,7 +35,7 @@ def _add_train(actions: argparse._SubParsersAction[OneLineParser]) -> None:
         help="what no polygon covers: background (default), or unknown and not learnt from",
     )  # fmt: skip
     train.add_argument("--licence", default="not stated", metavar="TEXT", help="of the data, for the card")
-    train.add_argument("--epochs", type=count, metavar="N", help="of 50 steps each (default 20)")
+    train.add_argument("--epochs", type=count, metavar="N", help="of 50 steps each (default 14)")
     train.add_argument("--minutes", type=_minutes, metavar="M", help="most of one training (default 30)")
     train.add_argument("--seed", type=int, metavar="S")
     train.add_argument("--threads", type=count, metavar="T", help="of the processor (default 2)")

@@ -50,8 +50,11 @@ class Variation:
     """Largest deviation of the noise in grey levels, on half of the tiles."""
 
 
-UPRIGHT = {"turned": False, "scale": 0.05, "elastic_px": 0.0}
-"""What is no longer varied in the last part of a run."""
+UPRIGHT: dict[str, Any] = {
+    "turned": False, "scale": 0.05, "elastic_px": 0.0, "stain_gain": 0.1, "stain_shift_od10": 0.01, "stain_turn": 0.02,
+    "gain": 0.03, "gamma": 0.04, "blur_px": 0.0, "noise": 0.0,
+}  # fmt: skip
+"""What is varied less, or not at all, in the last part of a run."""
 PLAIN = Variation(False, 0, 0, 48.0, 0, 0, 0, 0, 0, 0, 0)
 
 

@@ -23,17 +23,17 @@ class PixelConfig:
     um_per_px: float
     """Scale that the network learns and works at."""
     seed: int = 1
-    epochs: int = 20
+    epochs: int = 14
     steps: int = 50
     """Of an epoch: how often is looked at the images held back."""
     minutes: float = 30.0
     """The rate falls to its end within them, and the run ends."""
     patience: int = 12
     """Epochs without a better Dice on the images held back, after which the last part begins, or in it the run ends."""
-    upright_share: float = 0.25
-    """Of the run, its last part: tiles are no longer turned or bent, so that outlines which all lie to one side of what
-    they outline are learnt as they are."""
-    check_share: float = 0.2
+    upright_share: float = 0.4
+    """Of the run, its last part: tiles are nearly as they are, so that outlines which all lie to one side of what they
+    outline are learnt so, and the borders of sharp pictures."""
+    check_share: float = 0.1
     """Of the images, held back to check on; at least one."""
     ignore_unlabelled: bool = False
     """What no polygon covers is not background but unknown: for annotations that are far from complete."""
