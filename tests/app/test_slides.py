@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from functools import cache
+from pathlib import Path
+
+import factories
+import jsonschema
+import numpy as np
+import pytest
+import tifffile
+
+from her2scope.app.compose import has_network
+from her2scope.app.slide_controls import ControlFileError
+from her2scope.app.slides import SlidesRequest, score_slides
+from her2scope.domain.cells import CellClass
+from her2scope.domain.errors import BadInputError
+from her2scope.domain.score import ControlStatus
+from her2scope.imaging.files import write_png
+from her2scope.reporting.content import schema
+from her2scope.slides.records import SlideOutcome, Square
+from her2scope.slides.slide_outputs import FILES
+
+H_AND_E = Path(__file__).parents[2] / ".." / "shared" / "data" / "slides" / "CMU-1-Small-Region.svs"
+PATTERN = {CellClass.COMPLETE_INTENSE: 0.8, CellClass.COMPLETE_MODERATE: 0.1, CellClass.NONE: 0.1}
+COMPLETE_PERCENT = 90.0
+
+
+@cache
+def drawn_tissue(seed: int) -> np.ndarray:
+    return factories.honeycomb_field(PATTERN, (1000, 1000), seed=seed).frame.rgb
+
+
+def write_slide(path: Path, seed: int = 0) -> Path:
+    """A tiled TIFF of two equal pieces of a 3+ tissue on glass; it does not tell its pixel size, which is 0.25 um."""
+    tissue = drawn_tissue(seed)
+    slide = np.random.default_rng(seed).integers(235, 242, (1600, 2600, 3), np.uint8)
+    slide[300:1300, 200:1200] = tissue
+    slide[300:1300, 1400:2400] = tissue[::-1]
+    tifffile.imwrite(path, slide, tile=(256, 256), photometric="rgb")
+    return path
+
+
+def nothing(_: str) -> None:
+    """Nobody listens."""
+
+
+def outline(class_name: str, left: float, top: float, right: float, bottom: float) -> dict[str, object]:
+    ring = [[left, top], [right, top], [right, bottom], [left, bottom], [left, top]]
+    return {
+        "type": "Feature",
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+        "properties": {"objectType": "annotation", "classification": {"name": class_name}},
+    }
+
+
+def write_outlines(path: Path, *features: dict[str, object]) -> Path:
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": list(features)}))
+    return path
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+class Run:
+    """One run over a good slide and one that cannot be read."""
+
+    def __init__(self, folder: Path) -> None:
+        self.slide = write_slide(folder / "case7.tif")
+        self.broken = folder / "broken.svs"
+        self.broken.write_bytes(b"no slide")
+        outlines = folder / "outlines"
+        outlines.mkdir()
+        write_outlines(outlines / "case7.geojson", outline("control 3+", 150, 250, 1250, 1350))
+        slides = (self.broken, self.slide)
+        self.request = SlidesRequest(slides, folder / "out", um_per_px=0.25, annotations=outlines, workers=1)
+        self.told: list[str] = []
+        self.outcomes = score_slides(self.request, self.told.append)
+        self.first = digests(self.folder)
+        self.table = (folder / "out" / "slides.csv").read_text()
+
+    @property
+    def folder(self) -> Path:
+        return self.request.out / "case7"
+
+    @property
+    def good(self) -> SlideOutcome:
+        return self.outcomes[1]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    if not has_network():
+        pytest.skip("this checkout has no trained network")
+    return Run(tmp_path_factory.mktemp("slides"))
+
+
+def test_a_3_slide_with_its_control_is_scored(run: Run) -> None:
+    score = run.good.score
+    assert score is not None and run.good.problem == "" and run.good.folder == run.folder
+    assert score.case.score == "3+" and score.cuts_from_control and score.standing.status is not ControlStatus.INVALID
+    assert score.case.counts.n_tumour > 300
+    assert score.complete_percent == pytest.approx(COMPLETE_PERCENT, abs=10)
+    assert [reading.expected for reading in score.controls] == ["3+"]
+    assert any("control tissue by outlines" in note for note in score.notes)
+
+
+def test_its_control_is_read_and_never_counted(run: Run) -> None:
+    score = run.good.score
+    assert score is not None
+    cells = np.load(run.folder / "cells.npz")
+    assert len(cells["x_um"]) > 300 and cells["x_um"].min() > 312.5  # where the control's outline ends
+    assert score.survey.tissue.area_mm2(Square.CONTROL) > 0.05
+
+
+def test_all_its_files_are_there_and_fit(run: Run) -> None:
+    assert set(run.first) == set(FILES)
+    data = json.loads((run.folder / "slide.json").read_bytes())
+    jsonschema.Draft202012Validator(schema("her2scope.slide/1")).validate(data)
+    cells = json.loads((run.folder / "cells.geojson").read_bytes())["features"]
+    counted = [one for one in cells if one["properties"]["classification"]["name"] != "other"]
+    assert len(counted) == data["case"]["n_tumour"]
+    assert str(run.slide.parent) not in (run.folder / "slide.json").read_text()
+
+
+def test_a_slide_that_cannot_be_read_does_not_stop_the_others(run: Run) -> None:
+    bad = run.outcomes[0]
+    assert bad.score is None and bad.folder is None and "not a slide" in bad.problem
+    assert "broken.svs,broken,,,," in run.table and "case7.tif,case7,3+" in run.table
+    assert not (run.request.out / "broken").exists()
+
+
+def test_the_same_run_again_does_no_tile_twice_and_gives_the_same_bytes(run: Run) -> None:
+    told_again: list[str] = []
+    score_slides(run.request, told_again.append)
+    assert any("were done in an earlier run" in line for line in told_again)
+    assert not any("were done in an earlier run" in line for line in run.told)
+    assert digests(run.folder) == run.first
+    assert (run.request.out / "slides.csv").read_text() == run.table
+
+
+def test_results_of_another_slide_are_not_replaced(run: Run, tmp_path: Path) -> None:
+    other = write_slide(tmp_path / "case7.tif", seed=1)
+    with pytest.raises(BadInputError, match="results of another slide"):
+        score_slides(dataclasses.replace(run.request, slides=(other,), annotations=None), nothing)
+    assert digests(run.folder) == run.first
+
+
+# ---- refused before anything is done ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def slide(tmp_path: Path) -> Path:
+    return write_slide(tmp_path / "a.tif")
+
+
+def refused(request: SlidesRequest, why: str, kind: type[Exception] = BadInputError) -> None:
+    with pytest.raises(kind, match=why):
+        score_slides(request, nothing)
+
+
+def test_two_slides_of_one_name(slide: Path, tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    other = tmp_path / "b" / "A.svs"
+    refused(SlidesRequest((slide, other), tmp_path / "out"), "two slides are named 'A'")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_that_is_an_input(slide: Path, tmp_path: Path) -> None:
+    bare = tmp_path / "a"
+    bare.write_bytes(b"a slide without a suffix")
+    refused(SlidesRequest((bare,), tmp_path), "this command reads this file")
+    table = tmp_path / "slides.csv"
+    table.write_text("x")
+    refused(SlidesRequest((slide,), tmp_path, calibration=table), "this command reads this file")
+    assert bare.read_bytes() == b"a slide without a suffix" and table.read_text() == "x"
+
+
+def test_what_lies_in_the_folder_of_a_slide(slide: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "out" / "a"
+    folder.mkdir(parents=True)
+    (folder / "thesis.doc").write_text("mine")
+    refused(SlidesRequest((slide,), tmp_path / "out"), "thesis.doc")
+    assert os.listdir(folder) == ["thesis.doc"]
+    refused(SlidesRequest((slide,), slide), "this is a file")
+
+
+def test_outlines_for_several_slides(slide: Path, tmp_path: Path) -> None:
+    outlines = write_outlines(tmp_path / "a.geojson", outline("tumour", 0, 0, 9, 9))
+    refused(SlidesRequest((slide, tmp_path / "b.svs"), tmp_path / "out", annotations=outlines), "give a folder")
+    refused(SlidesRequest((slide,), tmp_path / "out", annotations=tmp_path / "none"), "no such file or folder")
+    refused(SlidesRequest((), tmp_path / "out"), "no slide was given")
+
+
+def test_controls_that_cannot_be(slide: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "control.png"
+    write_png(picture, np.full((64, 64, 3), 200, np.uint8))
+    asked = SlidesRequest((slide,), tmp_path / "out", scheduler="local", workers=1)
+    refused(dataclasses.replace(asked, controls=(picture,)), "--control-um-per-px")
+    refused(dataclasses.replace(asked, controls=(tmp_path / "none.svs",)), "no such control")
+    refused(dataclasses.replace(asked, controls=(slide, picture)), "one slide, or pictures")
+    broken = tmp_path / "broken.svs"
+    broken.write_bytes(b"no slide")
+    refused(dataclasses.replace(asked, controls=(broken,), um_per_px=0.25), "not a slide", ControlFileError)
+    assert not (tmp_path / "out" / "a").exists()
+
+
+# ---- slides that get no score -------------------------------------------------------------------------------------
+
+
+def test_a_class_to_count_in_that_nobody_outlined_is_no_score(slide: Path, tmp_path: Path) -> None:
+    outlines = write_outlines(tmp_path / "a.geojson", outline("tumour", 520, 620, 1000, 900))
+    asked = SlidesRequest((slide,), tmp_path / "out", annotations=outlines, count_in=("Tumor",), um_per_px=0.25)
+    (outcome,) = score_slides(asked, nothing)
+    assert outcome.score is None and "no outline of class 'Tumor'" in outcome.problem
+
+
+def test_an_h_and_e_slide_is_refused_in_words(tmp_path: Path) -> None:
+    if not H_AND_E.is_file():
+        pytest.skip(f"{H_AND_E.name} is not here")
+    (outcome,) = score_slides(SlidesRequest((H_AND_E,), tmp_path / "out", workers=1), nothing)
+    assert outcome.score is not None and outcome.score.case.score is None and not outcome.score.case.reportable
+    assert "eosin" in outcome.problem
+    data = json.loads((tmp_path / "out" / H_AND_E.stem / "slide.json").read_bytes())
+    jsonschema.Draft202012Validator(schema("her2scope.slide/1")).validate(data)
+    assert data["case"]["score"] is None and data["control"]["status"] == "absent"
+
+
+# ---- a control slide ----------------------------------------------------------------------------------------------
+
+
+def test_a_control_slide_is_read_where_its_outlines_say(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "case7.geojson").write_text(
+        json.dumps({"type": "FeatureCollection", "features": [outline("Ignore*", 0, 0, 1300, 1600)]})
+    )
+    write_outlines(tmp_path / "run.geojson", outline("control 3+", 1350, 250, 2450, 1350))
+    control = write_slide(tmp_path / "run.tif")
+    asked = dataclasses.replace(
+        run.request, slides=(run.slide,), out=tmp_path / "out", annotations=tmp_path, controls=(control,),
+        control_um_per_px=0.25,
+    )  # fmt: skip
+    (outcome,) = score_slides(asked, nothing)
+    score = outcome.score
+    assert score is not None and score.case.score == "3+" and score.cuts_from_control
+    (reading,) = score.controls
+    assert reading.result.frame.name.startswith("run.tif at 0.34")  # 1350 px from the left
+    assert score.standing.refusals == () and score.survey.tissue.area_mm2(Square.LEFT_OUT) > 0.05
