@@ -52,14 +52,20 @@ class _Open:
 _mine = threading.local()
 
 
+def let_go() -> None:
+    """Close what this thread keeps; a worker's thread that ends does so by itself."""
+    kept: _Open | None = getattr(_mine, "open", None)
+    _mine.open = None
+    if kept is not None:
+        kept.reader.close()
+
+
 def _open_for(work: TileWork) -> _Open:
     """The thread's own reader and analyser of the slide; a slide that was written anew since is opened again."""
     kept: _Open | None = getattr(_mine, "open", None)
-    if kept is not None:
-        if kept.work == work and kept.file == _file(work):
-            return kept
-        _mine.open = None
-        kept.reader.close()
+    if kept is not None and kept.work == work and kept.file == _file(work):
+        return kept
+    let_go()
     _mine.open = opened = _opened(work)
     return opened
 
