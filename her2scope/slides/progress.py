@@ -16,8 +16,10 @@ SAID_S = 30.0
 LEAST_S = 1.0
 """Before, a rate would be a guess."""
 ENDLESS = 1000
-FORMS = ((24, 32), (24, 20), (12, 20), (0, 20), (0, 9))
-"""Places of the bar and, at most, of the slide's name: the first that fits on the terminal's line."""
+MOST_S = 100 * 3600.0
+FORMS = ((24, 32, True), (24, 20, True), (12, 20, True), (12, 20, False), (8, 12, False), (0, 12, False), (0, 5, False))
+"""Places of the bar and, at most, of the slide's name, and whether the area is told: the first that fits on the
+terminal's line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,27 +57,32 @@ def silent(_: Progress) -> None:
 
 
 def progress_text(progress: Progress, slide: str, number: int, n_slides: int, most_places: int = ENDLESS) -> str:
-    """One line, such as `slide 2 of 3 case7.svs [####....] 40 of 100 tiles, 12.1 of 30.2 mm2, 11.8 mm2/min, ...`."""
-    rate, left_s = progress.mm2_per_minute, progress.left_s
-    parts = [
-        f"{progress.n_done} of {progress.n_tiles} tiles",
-        f"{progress.done_mm2:.1f} of {progress.tissue_mm2:.1f} mm2",
-        "rate not known yet" if rate is None else f"{rate:.1f} mm2/min",
-    ]
-    if left_s is not None and progress.n_done < progress.n_tiles:
-        parts.append(f"{duration(left_s)} left")
+    """One line, such as `slide 2/3 case7.svs [####....] 40/100 tiles, 12.1/30.2 mm2, 11.8 mm2/min, 2 min left`."""
     share = progress.n_done / progress.n_tiles if progress.n_tiles else 1.0
     texts = [
-        f"slide {number} of {n_slides} {_short(slide, name_places)} {_bar(share, bar_places)}{', '.join(parts)}"
-        for bar_places, name_places in FORMS
+        f"slide {number}/{n_slides} {_short(slide, name_places)} {_bar(share, bar_places)}{_parts(progress, with_area)}"
+        for bar_places, name_places, with_area in FORMS
     ]
     return next((text for text in texts if len(text) <= most_places), texts[-1][:most_places])
+
+
+def _parts(progress: Progress, with_area: bool) -> str:
+    rate, left_s = progress.mm2_per_minute, progress.left_s
+    parts = [f"{progress.n_done}/{progress.n_tiles} tiles"]
+    if with_area:
+        parts.append(f"{progress.done_mm2:.1f}/{progress.tissue_mm2:.1f} mm2")
+    parts.append("rate not known yet" if rate is None else f"{rate:.1f} mm2/min")
+    if left_s is not None and progress.n_done < progress.n_tiles:
+        parts.append(f"{duration(left_s)} left")
+    return ", ".join(parts)
 
 
 def duration(seconds: float) -> str:
     """Time in words that are short: `45 s`, `12 min`, `3 h 05 min`."""
     if seconds < 90:
         return f"{math.ceil(seconds)} s"
+    if seconds > MOST_S:
+        return "days"
     minutes = math.ceil(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 

@@ -33,7 +33,7 @@ def test_rate_and_time_left_are_of_this_run_alone() -> None:
 
 def test_the_line_says_slide_tiles_area_rate_and_time_left() -> None:
     assert progress_text(HALF, "case7.svs", 2, 3) == (
-        "slide 2 of 3 case7.svs [############............] 50 of 100 tiles, 6.0 of 12.0 mm2, 4.0 mm2/min, 2 min left"
+        "slide 2/3 case7.svs [############............] 50/100 tiles, 6.0/12.0 mm2, 4.0 mm2/min, 2 min left"
     )
 
 
@@ -43,7 +43,7 @@ def test_nothing_is_guessed_before_anything_is_done() -> None:
 
 
 def test_a_slide_without_tiles_is_done() -> None:
-    assert "[########################] 0 of 0 tiles" in progress_text(Progress(0, 0, 0, 0, 0, 0), "a", 1, 1)
+    assert "[########################] 0/0 tiles" in progress_text(Progress(0, 0, 0, 0, 0, 0), "a", 1, 1)
 
 
 @given(
@@ -62,7 +62,15 @@ def test_any_progress_is_one_line_that_fits(
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.2, "1 s"), (89, "89 s"), (91, "2 min"), (5340, "89 min"), (5400, "1 h 30 min"), (360000, "100 h 00 min")],
+    [
+        (0.2, "1 s"),
+        (89, "89 s"),
+        (91, "2 min"),
+        (5340, "89 min"),
+        (5400, "1 h 30 min"),
+        (360000, "100 h 00 min"),
+        (float("inf"), "days"),
+    ],
 )
 def test_durations_are_short(seconds: float, text: str) -> None:
     assert duration(seconds) == text
@@ -81,8 +89,8 @@ def test_a_terminal_shows_one_line_redrawn_not_too_often(monkeypatch: pytest.Mon
     assert text.count("\n") == 1 and text.endswith("\n")
     assert 20 <= text.count("\r") <= 30
     shown = text.strip().split("\r")
-    assert "0 of 100 tiles" in shown[0] and "100 of 100 tiles" in shown[-1]
-    assert all(len(part) <= 79 and "2 min left" in part for part in shown[1:-1])
+    assert "0/100 tiles" in shown[0] and "100/100 tiles" in shown[-1]
+    assert all(len(part) <= 79 and "[" in part and "2 min left" in part for part in shown[1:-1])
 
 
 def test_a_shorter_line_leaves_nothing_of_a_longer_one() -> None:
@@ -107,7 +115,7 @@ def test_a_file_gets_a_line_now_and_then() -> None:
     lines = stream.getvalue().splitlines()
     assert "\r" not in stream.getvalue()
     assert len(lines) == 10  # the first of each slide, one each 30 s, the last
-    assert "slide 1 of 2 1.svs" in lines[0] and "slide 2 of 2 2.svs" in lines[5] and "100 of 100" in lines[9]
+    assert "slide 1/2 1.svs" in lines[0] and "slide 2/2 2.svs" in lines[5] and "100/100" in lines[9]
 
 
 def test_nothing_to_end_writes_nothing() -> None:
