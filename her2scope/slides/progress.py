@@ -46,7 +46,7 @@ class Progress:
     def left_s(self) -> float | None:
         """Time that the rest of the slide takes at this rate."""
         rate = self.mm2_per_minute
-        return None if rate is None else 60.0 * max(0.0, self.tissue_mm2 - self.done_mm2) / rate
+        return None if not rate else 60.0 * max(0.0, self.tissue_mm2 - self.done_mm2) / rate
 
 
 Told = Callable[[Progress], None]
