@@ -11,18 +11,21 @@ import factories
 import jsonschema
 import numpy as np
 import pytest
+import scored_slides
 import tifffile
 
-from her2scope.app.compose import has_network
-from her2scope.app.slide_controls import ControlFileError
+from her2scope.app.compose import DEFAULT_METHOD, has_network, make_analyser
+from her2scope.app.slide_controls import ControlFileError, Controls
 from her2scope.app.slides import SlidesRequest, score_slides
 from her2scope.domain.cells import CellClass
 from her2scope.domain.errors import BadInputError
 from her2scope.domain.score import ControlStatus
 from her2scope.imaging.files import write_png
 from her2scope.reporting.content import schema
+from her2scope.settings import Calibration, ScoringSettings
 from her2scope.slides.records import SlideOutcome, Square
 from her2scope.slides.slide_outputs import FILES
+from her2scope.slides.slide_regions import SlideRegions
 
 H_AND_E = Path(__file__).parents[2] / ".." / "shared" / "data" / "slides" / "CMU-1-Small-Region.svs"
 PATTERN = {CellClass.COMPLETE_INTENSE: 0.8, CellClass.COMPLETE_MODERATE: 0.1, CellClass.NONE: 0.1}
@@ -249,3 +252,19 @@ def test_a_control_slide_is_read_where_its_outlines_say(run: Run, tmp_path: Path
     (reading,) = score.controls
     assert reading.result.frame.name.startswith("run.tif at 0.34")  # 1350 px from the left
     assert score.standing.refusals == () and score.survey.tissue.area_mm2(Square.LEFT_OUT) > 0.05
+
+
+def test_pictures_of_a_controls_fields_are_all_read(tmp_path: Path) -> None:
+    if not has_network():
+        pytest.skip("this checkout has no trained network")
+    picture = tmp_path / "control.png"
+    write_png(picture, drawn_tissue(0))
+    analyser = make_analyser(DEFAULT_METHOD, ScoringSettings(), Calibration())
+    controls = Controls(analyser, [("3+", picture)], 0.25)
+    held, missing = controls.of_slide(scored_slides.PlainSlide((100, 100)), scored_slides.survey_of(), SlideRegions())
+    assert held.standing.status is ControlStatus.VALID and held.cuts_from_control and missing == ()
+    assert held.readings[0].result.frame.name == "control.png" and held.standing.refusals == ()
+    coarse, _ = controls.of_slide(
+        scored_slides.PlainSlide((100, 100)), scored_slides.survey_of(um_per_px=0.5), SlideRegions()
+    )
+    assert "another scale" in coarse.standing.refusals[0]

@@ -3,6 +3,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,16 @@ def small() -> tuple[SlideContent, slides.SlideCells]:
     return slides.content_of(score, cells), cells
 
 
+@pytest.fixture(scope="module")
+def written(
+    small: tuple[SlideContent, slides.SlideCells], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Path], None]:
+    """Puts the slide's results into a folder; they are written once."""
+    once = tmp_path_factory.mktemp("once") / "a"
+    write_slide(once, *small)
+    return lambda folder: shutil.copytree(once, folder)
+
+
 def refused() -> SlideContent:
     survey = slides.survey_of((700.0, 500.0), refusals=("its colours are haematoxylin and eosin",))
     score = refused_slide(survey, slides.RULES, slides.factories.PROGRAM)
@@ -44,16 +56,20 @@ def digests(folder: Path) -> dict[str, str]:
 # ---- files --------------------------------------------------------------------------------------------------------
 
 
-def test_two_runs_give_the_same_bytes(tmp_path: Path, small: tuple[SlideContent, slides.SlideCells]) -> None:
-    write_slide(tmp_path / "a", *small)
+def test_two_runs_give_the_same_bytes(
+    tmp_path: Path, small: tuple[SlideContent, slides.SlideCells], written: Callable[[Path], None]
+) -> None:
+    written(tmp_path / "a")
     write_slide(tmp_path / "b", *small)
     assert digests(tmp_path / "a") == digests(tmp_path / "b")
     assert set(digests(tmp_path / "a")) == set(FILES)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]  # nothing is left beside them
 
 
-def test_cells_are_read_back_as_they_were(tmp_path: Path, small: tuple[SlideContent, slides.SlideCells]) -> None:
-    write_slide(tmp_path / "a", *small)
+def test_cells_are_read_back_as_they_were(
+    tmp_path: Path, small: tuple[SlideContent, slides.SlideCells], written: Callable[[Path], None]
+) -> None:
+    written(tmp_path / "a")
     found = np.load(tmp_path / "a" / "cells.npz")
     assert np.array_equal(found["x_um"], small[1].x_um) and np.array_equal(found["outline_um"], small[1].outline_um)
     assert [str(name) for name in found["classes"]] == [name.value for name in CellClass]
@@ -67,9 +83,9 @@ def test_a_refused_slide_has_no_cells_and_a_report(tmp_path: Path) -> None:
 
 
 def test_results_of_the_same_slide_are_replaced_as_a_whole(
-    tmp_path: Path, small: tuple[SlideContent, slides.SlideCells]
+    tmp_path: Path, small: tuple[SlideContent, slides.SlideCells], written: Callable[[Path], None]
 ) -> None:
-    write_slide(tmp_path / "a", *small)
+    written(tmp_path / "a")
     check_folder(tmp_path / "a", small[0].identity)
     write_slide(tmp_path / "a", refused(), slides.cells_of([], [], []))
     assert "cells.npz" not in digests(tmp_path / "a") and [path.name for path in tmp_path.iterdir()] == ["a"]
@@ -79,24 +95,27 @@ def test_results_of_the_same_slide_are_replaced_as_a_whole(
 def test_what_cannot_be_written_leaves_earlier_results(
     tmp_path: Path,
     small: tuple[SlideContent, slides.SlideCells],
+    written: Callable[[Path], None],
     monkeypatch: pytest.MonkeyPatch,
     number: int,
     kind: type[Exception],
 ) -> None:
-    write_slide(tmp_path / "a", *small)
+    written(tmp_path / "a")
     before = digests(tmp_path / "a")
 
     def full(*_: Any) -> bytes:
         raise OSError(number, "no")
 
-    monkeypatch.setattr(slide_outputs, "slide_pdf", full)
+    monkeypatch.setattr(slide_outputs, "slide_html", full)
     with pytest.raises(kind):
         write_slide(tmp_path / "a", *small)
     assert digests(tmp_path / "a") == before and [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
-def test_what_is_not_ours_is_never_replaced(tmp_path: Path, small: tuple[SlideContent, slides.SlideCells]) -> None:
-    write_slide(tmp_path / "a", *small)
+def test_what_is_not_ours_is_never_replaced(
+    tmp_path: Path, small: tuple[SlideContent, slides.SlideCells], written: Callable[[Path], None]
+) -> None:
+    written(tmp_path / "a")
     with pytest.raises(BadInputError, match="results of another slide"):
         check_folder(tmp_path / "a", "another")
     (tmp_path / "a" / "notes.txt").write_text("mine")

@@ -4,6 +4,7 @@ import dataclasses
 import html
 import io
 import re
+from functools import cache
 
 import factories
 import pytest
@@ -19,6 +20,11 @@ from her2scope.slides.slide_score import UNSTAINED, Controlled, refused_slide
 from her2scope.slides.slide_words import SlideContent
 
 MIXED = {CellClass.COMPLETE_INTENSE: 150, CellClass.COMPLETE_MODERATE: 300, CellClass.NONE: 700, None: 60}
+
+
+@cache
+def mixed() -> SlideContent:
+    return content(MIXED, slides.VALID)
 
 
 def content(counts: dict[CellClass | None, int], controlled: Controlled) -> SlideContent:
@@ -38,7 +44,7 @@ def pdf_text(made: SlideContent) -> list[str]:
 
 
 def test_both_reports_say_the_same_first_things() -> None:
-    made = content(MIXED, slides.VALID)
+    made = mixed()
     page, first = html.unescape(html_text(made)), pdf_text(made)[0]
     for words in (
         told.DISCLAIMER,
@@ -97,7 +103,7 @@ def test_a_hot_spot_has_its_line_and_its_picture() -> None:
 
 
 def test_the_page_runs_no_script_and_names_cannot_break_it() -> None:
-    made = content(MIXED, slides.VALID)
+    made = mixed()
     survey = dataclasses.replace(made.score.survey, path=slides.Path("<script>alert(1).svs"))
     page = html_text(dataclasses.replace(made, score=dataclasses.replace(made.score, survey=survey)))
     assert "<script" not in page and "&lt;script&gt;" in page
@@ -105,5 +111,5 @@ def test_the_page_runs_no_script_and_names_cannot_break_it() -> None:
 
 
 def test_each_shown_cell_tells_what_was_measured() -> None:
-    page = html_text(content(MIXED, slides.VALID))
+    page = html_text(mixed())
     assert page.count("<title>Cell ") > 50 and "completeness 100 %" in page

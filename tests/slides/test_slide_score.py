@@ -46,6 +46,7 @@ def cells_from(drawn: list[tuple[CellClass | None, float, float, bool]]) -> slid
 # ---- squares ------------------------------------------------------------------------------------------------------
 
 
+@settings(max_examples=40)
 @given(drawn=some_cells)
 def test_squares_hold_every_counted_cell_once(drawn: list[tuple[CellClass | None, float, float, bool]]) -> None:
     squares = scored_squares(cells_from(drawn))
@@ -54,6 +55,7 @@ def test_squares_hold_every_counted_cell_once(drawn: list[tuple[CellClass | None
     assert [square.number for square in squares] == list(range(1, len(squares) + 1))
 
 
+@settings(max_examples=40)
 @given(drawn=some_cells, data=st.data())
 def test_the_order_of_cells_does_not_matter(
     drawn: list[tuple[CellClass | None, float, float, bool]], data: st.DataObject
