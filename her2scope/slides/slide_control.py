@@ -40,6 +40,8 @@ ENOUGH_CELLS = 100
 """Complete cells of a 3+ level, tumour cells of any other, after which no more fields are read (design section 3)."""
 LEAST_TUMOUR = 20
 """A place with fewer tumour cells is stroma: no reader would choose it."""
+FAULTS = {"blurred", "over_exposed", "under_exposed", "clipped"}
+"""Codes of the quality gate that are the scan's, and not the place's (glass, fat)."""
 LEAST_TISSUE_SHARE = 0.4
 """Of a field, so that it is tried."""
 MAP_UM = 16.0
@@ -218,21 +220,25 @@ def read_levels(analyser: FieldAnalyser, levels: Mapping[Score, LevelFields]) ->
 def _results(fields: LevelFields, level: Score, cuts: StainCuts) -> list[FieldResult]:
     """Fields of a level: all that a reader chose, else those with tumour until there are cells enough.
 
-    Where no place has tumour the one with most of it is read, and the verdict says that there is too little.
+    A place that cannot be used for how it was scanned is told to the verdict. Where no place has tumour the one with
+    most of it is read, and the verdict says that there is too little.
     """
     read = (read_field(fields.analyser, frame, level, cuts) for frame in fields.frames)
     if fields.by_hand:
         return list(read)
     chosen: list[FieldResult] = []
+    faulty: list[FieldResult] = []
     poor: FieldResult | None = None
     for result in read:
         if result.counts.n_tumour >= LEAST_TUMOUR:
             chosen.append(result)
+        elif FAULTS.intersection(result.quality.codes):
+            faulty.append(result)
         elif poor is None or result.counts.n_tumour > poor.counts.n_tumour:
             poor = result
         if len(chosen) >= LEAST_FIELDS and _are_enough(chosen, level):
             break
-    return chosen or ([poor] if poor else [])
+    return [*(chosen or ([poor] if poor else [])), *faulty]
 
 
 def _are_enough(results: Sequence[FieldResult], level: Score) -> bool:

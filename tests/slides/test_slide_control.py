@@ -18,7 +18,7 @@ from her2scope.domain.false_cells import FalseRates
 from her2scope.domain.guideline import Score
 from her2scope.domain.score import ControlStatus
 from her2scope.pipeline.analyse import FieldAnalyser
-from her2scope.records import FieldResult, Frame, Segmentation, StainImage
+from her2scope.records import FieldResult, Frame, QualityReport, Segmentation, StainImage
 from her2scope.settings import Calibration, ScoringSettings
 from her2scope.slides.records import Square
 from her2scope.slides.slide_control import (
@@ -184,6 +184,16 @@ def test_a_control_without_tumour_is_invalid_for_too_few_cells() -> None:
     _, (reading,) = read([counted(0, 3), counted(0, 7), counted(0, 1)])  # type: ignore[misc]
     assert reading.verdict.status is ControlStatus.INVALID and ControlCode.TOO_FEW in reading.verdict.codes
     assert reading.measures.n_tumour == 7
+
+
+def test_a_blurred_part_of_a_control_is_said_and_glass_is_not() -> None:
+    glass = dataclasses.replace(factories.unusable_field(), quality=QualityReport(False, ("no_tissue",), (), 0, 0, 0))
+    fields = [factories.unusable_field(), glass, *(counted(60, seed=n) for n in range(3))]
+    _, (reading,) = read(fields)  # type: ignore[misc]
+    assert reading.verdict.status is ControlStatus.WARNING and reading.verdict.codes == (ControlCode.BLURRED,)
+    assert reading.measures.n_tumour == 3 * 80 and reading.result.quality.usable
+    _, (reading,) = read([factories.unusable_field()] * 3)  # type: ignore[misc]
+    assert reading.verdict.status is ControlStatus.INVALID
 
 
 def test_one_unlucky_place_is_no_failed_reading() -> None:
