@@ -23,9 +23,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import fields
 from itertools import product
 from pathlib import Path
@@ -83,6 +84,7 @@ def one(arguments: argparse.Namespace) -> None:
         cpu_s = _cpu_s()
         with TileStore(arguments.folder, work_digest(work, tiles, program)) as store:
             ran = run_tiles(work, tiles, store, crew, analyse_tile, told, found.tissue)
+            ready_s = sum(_ready_s())
             bar.end()
             cells = one_cell_each(store.results(tiles), found)
             tile_s = sum(result.seconds for result in store.results(tiles))
@@ -90,7 +92,8 @@ def one(arguments: argparse.Namespace) -> None:
     print(
         json.dumps(
             {
-                "crew": ran.crew, "seconds": ran.seconds, "cpu_s": cpu_s, "tile_s": tile_s, "mm2": ran.tissue_mm2,
+                "crew": ran.crew, "seconds": ran.seconds, "cpu_s": cpu_s, "tile_s": tile_s, "ready_s": ready_s,
+                "mm2": ran.tissue_mm2,
                 "n_tiles": ran.n_tiles, "n_kept": ran.n_kept, "lost": len(ran.lost), "peak_mb": dict(ran.peak_mb),
                 "client_mb": peak_mb(), "survey_s": surveyed_s, "survey_mb": surveyed_mb, "cells": len(cells),
                 "classes": _classes(cells), "digest": _digest(cells),
@@ -117,6 +120,15 @@ def _cpu_s() -> float:
     """Of this process and those of its children that ended."""
     told = os.times()
     return told.user + told.system + told.children_user + told.children_system
+
+
+def _ready_s() -> Iterator[float]:
+    """Of each worker's thread in this process, the time that it ran or waited for a core: nothing else held it back."""
+    for thread in threading.enumerate():
+        if "Dask-Default-Threads" in thread.name and thread.native_id is not None:
+            with suppress(OSError, ValueError):  # Linux alone tells
+                ran_ns, waited_ns, _ = Path(f"/proc/self/task/{thread.native_id}/schedstat").read_text().split()
+                yield (int(ran_ns) + int(waited_ns)) / 1e9
 
 
 def _classes(cells: SlideCells) -> list[int]:
@@ -172,7 +184,7 @@ def speed(arguments: argparse.Namespace) -> int:
             with _fresh() as folder:
                 told = run(arguments.slide, folder, "--tile-px", arguments.tile_px, *options)
             rates[name].append(60 * told["mm2"] / told["seconds"])
-            cpu = "" if "processes" in name else f", {told['cpu_s'] / told['mm2']:.1f} s of processor per mm2"
+            cpu = "" if "processes" in name else _of_threads(told)
             took = f"{told['mm2']:.2f} mm2 of tissue in {told['seconds']:.1f} s"
             print(f"{name}: {took}, {rates[name][-1]:.1f} mm2/min{cpu} (load {os.getloadavg()[0]:.1f})", flush=True)
     print(f"\nmedians of {arguments.times}:")
@@ -186,6 +198,14 @@ def speed(arguments: argparse.Namespace) -> int:
         ratio = median(rates[f"2 x {what}"]) / median(rates[f"1 x {what}"])
         print(f"2 independent programs against 1, {what}: {ratio:.2f} times")
     return 0
+
+
+def _of_threads(told: Json) -> str:
+    """What the machine's load does not change: processor time, and how long threads waited for each other or a disk."""
+    held = max(0.0, 1 - told["ready_s"] / told["tile_s"])
+    return (
+        f", {told['cpu_s'] / told['mm2']:.1f} s of processor per mm2, threads held back {100 * held:.0f} % of the time"
+    )
 
 
 def _multiply() -> None:
