@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from her2scope.annotations.shapes import Polygon
 from her2scope.imaging.opencv import cv2
 from her2scope.records import Mask, RgbImage
-from her2scope.settings import Vector
+from her2scope.settings import Calibration, Vector
 from her2scope.slides.focus import PATCH_UM, Detail
 from her2scope.slides.glass import MAP_UM_PER_PX
 from her2scope.slides.records import Square, TissueMap
@@ -30,9 +30,9 @@ LEAST_PIECE_UM2, JOINED_PX = 4000.0, 5
 
 PEN_OD10 = 0.25
 """Least of a pen's strongest channel."""
-PEN_RED_SHARE, PEN_NO_RED_SHARE = 0.49, 0.12
-"""Share of red in a colour's od10. Blue and green ink have 0.49 and more, haematoxylin 0.36 to 0.47; red ink under 0.1,
-DAB 0.13 to 0.19."""
+PEN_RED_SHARE, PEN_NO_RED_SHARE = 0.49, 0.14
+"""Share of red in a colour's od10. Blue and green ink have 0.49 and more, haematoxylin 0.36 to 0.47; red ink has under
+0.05, over tissue 0.09 to 0.13, DAB 0.09 to 0.19."""
 PEN_GREEN_SHARE, PEN_BLUE_SHARE = 0.44, 0.74
 """Of ink without red: red ink has more green than DAB (0.30 to 0.38), yellow ink more blue (0.48 to 0.67)."""
 BLACK_OD10, INK_RED_OD10 = 0.65, 0.80
@@ -44,8 +44,11 @@ LEAST_STROKE_UM2 = 15_000.0
 PEN_RIM_PX = 4
 """A stroke's pale rim that is left out with it."""
 
-FOLD_OF_AROUND = 1.3
-"""A fold is tissue lying double: so many times as dark as what is usual around it ..."""
+FOLD_OF_AROUND, FOLD_OF_BLUE = 1.3, 1.4
+"""A fold is tissue lying double: so many times as dark as what is usual around it, with so many times the haematoxylin
+(a strongly stained clone has more DAB alone), in a band ..."""
+FOLD_MOST_WIDTH_PX, FOLD_LEAST_LENGTHS = 20, 2.0
+"""... at most 160 um wide, and so many times as long ..."""
 AROUND_UM, AROUND_PERCENTILE = 1500.0, 75.0
 FOLD_DETAIL_SHARE = 0.7
 """... with so little detail for its darkness, against the slide's median: the upper layer is out of focus ..."""
@@ -61,6 +64,10 @@ FOCUS_BLOCK_UM = 256.0
 BLURRED, MAYBE_BLURRED = 0.9, 1.0
 """Sharpness below which a block is blurred, and below which it is where it lies beside a blurred one. Sharp tissue has
 1.04 and more, after a blur of 1.5 um (sigma) 0.5 to 0.8."""
+
+_HAEMATOXYLIN = np.linalg.pinv(np.array([Calibration().haematoxylin_vector, Calibration().dab_vector]).T)[0]
+_HAEMATOXYLIN = _HAEMATOXYLIN.astype(np.float32)
+"""Weights of the channels' od10 that give haematoxylin."""
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float32]
@@ -137,9 +144,11 @@ def mark_folds(
     """Mark squares of folds; `usual` are samples of sharp tissue."""
     if not usual:
         return
-    reference = _around(od10.mean(axis=2), tissue)
-    red_reference = _around(od10[..., 0], tissue)
-    dark = tissue & (od10.mean(axis=2) >= FOLD_OF_AROUND * reference)
+    smooth = cv2.blur(od10, (FOLD_WIDTH_PX, FOLD_WIDTH_PX))
+    blue, all_channels = smooth @ _HAEMATOXYLIN, smooth.mean(axis=2)
+    dark = tissue & (blue >= FOLD_OF_BLUE * _around(blue, tissue))
+    dark &= all_channels >= FOLD_OF_AROUND * _around(all_channels, tissue)
+    red_reference = _around(smooth[..., 0], tissue)
     dark = _large(_opened(dark, FOLD_WIDTH_PX), LEAST_FOLD_UM2)
     usual_detail = float(np.median([detail.contrast for detail in usual.values()]))
     n, labels, stats, _ = cv2.connectedComponentsWithStats(dark.view(np.uint8))
@@ -148,7 +157,7 @@ def mark_folds(
         box = slice(top, top + height), slice(left, left + width)
         rows, columns = np.nonzero(labels[box] == number)
         piece = _Piece(rows + top, columns + left)
-        if _lies_double(piece, red_reference, usual_detail, sample):
+        if _is_band(piece) and _lies_double(piece, red_reference, usual_detail, sample):
             at = piece.rows // SQUARE_PX, piece.columns // SQUARE_PX
             squares[at] = np.where(squares[at] == Square.TISSUE, Square.FOLD, squares[at])
 
@@ -236,6 +245,13 @@ class _Piece:
     rows: NDArray[np.intp]
     columns: NDArray[np.intp]
 
+    def depth_px(self) -> Floats:
+        """How far each of its pixels lies from its edge."""
+        rows, columns = self.rows - self.rows.min() + 1, self.columns - self.columns.min() + 1
+        mask = np.zeros((rows.max() + 2, columns.max() + 2), np.uint8)
+        mask[rows, columns] = 1
+        return np.asarray(cv2.distanceTransform(mask, cv2.DIST_L2, 3)[rows, columns])
+
 
 def _lies_double(piece: _Piece, red_reference: Floats, usual_detail: float, sample: Sample) -> bool:
     """Whether samples of a dark piece have little detail and no pale places, for their darkness."""
@@ -252,12 +268,15 @@ def _lies_double(piece: _Piece, red_reference: Floats, usual_detail: float, samp
     return bool(np.median(details) <= FOLD_DETAIL_SHARE and np.median(pale) >= FOLD_PALE_SHARE)
 
 
+def _is_band(piece: _Piece) -> bool:
+    """Whether a piece is narrow and long."""
+    width_px = 2 * float(piece.depth_px().max())
+    return width_px <= FOLD_MOST_WIDTH_PX and len(piece.rows) >= FOLD_LEAST_LENGTHS * width_px**2
+
+
 def _inmost(piece: _Piece) -> list[int]:
     """Some of a piece's pixels, evenly along it, of those that lie farthest from its edge."""
-    top, left = piece.rows.min() - 1, piece.columns.min() - 1
-    mask = np.zeros((piece.rows.max() - top + 2, piece.columns.max() - left + 2), np.uint8)
-    mask[piece.rows - top, piece.columns - left] = 1
-    depth = cv2.distanceTransform(mask, cv2.DIST_L2, 3)[piece.rows - top, piece.columns - left]
+    depth = piece.depth_px()
     inmost = np.flatnonzero(depth >= np.percentile(depth, 80))
     places = np.linspace(0, len(inmost) - 1, min(FOLD_SAMPLES, len(inmost))).round().astype(int)
     chosen: list[int] = inmost[places].tolist()
