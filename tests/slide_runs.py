@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -59,6 +60,28 @@ def on_cluster(folder: Path, n: int, analyse: Analyse, killed: bool = False, los
         say(outcome.n_tiles, outcome.n_kept, len(outcome.lost), len(gone), *outcome.problems)
 
 
+def with_a_bare_worker(folder: Path, n: int) -> None:
+    """On a worker that finds another module under this program's name, and cannot import it."""
+    from distributed import LocalCluster
+
+    (folder / "her2scope.py").write_text("raise ImportError('No module named her2scope')")
+    with LocalCluster(
+        n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL + 1
+    ) as cluster:
+        command = [sys.executable, "-m", "distributed.cli.dask_worker", cluster.scheduler_address, "--no-nanny"]
+        worker = subprocess.Popen(
+            [*command, "--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0", "--local-directory", str(folder)],
+            env=os.environ | {"PYTHONPATH": str(folder)}, stderr=subprocess.DEVNULL, cwd=folder,
+        )  # fmt: skip
+        try:
+            cluster.wait_for_workers(1, timeout=60)
+            with open_scheduler(cluster.scheduler_address) as crew:
+                run(crew, folder, n, slide_work.slow)
+        finally:
+            worker.kill()
+            worker.wait()
+
+
 def say(*what: object) -> None:
     """Each on a line of its own."""
     sys.stdout.write("".join(f"{item}\n" for item in what))
@@ -73,6 +96,8 @@ def main() -> int:
             with open_scheduler(arguments[0], 2) as crew:
                 outcome = run(crew, folder, n, slide_work.slow)
             say(outcome.n_tiles, outcome.n_kept, len(outcome.lost))
+        elif what == "bare":
+            with_a_bare_worker(folder, n)
         else:
             analyse = slide_work.deadly_tile if what == "deadly" else slide_work.slow
             on_cluster(folder, n, analyse, killed=what == "cluster", lost=what == "lost")

@@ -96,7 +96,7 @@ def run_tiles(
     """Analyse those tiles whose results are not in the store yet, and keep what is found.
 
     A tile that fails is tried once more, by itself and last; one that fails again is lost, and said. Only a few blocks
-    per worker are handed out at a time, so that neither a slide's plan nor its cells ever lie in memory as a whole.
+    per worker are handed out at a time: neither the tasks of a slide nor its cells ever lie in memory all at once.
 
     Parameters
     ----------
@@ -149,6 +149,7 @@ class _Run:
         self._work, self._store, self._crew, self._analyse, self._told = work, store, crew, analyse, told
         self._tiles, self._notes = tiles, store.notes
         self._tissue_mm2 = dict(zip(tiles, tissue_mm2(tiles, work.scale, tissue).tolist(), strict=True))
+        self._all_mm2 = self._sum(tiles)
         kept = store.done(tiles)
         self._n_kept, self._kept_mm2 = len(kept), self._sum(kept)
         self.n_done, self._done_mm2 = self._n_kept, self._kept_mm2
@@ -177,7 +178,7 @@ class _Run:
             n_tiles=len(self._tiles),
             n_kept=self._n_kept,
             lost=tuple(self._lost_tile(tile, why) for tile, why in sorted(self._lost.items())),
-            tissue_mm2=self._sum(self._tiles),
+            tissue_mm2=self._all_mm2,
             seconds=time.monotonic() - self._start_s,
             crew=self._crew.name,
             peak_mb=self._peak_mb,
@@ -247,9 +248,8 @@ class _Run:
 
     def _progress(self) -> Progress:
         n_done = self.n_done + len(self._lost)
-        tissue_mm2 = self._sum(self._tiles)
         seconds = time.monotonic() - self._start_s
-        return Progress(n_done, len(self._tiles), self._done_mm2, tissue_mm2, self._kept_mm2, seconds)
+        return Progress(n_done, len(self._tiles), self._done_mm2, self._all_mm2, self._kept_mm2, seconds)
 
 
 def _keep_details(details: str) -> None:

@@ -26,7 +26,7 @@ from her2scope.slides.run_identity import versions
 
 LOCAL, PROCESSES, ADDRESS = "local", "processes", "tcp://"
 SCHEDULERS = (LOCAL, PROCESSES, "tcp://HOST:PORT")
-CONNECT_S, WORKERS_S = 4.0, 8.0
+CONNECT_S, WORKERS_S = 4.0, 15.0
 """How long a scheduler may take to answer, and its first worker to be there."""
 DESERTED_S = 60.0
 """A cluster's workers may all be gone for so long (they are restarted): then the run stops."""

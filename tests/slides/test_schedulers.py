@@ -136,3 +136,10 @@ def test_a_scheduler_that_goes_away_is_one_line_and_what_is_done_stays(tmp_path:
     assert errors.count("\n") == 1 and "Run the same command again to go on: what is done is kept." in errors
     with TileStore(tmp_path / "tiles", slide_runs.DIGEST) as store:
         assert 10 <= len(store.done(slide_work.tiles(40))) < 40
+
+
+def test_a_worker_without_this_program_is_one_line(tmp_path: Path) -> None:
+    code, lines, errors = program("bare", str(tmp_path), "10")
+    assert (code, lines) == (2, [])
+    assert errors.count("\n") == 1 and "cannot run her2scope (No module named her2scope)" in errors
+    assert not (tmp_path / "calls").exists()
