@@ -203,9 +203,9 @@ def speed(arguments: argparse.Namespace) -> int:
 def _of_threads(told: Json) -> str:
     """What the machine's load does not change: processor time, and how long threads waited for each other or a disk."""
     held = max(0.0, 1 - told["ready_s"] / told["tile_s"])
-    return (
-        f", {told['cpu_s'] / told['mm2']:.1f} s of processor per mm2, threads held back {100 * held:.0f} % of the time"
-    )
+    busy = told["tile_s"] / (told["seconds"] * int(told["crew"].split()[0]))
+    cpu_s = told["cpu_s"] / told["mm2"]
+    return f", {cpu_s:.1f} s of processor per mm2, workers busy {100 * busy:.0f} %, held back {100 * held:.0f} %"
 
 
 def _multiply() -> None:
