@@ -241,7 +241,7 @@ def test_many_threads_read_the_same_phantom(phantom: SlideReader, phantom_path: 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("seed: 1\nscore: 2+\nscaner: aurora\n", "unknown key 'scaner'. Did you mean 'scanner'"),
+        ("seed: 1\nscore: 2+\nscanners: aurora\n", "unknown key 'scanners'. Did you mean 'scanner'"),
         ("seed: 1\nscore: 4+\n", "phantom score '4.' is not available"),
         ("seed: 1\nscore: 2+\ncase_um: [100, 900]\n", "440 to"),
         ("seed: 1\nscore: 2+\ncase_um: [.nan, 900]\n", "expected a number"),
