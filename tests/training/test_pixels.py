@@ -27,6 +27,7 @@ from her2scope.training.pixels.train import (  # noqa: E402
     CURVES,
     LOG,
     State,
+    as_picture,
     done_share,
     loss_of,
     rate_at,
@@ -79,6 +80,17 @@ def test_answers_are_probabilities_of_every_size_of_whole_blocks() -> None:
             found = net(torch.randint(0, 255, (2, height, width, 3), dtype=torch.uint8))
         assert found.shape == (2, 3, height, width)
         np.testing.assert_allclose(found.sum(dim=1).numpy(), 1.0, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 5])
+def test_what_is_exported_answers_as_what_was_trained(n_classes: int) -> None:
+    torch.manual_seed(n_classes)
+    net = PixelNet(n_classes, CONFIG.widths, CONFIG.depths)
+    net(torch.rand(4, 3, 32, 32))  # running means other than those of a new network
+    rgb = torch.randint(0, 256, (2, 40, 24, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        trained = torch.softmax(net.eval()(as_picture(rgb.numpy())), dim=1)
+        np.testing.assert_allclose(Shipped(net).eval()(rgb).numpy(), trained.numpy(), atol=1e-5)
 
 
 # ---- loss ---------------------------------------------------------------------------------------------------------
