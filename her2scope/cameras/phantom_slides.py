@@ -28,6 +28,8 @@ BEYOND_UM = 40.0
 """Tissue bulges no farther than this beyond the box of its section; what lies farther off is glass."""
 HINT_PX = 256
 """Side of what is hinted at in one go: it bounds the memory of a whole slide's overview."""
+BLOCK_UM = 256.0
+"""Side of what is drawn in one go: margins cost less the larger it is."""
 MOTTLE, MOTTLE_UM = 0.06, 18.0
 """Depth and width of the unevenness of a hint: no tissue is as even as a stroke of a pen."""
 SAMPLED_UM, SAMPLED_UM_PER_PX = (200.0, 120.0), 1.0
@@ -93,6 +95,7 @@ class _DrawnSlide:
         even = np.empty((whole.height, whole.width, 3), np.uint8)
         even[:] = self._glass_rgb()
         for part in _tissue_parts(self._slide, whole):
+            self._draw_blocks(part)
             x, y = part.left_px - whole.left_px, part.top_px - whole.top_px
             even[y : y + part.height, x : x + part.width] = self._slide.picture(part)
         averaged = float(DRAWN_DOWNSAMPLES[level])
@@ -102,6 +105,18 @@ class _DrawnSlide:
             tile[:] = self._grain.on(np.ascontiguousarray(tile), place, averaged)
         x, y = view.left_px - whole.left_px, view.top_px - whole.top_px
         return even[y : y + view.height, x : x + view.width]
+
+    def _draw_blocks(self, view: View) -> None:
+        """Draw all that a view lacks in whole blocks: many small views of one tissue then cost less."""
+        side_px = TILE_PX * max(1, round(BLOCK_UM / (TILE_PX * view.um_per_px)))
+        left, top = (at // side_px * side_px for at in (view.left_px, view.top_px))
+        asked = set(view.tiles())
+        for y in range(top, view.top_px + view.height, side_px):
+            for x in range(left, view.left_px + view.width, side_px):
+                block = View(x, y, side_px, side_px, view.um_per_px)
+                seen = asked & set(block.tiles())
+                for part in _tissue_parts(self._slide, block) if self._slide.missing(seen) else ():
+                    self._slide.picture(part)
 
     def hint(self, view: View) -> RgbImage:
         """Each kind of tissue in its mean colour, a little mottled; edges where the tissue has them."""
