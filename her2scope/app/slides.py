@@ -18,6 +18,7 @@ from her2scope.annotations.shapes import Annotations
 from her2scope.app.compose import DEFAULT_METHOD, make_analyser, read_calibration, read_settings, with_material
 from her2scope.app.slide_controls import ControlFileError, Controls
 from her2scope.app.slide_worker import analyse_tile, worker_program
+from her2scope.app.where_to_count import asked_gate, where_words
 from her2scope.cameras.slide_readers import open_slide
 from her2scope.domain.errors import BadInputError, Her2ScopeError, StoreError
 from her2scope.domain.guideline import Score
@@ -27,7 +28,6 @@ from her2scope.pipeline.plausibility import scale_doubt
 from her2scope.ports import SlideReader
 from her2scope.records import ProgramInfo
 from her2scope.reporting.words import DRAWN_NOTE, reading_summary
-from her2scope.segmentation.region_model import load_region_model
 from her2scope.settings import Calibration, ScoringSettings, as_mapping
 from her2scope.slides.progress import ProgressLine, silent
 from her2scope.slides.records import NO_CELLS, SlideCells, SlideOutcome, SlideScore, Survey, Tile, TileResult, TileWork
@@ -204,6 +204,11 @@ class _Run:
         told: Told,
         bar: ProgressLine | None,
     ) -> None:
+        # the digest knows the model; the control and the cells are found without it, and then parted by it
+        # without a region model the classes named are those of outlines
+        count_in = request.count_in if request.region_model else ()
+        self._gated_settings, _ = asked_gate(request.region_model, count_in, settings)
+        settings = replace(settings, where_to_count=None)
         self._request, self._settings, self._calibration = request, settings, calibration
         self._crew, self._told, self._bar = crew, told, bar
         self._method = request.method or DEFAULT_METHOD
@@ -211,8 +216,6 @@ class _Run:
         self._program: ProgramInfo | None = None
         controls = [*((ANCHOR_LEVEL, path) for path in request.controls), *request.lower_controls]
         self._controls = Controls(self._analyser, controls, request.control_um_per_px, request.annotations)
-        if request.region_model is not None:
-            _check_region_model(request.region_model, request.count_in)
 
     def outcome(self, stem: str, path: Path, place: tuple[int, int]) -> SlideOutcome:
         """Score a slide and write its results; what is wrong with this slide alone is its outcome.
@@ -268,7 +271,7 @@ class _Run:
             self._told(f"control: {line}.")
 
     def _rules(self) -> Rules:
-        settings, segmenter = self._settings, self._analyser.segmenter
+        settings, segmenter = self._gated_settings, self._analyser.segmenter
         table = self._analyser.guideline
         digest = settings_digest(as_mapping(settings), segmenter.method, segmenter.model_sha256, table.name)
         return Rules(table, segmenter.false_rates, settings.min_case_cells, digest)
@@ -277,13 +280,17 @@ class _Run:
         self, stem: str, found: Survey, held: Controlled, rules: Rules, notes: Sequence[str], place: tuple[int, int]
     ) -> tuple[SlideCells, SlideScore]:
         """Analyse the tiles of a slide, and score what they hold."""
-        request = self._request
+        request, where = self._request, self._gated_settings.where_to_count
         work = TileWork(
             found.path.absolute(), found.scale, found.white_rgb, found.white_estimated, self._calibration,
-            self._settings, self._method, held.cuts, request.region_model and request.region_model.absolute(),
-            request.count_in if request.region_model else (), slide_digest(found.path),
-            self._analyser.segmenter.model_sha256,
+            self._settings, self._method, held.cuts, slide_sha256=slide_digest(found.path),
+            model_sha256=self._analyser.segmenter.model_sha256,
         )  # fmt: skip
+        if request.region_model is not None and where is not None:
+            work = replace(
+                work, region_model=request.region_model.absolute(), count_in=where.count_in,
+                least_probability=where.least_probability,
+            )  # fmt: skip
         program = self._worker_program(work)
         tiles = plan_tiles(found, request.tile_px)
         doubts = Doubts()
@@ -291,10 +298,10 @@ class _Run:
             ran = self._ran(work, tiles, store, found, place)
             cells = one_cell_each(_doubted(store.results(tiles), doubts), found)
         refusals, known = doubts.told()
-        if request.region_model is not None:
+        if where is not None:
             outside = int((cells.is_tumour & ~cells.within).sum())
-            classes = ", ".join(request.count_in)
-            known += (f"the region model counts in {classes}: {outside} tumour cells outside are left out",)
+            known += (f"{where_words(where)}: {outside} tumour cells outside are left out",)
+            refusals += _outside_doubts(outside, int((cells.is_tumour & cells.within).sum()))
         return cells, score_slide(
             found, cells, held, rules, program, len(tiles), (*refusals, *self._scale_doubt(cells)),
             (*notes, *known, *ran.problems),
@@ -340,18 +347,17 @@ class _Run:
             heat_map(score, cells) if has_cells else None,
             heat_map(score, cells, STAINING_SCALE) if has_cells else None,
             tissue_map(score),
-            as_mapping(self._settings),
+            as_mapping(self._gated_settings),
             as_mapping(self._calibration),
         )
 
 
-def _check_region_model(folder: Path, count_in: Sequence[str]) -> None:
-    """BadInputError where the model cannot say where to count."""
-    classes = load_region_model(folder, threads=1).classes
-    unknown = [name for name in count_in if name not in classes]
-    if unknown or not count_in:
-        asked = f"it has no class '{unknown[0]}'" if unknown else "say in which of its classes cells are counted"
-        raise BadInputError(f"{folder}: {asked}. Give --count-in with {', '.join(map(repr, classes))}.")
+def _outside_doubts(n_outside: int, n_counted: int) -> tuple[str, ...]:
+    """Why a slide of which a region model leaves out most cannot be reported."""
+    if n_outside <= n_counted:
+        return ()
+    n_all = n_outside + n_counted
+    return (f"the region model leaves out {n_outside} of {n_all} tumour cells: it may not fit this tissue",)
 
 
 def _doubted(results: Iterable[TileResult], doubts: Doubts) -> Iterator[TileResult]:

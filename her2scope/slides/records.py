@@ -175,6 +175,8 @@ class TileWork:
     """Folder of the model that says where to count."""
     count_in: tuple[str, ...] = ()
     """Its classes in which cells are counted."""
+    least_probability: float = 0.5
+    """Of these classes together, where a cell counts."""
     slide_sha256: str = ""
     """`run_identity.slide_digest` of the file: a worker that sees another one under its path refuses. Empty: any."""
     model_sha256: str = ""

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from her2scope.domain.cells import CellKind
-from her2scope.domain.errors import NotAvailableError
 from her2scope.imaging.staining import summarise_staining
 from her2scope.imaging.stains import unmix
 from her2scope.pipeline.analyse import FieldAnalyser
+from her2scope.pipeline.region_gate import RegionGate
 from her2scope.ports import RegionModel, SlideReader
 from her2scope.records import CameraState, Cell, Frame, RgbImage, StainImage
 from her2scope.segmentation.network import NetworkSegmenter, Part
@@ -134,11 +134,8 @@ class _Region:
     """Where a region model says that cells are counted."""
 
     def __init__(self, reader: SlideReader, model: RegionModel, work: TileWork) -> None:
-        for name in work.count_in:
-            if name not in model.classes:
-                raise NotAvailableError(f"class of region model {model.name}", name, list(model.classes))
         self._reader, self._model = reader, model
-        self._counted = [model.classes.index(name) for name in work.count_in]
+        self._gate = RegionGate.of(model, work.count_in, work.least_probability)
         um_per_px = [work.scale.um_per_px / work.scale.downsample * level.downsample for level in reader.levels]
         fine = [at for at, scale in enumerate(um_per_px) if scale <= model.um_per_px]
         self._level = fine[-1] if fine else 0
@@ -146,16 +143,16 @@ class _Region:
         self._read_um_per_px = work.scale.um_per_px
 
     def holds(self, tile: Tile, x_um: NDArray[np.float64], y_um: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """`(N,)` whether the likeliest class at places in or near a tile's core is one in which cells are counted."""
+        """`(N,)` whether cells are counted at places in or near a tile's core, as `RegionGate` has it of a frame."""
         left, right = self._seen_px(tile.left_px, tile.width_px)
         top, bottom = self._seen_px(tile.top_px, tile.height_px)
         rgb = self._reader.region(self._level, left, top, right - left, bottom - top)
-        classes = self._model.probabilities(rgb, self._um_per_px).argmax(axis=0)
+        outside = self._gate.outside(rgb, self._um_per_px)
         places = []
-        for at_um, begin_px, side in ((y_um, top, classes.shape[0]), (x_um, left, classes.shape[1])):
+        for at_um, begin_px, side in ((y_um, top, outside.shape[0]), (x_um, left, outside.shape[1])):
             place = np.floor((at_um - begin_px * self._um_per_px) / self._model.um_per_px).astype(np.intp)
             places.append(np.clip(place, 0, side - 1))
-        return np.isin(classes[places[0], places[1]], self._counted)
+        return outside[places[0], places[1]] == 0
 
     def _seen_px(self, start_px: int, length_px: int) -> tuple[int, int]:
         """Where the model's picture of a core begins and ends, in px of its level; it begins between whole blocks."""

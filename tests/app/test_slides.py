@@ -13,16 +13,17 @@ import numpy as np
 import pytest
 import scored_slides
 import tifffile
+from segmentation.tiny_region_model import write_tiny_region_model
 
 from her2scope.app.compose import DEFAULT_METHOD, has_network, make_analyser
 from her2scope.app.slide_controls import ControlFileError, Controls
 from her2scope.app.slides import SlidesRequest, score_slides
 from her2scope.domain.cells import CellClass
-from her2scope.domain.errors import BadInputError
+from her2scope.domain.errors import BadInputError, SettingsError
 from her2scope.domain.score import ControlStatus
 from her2scope.imaging.files import write_png
 from her2scope.reporting.content import schema
-from her2scope.settings import Calibration, ScoringSettings
+from her2scope.settings import Calibration, ScoringSettings, WhereToCount, save_yaml
 from her2scope.slides.records import SlideOutcome, Square
 from her2scope.slides.slide_outputs import FILES
 from her2scope.slides.slide_regions import SlideRegions
@@ -268,3 +269,24 @@ def test_pictures_of_a_controls_fields_are_all_read(tmp_path: Path) -> None:
         scored_slides.PlainSlide((100, 100)), scored_slides.survey_of(um_per_px=0.5), SlideRegions()
     )
     assert "another scale" in coarse.standing.refusals[0]
+
+
+def test_a_region_model_says_where_cells_of_a_slide_count(slide: Path, tmp_path: Path) -> None:
+    model = write_tiny_region_model(tmp_path / "model", um_per_px=4.0, name="blues")
+    asked = SlidesRequest((slide,), tmp_path / "out", um_per_px=0.25, region_model=model)
+    [counted_in_background] = score_slides(dataclasses.replace(asked, count_in=("background",)), nothing)
+    [counted_in_discs] = score_slides(dataclasses.replace(asked, out=tmp_path / "discs"), nothing)
+    everywhere, nowhere = (outcome.score for outcome in (counted_in_background, counted_in_discs))
+    assert everywhere is not None and nowhere is not None
+    assert everywhere.case.counts.n_tumour > 0
+    assert "0 tumour cells outside are left out" in " ".join(everywhere.notes)
+    assert nowhere.case.counts.n_tumour == 0
+    assert f"{everywhere.case.counts.n_tumour} tumour cells outside are left out" in " ".join(nowhere.notes)
+    assert everywhere.settings_sha256 != nowhere.settings_sha256
+
+
+def test_settings_that_name_a_region_model_need_its_folder(slide: Path, tmp_path: Path) -> None:
+    settings = tmp_path / "settings.yaml"
+    save_yaml(ScoringSettings(where_to_count=WhereToCount("blues", "0" * 64, ("disc",))), settings)
+    with pytest.raises(SettingsError, match="--region-model"):
+        score_slides(SlidesRequest((slide,), tmp_path / "out", um_per_px=0.25, settings=settings), nothing)
