@@ -1,7 +1,7 @@
 """Draw small phantom slides with scattered tumour, and as many without, for the pixelwise classifier.
 
     python scripts/draw_tumour_slides.py OUT --slides 24 --seed 7000
-    her2scope pixels train OUT --annotations OUT --empty --classes tumour --um-per-px 1 --work-um-per-px 2 --out MODEL
+    her2scope pixels train OUT --annotations OUT --empty --classes tumour --um-per-px 1 --epochs 40 --out MODEL
     her2scope pixels evaluate MODEL OTHER --annotations OTHER --empty --um-per-px 1 --lesions tumour
 
 A slide is `slide_000.png` at 1 um/px, and its tumour `slide_000.geojson`; every other one has none, and no such file.
