@@ -2,41 +2,43 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
-from reportlab.lib.pagesizes import A4
-from reportlab.platypus import CondPageBreak, KeepTogether, PageBreak, SimpleDocTemplate, Spacer
+from reportlab.platypus import CondPageBreak, KeepTogether, PageBreak, Spacer
 from reportlab.platypus.flowables import Flowable
 
 from her2scope.domain.regions import Region
-from her2scope.domain.score import ControlStatus
 from her2scope.domain.score_sentence import INTERVAL_SCOPE
-from her2scope.overlays.model import FOR_REPORT, OverlaySelection, legend_entries
-from her2scope.overlays.outside import has_outside
+from her2scope.overlays.model import FOR_REPORT, OverlaySelection
 from her2scope.overlays.palette import SAFE, Palette
 from her2scope.overlays.raster import draw_overlay
 from her2scope.records import AcceptedField, CaseView, ControlReading, FieldResult, ReportContent, RgbImage
 from her2scope.reporting import doubt, hand, record, words
 from her2scope.reporting.cap import HANDLING_TITLE, handling_words
-from her2scope.reporting.content import FieldRow, control_figures, field_rows, share_rows, versions
+from her2scope.reporting.content import FieldRow, field_rows, share_rows, versions
 from her2scope.reporting.event_words import history
 from her2scope.reporting.files import write_aside
 from her2scope.reporting.images import at_most
 from her2scope.reporting.pdf_hand import hand_part, plan_part
+from her2scope.reporting.pdf_pages import (
+    control_head,
+    control_notice,
+    doubt_part,
+    field_pictures,
+    legend_of,
+    listed,
+    pdf_bytes,
+    reference_box,
+    status_box,
+    verdict,
+    versions_part,
+)
 from her2scope.reporting.pdf_parts import (
-    FOOTER,
-    FRAME_PADDING,
     HALF,
     HEIGHT,
-    MARGIN,
     PICTURE_PX,
     WIDTH,
-    NumberedCanvas,
-    boxes,
-    legend,
     picture,
     share_chart,
     side_by_side,
@@ -46,8 +48,6 @@ from her2scope.reporting.pdf_record import cap_part, chart_part, record_part, to
 from her2scope.reporting.pdf_text import (
     BAD,
     BAD_PALE,
-    GOOD,
-    GOOD_PALE,
     GREY,
     INK,
     PALE,
@@ -60,14 +60,6 @@ from her2scope.reporting.pdf_text import (
     text,
 )
 from her2scope.reporting.region_marks import draw_regions
-
-_STATUS_COLOURS = {
-    ControlStatus.VALID: (GOOD, GOOD_PALE),
-    ControlStatus.WARNING: (WARN, WARN_PALE),
-    ControlStatus.INVALID: (BAD, BAD_PALE),
-    ControlStatus.ABSENT: (BAD, BAD_PALE),
-}
-
 
 _CONTROL_HEIGHT = 0.32 * HEIGHT
 
@@ -83,21 +75,14 @@ class PdfReport:
     def render(self, content: ReportContent) -> bytes:
         """Bytes of the file."""
         view = content.case
-        buffer = io.BytesIO()
-        document = SimpleDocTemplate(
-            buffer,
-            pagesize=A4,
-            leftMargin=MARGIN - FRAME_PADDING,
-            rightMargin=MARGIN - FRAME_PADDING,
-            topMargin=MARGIN,
-            bottomMargin=MARGIN + FOOTER,
-            title=f"{content.title}, case {words.clean(view.case_id)}",
-            author=f"her2scope {view.program.version}",
-            invariant=1,
+        return pdf_bytes(
+            self._story(content),
+            f"{content.title}, case {words.clean(view.case_id)}",
+            view.program.version,
+            footer=f"Case {words.clean(view.case_id)}  \u00b7  {content.title}",
+            seal=record.head_text(view.head),
+            as_of_utc=content.as_of_utc,
         )
-        feet = {"footer": _footer(content), "seal": record.head_text(view.head), "as_of_utc": content.as_of_utc}
-        document.build(self._story(content), canvasmaker=partial(NumberedCanvas, **feet))
-        return buffer.getvalue()
 
     def write(self, content: ReportContent, path: Path) -> None:
         """Write the report to `path`."""
@@ -114,11 +99,7 @@ class PdfReport:
         return [*story, PageBreak(), *_method_page(content)]
 
     def _control_page(self, content: ReportContent, reading: ControlReading) -> list[Flowable]:
-        status = reading.verdict.status
-        colour, ground = _STATUS_COLOURS[status]
-        story: list[Flowable] = [heading(f"Control {reading.expected}: {status.value}")]
-        found = notice(f"{status.value.capitalize()}.", words.reading_summary(reading), colour, ground)
-        story += [found, table((), control_figures(reading), [share * WIDTH for share in (0.28, 0.22, 0.28, 0.22)])]
+        story = control_head(reading)
         plain = at_most(reading.result.frame.rgb, PICTURE_PX)
         overlay = draw_overlay(plain, reading.result, self._palette, self._selection)
         story += chart_part(reading, content.control_history)
@@ -146,17 +127,7 @@ class PdfReport:
         plain = at_most(item.result.frame.rgb, PICTURE_PX)
         overlay = draw_overlay(plain, item.result, self._palette, self._selection, item.counted, item.corrections)
         overlay = draw_regions(overlay, item, regions)
-        return story + self._pictures(item.result, plain, overlay, "With cells", max_height)
-
-    def _pictures(
-        self, result: FieldResult, plain: RgbImage, overlay: RgbImage, title: str, max_height: float
-    ) -> list[Flowable]:
-        """The field with the overlay and its legend, then without."""
-        if not result.cells:
-            return [Spacer(1, 4), picture(plain, max_height)]
-        shown = [text(title, 8, bold=True, after=2), picture(overlay, max_height), Spacer(1, 3)]
-        without = [text("Without", 8, bold=True, after=2), picture(plain, max_height)]
-        return [Spacer(1, 4), KeepTogether([*shown, self._legend(result)]), Spacer(1, 4), KeepTogether(without)]
+        return story + field_pictures(item.result, plain, overlay, self._palette, max_height)
 
     def _beside(self, result: FieldResult, plain: RgbImage, overlay: RgbImage) -> list[Flowable]:
         """A control field with the overlay and without, side by side: its chart shares the page."""
@@ -166,14 +137,7 @@ class PdfReport:
         panels: list[list[Flowable]] = [
             [text(title, 8, bold=True, after=2), picture(rgb, _CONTROL_HEIGHT, HALF)] for title, rgb in titled
         ]
-        return [Spacer(1, 4), KeepTogether([side_by_side(panels), self._legend(result)])]
-
-    def _legend(self, result: FieldResult) -> Flowable:
-        return legend(legend_entries(self._palette, result.counts.shares_percent(), outside=has_outside(result)))
-
-
-def _footer(content: ReportContent) -> str:
-    return f"Case {words.clean(content.case.case_id)}  \u00b7  {content.title}"
+        return [Spacer(1, 4), KeepTogether([side_by_side(panels), legend_of(result, self._palette)])]
 
 
 # ---- page one -----------------------------------------------------------------------------------------------------
@@ -186,8 +150,8 @@ def _first_page(content: ReportContent, palette: Palette) -> list[Flowable]:
         _verdict(view),
         *_doubt(view),
         *_overridden(view),
-        *_blocked(view),
-        *_why(view),
+        *listed("Why it is not reportable", words.blocking(view), BAD),
+        *listed("Why this score", words.reasons(view)),
         *_shares(view, palette),
         *_left_out(view),
         *_control(view),
@@ -210,14 +174,7 @@ def _head(content: ReportContent) -> list[Flowable]:
 
 def _verdict(view: CaseView) -> Flowable:
     """The three answers of page one: reference score, the pathologist's own score, reportable or not."""
-    colour, ground = _STATUS_COLOURS[words.reportable_tone(view)]
-    no_score = view.score.score is None
-    reference = [
-        text("Reference score", 8.5, colour=GREY),
-        text(words.score_text(view), 22 if no_score else 38, bold=True),
-        text(words.category_text(view), 12, bold=True),
-        text(words.basis(view), 8, colour=GREY),
-    ]
+    reference = reference_box(view.score.score, words.score_text(view), words.category_text(view), words.basis(view))
     entered = view.reader_score is not None and view.reader_score.score is not None
     own = [
         text("Pathologist's own score", 8.5, colour=GREY),
@@ -226,31 +183,14 @@ def _verdict(view: CaseView) -> Flowable:
         *([text(words.reader_note(view), 8, colour=WARN)] if words.reader_note(view) else []),
         text(f"ISH: {words.ish_text(view)}", 8, colour=GREY),
     ]
-    status = [
-        text("This reference score is", 8.5, colour=GREY),
-        text(words.reportable_text(view), 14, bold=True, colour=colour),
-        text(words.control_headline(view), 9),
-        *_borderline(view),
-    ]
-    return boxes([reference, own, status], [PALE, "#ffffff", ground], [0.38 * WIDTH, 0.31 * WIDTH, 0.31 * WIDTH])
-
-
-def _borderline(view: CaseView) -> list[Flowable]:
-    if not view.score.borderline:
-        return []
-    return [text("Borderline", 10, bold=True, colour=WARN), text(doubt.settle_text(view), 8.5)]
+    tone = words.reportable_tone(view)
+    status = status_box(words.reportable_text(view), words.control_headline(view), tone, doubt.settle_text(view))
+    return verdict(reference, own, status, tone)
 
 
 def _doubt(view: CaseView) -> list[Flowable]:
-    """The plain sentence and the probability of each score, and for which tissue they hold."""
-    story: list[Flowable] = []
-    if view.score.sentence:
-        story += [Spacer(1, 6), text(words.sentence(view.score.sentence), 11, bold=True, after=2)]
-    if doubt.probability_text(view):
-        story.append(text(doubt.probability_text(view), 9, after=2))
-    if view.score.interval95_percent is not None:
-        story.append(text(INTERVAL_SCOPE, 8, colour=GREY, after=2))
-    return story
+    scope = INTERVAL_SCOPE if view.score.interval95_percent is not None else ""
+    return doubt_part(words.sentence(view.score.sentence), doubt.probability_text(view), scope)
 
 
 MAX_REMARK, MAX_OWN_REMARK = 300, 120
@@ -279,28 +219,15 @@ def _long_remark(view: CaseView) -> list[Flowable]:
     return [notice("Pathologist's remark:", remark, INK, PALE)] if len(remark) > MAX_OWN_REMARK else []
 
 
-def _blocked(view: CaseView) -> list[Flowable]:
-    found = words.blocking(view)
-    return [heading("Why it is not reportable"), *bullets(found, colour=BAD)] if found else []
-
-
-def _why(view: CaseView) -> list[Flowable]:
-    found = words.reasons(view)
-    return [heading("Why this score"), *bullets(found)] if found else []
-
-
 def _shares(view: CaseView, palette: Palette) -> list[Flowable]:
     title = heading(f"Membrane staining of {words.count(view.score.counts.n_tumour, 'tumour cell')}")
     return [title, share_chart(share_rows(view), palette)]
 
 
 def _control(view: CaseView) -> list[Flowable]:
-    colour, ground = _STATUS_COLOURS[view.standing.status]
-    if view.standing.refusals and view.standing.status is ControlStatus.VALID:
-        colour, ground = WARN, WARN_PALE
     return [
         heading("Control of the staining run"),
-        notice(f"{words.control_headline(view)}.", words.control_paragraph(view), colour, ground),
+        control_notice(view.standing, words.control_headline(view), words.control_paragraph(view)),
         *bullets(words.control_reasons(view)),
     ]
 
@@ -336,14 +263,9 @@ def _field_cells(row: FieldRow) -> list[str | Flowable]:
 
 def _method_page(content: ReportContent) -> list[Flowable]:
     view = content.case
-    halves = [0.4 * WIDTH, 0.6 * WIDTH]
     story: list[Flowable] = [heading("Method and limits"), text(words.method_text(view), after=4)]
-    story += bullets(words.limits(view))
-    story += record_part(content)
-    story += [heading("Versions"), table((), versions(view), halves)]
-    for title, settings in (("Settings", view.settings), ("Calibration", view.calibration)):
-        rows = list(words.flat(settings)) or [("-", "none")]
-        story += [heading(title), table((), rows, halves)]
+    story += [*bullets(words.limits(view)), *record_part(content)]
+    story += versions_part(versions(view), view.settings, view.calibration)
     if view.events:
         head = ("No.", "Time", "Who", "What")
         story += [

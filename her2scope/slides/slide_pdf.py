@@ -2,82 +2,48 @@
 
 from __future__ import annotations
 
-import io
-from functools import partial
-
-from reportlab.lib.pagesizes import A4
-from reportlab.platypus import KeepTogether, PageBreak, SimpleDocTemplate, Spacer
+from reportlab.platypus import KeepTogether, PageBreak, Spacer
 from reportlab.platypus.flowables import Flowable
 
-from her2scope.domain.score import ControlStatus
-from her2scope.overlays.model import FOR_REPORT, legend_entries
+from her2scope.overlays.model import FOR_REPORT
 from her2scope.overlays.palette import SAFE, Palette
 from her2scope.overlays.raster import draw_overlay
 from her2scope.records import ControlReading, FieldResult
 from her2scope.reporting import words
-from her2scope.reporting.content import control_figures
-from her2scope.reporting.pdf_parts import (
-    FOOTER,
-    FRAME_PADDING,
-    HEIGHT,
-    MARGIN,
-    WIDTH,
-    NumberedCanvas,
-    boxes,
-    legend,
-    picture,
-    share_chart,
-    table,
+from her2scope.reporting.pdf_pages import (
+    control_head,
+    control_notice,
+    doubt_part,
+    field_pictures,
+    listed,
+    pdf_bytes,
+    reference_box,
+    status_box,
+    verdict,
+    versions_part,
 )
-from her2scope.reporting.pdf_text import (
-    BAD,
-    BAD_PALE,
-    GOOD,
-    GOOD_PALE,
-    GREY,
-    PALE,
-    WARN,
-    WARN_PALE,
-    bullets,
-    heading,
-    notice,
-    text,
-)
+from her2scope.reporting.pdf_parts import HEIGHT, WIDTH, picture, share_chart, table
+from her2scope.reporting.pdf_text import BAD, GREY, bullets, heading, text
 from her2scope.slides import slide_words as told
 from her2scope.slides.records import SlideScore
 from her2scope.slides.slide_places import Place
 from her2scope.slides.slide_words import SlideContent
 
-_COLOURS = {
-    ControlStatus.VALID: (GOOD, GOOD_PALE),
-    ControlStatus.WARNING: (WARN, WARN_PALE),
-    ControlStatus.INVALID: (BAD, BAD_PALE),
-    ControlStatus.ABSENT: (BAD, BAD_PALE),
-}
 _PLACE_HEIGHT = 0.38 * HEIGHT
 _MAP_HEIGHT = 0.42 * HEIGHT
 
 
 def slide_pdf(content: SlideContent, palette: Palette = SAFE) -> bytes:
     """Bytes of the file; the same content gives the same bytes."""
-    buffer = io.BytesIO()
-    score = content.score
-    title = f"{told.TITLE}: {told.slide_name(score)}"
-    document = SimpleDocTemplate(
-        buffer,
-        pagesize=A4,
-        leftMargin=MARGIN - FRAME_PADDING,
-        rightMargin=MARGIN - FRAME_PADDING,
-        topMargin=MARGIN,
-        bottomMargin=MARGIN + FOOTER,
-        title=title,
-        author=f"her2scope {score.program.version}",
-        invariant=1,
-    )
+    name = told.slide_name(content.score)
     # no date: the report tells of the slide, and two runs give the same file
-    feet = {"footer": f"{told.slide_name(score)}  \u00b7  {told.TITLE}", "seal": told.DISCLAIMER, "as_of_utc": ""}
-    document.build(_story(content, palette), canvasmaker=partial(NumberedCanvas, **feet))
-    return buffer.getvalue()
+    return pdf_bytes(
+        _story(content, palette),
+        f"{told.TITLE}: {name}",
+        content.score.program.version,
+        footer=f"{name}  \u00b7  {told.TITLE}",
+        seal=told.DISCLAIMER,
+    )
 
 
 def _story(content: SlideContent, palette: Palette) -> list[Flowable]:
@@ -100,58 +66,32 @@ def _first_page(score: SlideScore, palette: Palette) -> list[Flowable]:
         text(told.DISCLAIMER, 8.5, bold=True, colour=BAD, after=3),
         *_control(score),
         _verdict(score),
-        *_doubt(score),
-        *_listed("Why it is not reportable", told.blocking(score), BAD),
-        *_listed("Why this score", told.reasons(score)),
+        *doubt_part(told.sentence_text(score), told.probability_text(score), told.scope_text(score)),
+        *listed("Why it is not reportable", told.blocking(score), BAD),
+        *listed("Why this score", told.reasons(score)),
         *_shares(score, palette),
-        *_listed("Left out, and what to know", told.left_out(score)),
+        *listed("Left out, and what to know", told.left_out(score)),
     ]
 
 
 def _control(score: SlideScore) -> list[Flowable]:
-    colour, ground = _COLOURS[score.standing.status]
-    if score.standing.refusals and score.standing.status is ControlStatus.VALID:
-        colour, ground = WARN, WARN_PALE
-    found = notice(f"{told.control_headline(score)}.", told.control_paragraph(score), colour, ground)
+    found = control_notice(score.standing, told.control_headline(score), told.control_paragraph(score))
     return [found, *bullets(told.control_reasons(score), 8.5), Spacer(1, 4)]
 
 
 def _verdict(score: SlideScore) -> Flowable:
     """The three answers of page one: reference score, complete membranes, reportable or not."""
-    colour, ground = _COLOURS[told.tone(score)]
-    no_score = score.case.score is None
-    reference = [
-        text("Reference score", 8.5, colour=GREY),
-        text(told.score_text(score), 22 if no_score else 38, bold=True),
-        text(told.category_text(score), 12, bold=True),
-        text(told.basis_text(score), 8, colour=GREY),
-    ]
+    reference = reference_box(
+        score.case.score, told.score_text(score), told.category_text(score), told.basis_text(score)
+    )
     complete = [
         text("Complete membrane staining", 8.5, colour=GREY),
         text(words.percent(score.complete_percent), 22, bold=True),
         text(f"95 % interval {words.interval(score.complete_interval95_percent)}", 8.5),
     ]
-    status = [
-        text("This reference score is", 8.5, colour=GREY),
-        text(told.reportable_text(score), 14, bold=True, colour=colour),
-        text(told.control_headline(score), 9),
-    ]
-    if score.case.borderline:
-        status += [text("Borderline", 10, bold=True, colour=WARN), text(told.settle_text(score), 8.5)]
-    return boxes([reference, complete, status], [PALE, "#ffffff", ground], [0.38 * WIDTH, 0.31 * WIDTH, 0.31 * WIDTH])
-
-
-def _doubt(score: SlideScore) -> list[Flowable]:
-    sentence, chances, scope = told.sentence_text(score), told.probability_text(score), told.scope_text(score)
-    story: list[Flowable] = [Spacer(1, 6), text(sentence, 11, bold=True, after=2)] if sentence else []
-    story += [text(chances, 9, after=2)] if chances else []
-    return story + ([text(scope, 8, colour=GREY, after=2)] if scope else [])
-
-
-def _listed(title: str, lines: tuple[str, ...], colour: str | None = None) -> list[Flowable]:
-    if not lines:
-        return []
-    return [heading(title), *(bullets(lines, colour=colour) if colour else bullets(lines))]
+    tone = told.tone(score)
+    status = status_box(told.reportable_text(score), told.control_headline(score), tone, told.settle_text(score))
+    return verdict(reference, complete, status, tone)
 
 
 def _shares(score: SlideScore, palette: Palette) -> list[Flowable]:
@@ -183,36 +123,21 @@ def _place(place: Place, palette: Palette) -> list[Flowable]:
 
 
 def _control_page(reading: ControlReading, palette: Palette) -> list[Flowable]:
-    status = reading.verdict.status
-    colour, ground = _COLOURS[status]
     name = f"The field with most tumour cells: {words.clean(reading.result.frame.name)}"
     return [
-        heading(f"Control {reading.expected}: {status.value}"),
-        notice(f"{status.value.capitalize()}.", words.reading_summary(reading), colour, ground),
-        table((), control_figures(reading), [share * WIDTH for share in (0.28, 0.22, 0.28, 0.22)]),
+        *control_head(reading),
         text(name, 8.5, colour=GREY, after=2),
         *_pictures(reading.result, palette, 0.3 * HEIGHT),
     ]
 
 
 def _pictures(result: FieldResult, palette: Palette, height: float = _PLACE_HEIGHT) -> list[Flowable]:
-    """A piece of the slide with its cells and their legend, then without."""
     plain = result.frame.rgb
-    if not result.cells:
-        return [Spacer(1, 4), picture(plain, height)]
-    drawn = draw_overlay(plain, result, palette, FOR_REPORT)
-    named = legend(legend_entries(palette, result.counts.shares_percent()))
-    shown = [text("With cells", 8, bold=True, after=2), picture(drawn, height), Spacer(1, 3), named]
-    without = [text("Without", 8, bold=True, after=2), picture(plain, height)]
-    return [Spacer(1, 4), KeepTogether(shown), Spacer(1, 4), KeepTogether(without)]
+    overlay = draw_overlay(plain, result, palette, FOR_REPORT)
+    return field_pictures(result, plain, overlay, palette, height)
 
 
 def _method_page(content: SlideContent) -> list[Flowable]:
     score = content.score
-    halves = [0.4 * WIDTH, 0.6 * WIDTH]
-    story: list[Flowable] = [heading("Method and limits"), text(told.method_text(score), after=4)]
-    story += [*bullets(told.limits(score)), heading("Versions"), table((), told.versions(content), halves)]
-    for title, settings in (("Settings", content.settings), ("Calibration", content.calibration)):
-        rows = list(words.flat(settings)) or [("-", "none")]
-        story += [heading(title), table((), rows, halves)]
-    return story
+    method = [heading("Method and limits"), text(told.method_text(score), after=4), *bullets(told.limits(score))]
+    return [*method, *versions_part(told.versions(content), content.settings, content.calibration)]
