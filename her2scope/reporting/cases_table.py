@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
-from importlib import resources
 
 from her2scope.domain.cells import SHARE_ORDER
 from her2scope.domain.score import ControlStatus
@@ -13,6 +12,7 @@ from her2scope.ports import JsonObject
 from her2scope.records import CaseView
 from her2scope.reporting import words
 from her2scope.reporting.csv_report import inert
+from her2scope.reporting.html_pages import html_page
 from her2scope.reporting.html_parts import paragraph, said, tag
 from her2scope.reporting.html_parts import table as html_table
 from her2scope.reporting.json_parts import MEASURE_DIGITS, SHARE_DIGITS, rounded
@@ -120,16 +120,9 @@ def _plain(value: str | int | float | bool | None) -> str:
 
 def _html(rows: Sequence[Row]) -> bytes:
     """One page that loads nothing, as the report of a case."""
-    css = resources.files("her2scope.reporting").joinpath("assets", "report.css").read_text(encoding="utf-8")
-    policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-    head = (
-        f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}">'
-        f"<title>{said(TITLE)}</title><style>\n{css}</style>"
-    )
-    body = tag("h1", said(f"{TITLE}: {words.count(len(rows), 'case')}")) + paragraph(DISCLAIMER, "disclaimer")
+    head = tag("h1", said(f"{TITLE}: {words.count(len(rows), 'case')}")) + paragraph(DISCLAIMER, "disclaimer")
     shown = html_table(tuple(_SHOWN.values()), [[_told(row, name) for name in _SHOWN] for row in rows], class_="cases")
-    page = f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}{shown}\n</body></html>\n'
-    return page.encode("utf-8")
+    return html_page(TITLE, [head + shown])
 
 
 def _told(row: Row, name: str) -> str:

@@ -9,7 +9,7 @@ from importlib import resources
 from her2scope.domain.cells import SHARE_ORDER, CellClass
 from her2scope.domain.control import ControlCode
 from her2scope.domain.heterogeneity import HotSpot
-from her2scope.domain.score import LOW_END_NOT_COVERED, NEGATIVE_NOT_READ
+from her2scope.domain.score import LOW_END_NOT_COVERED, NEGATIVE_NOT_READ, CaseScore
 from her2scope.overlays.palette import LABELS
 from her2scope.ports import JsonObject
 from her2scope.records import AcceptedField, CaseView, ControlReading, ProgramInfo, ReportContent
@@ -50,12 +50,11 @@ class FieldRow:
     note: str
 
 
-def share_rows(view: CaseView) -> tuple[ShareRow, ...]:
-    """Shares of the case, most stained class first."""
-    shares, intervals = view.score.shares_percent or {}, view.score.interval95_percent or {}
+def share_rows(score: CaseScore) -> tuple[ShareRow, ...]:
+    """Shares of a case or of a slide, most stained class first."""
+    shares, intervals = score.shares_percent or {}, score.interval95_percent or {}
     return tuple(
-        ShareRow(name, LABELS[name], view.score.counts[name], shares.get(name), intervals.get(name))
-        for name in SHARE_ORDER
+        ShareRow(name, LABELS[name], score.counts[name], shares.get(name), intervals.get(name)) for name in SHARE_ORDER
     )
 
 

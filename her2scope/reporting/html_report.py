@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 
 from her2scope.domain.regions import Region
-from her2scope.domain.score import ControlStatus
 from her2scope.domain.score_sentence import INTERVAL_SCOPE
-from her2scope.overlays.model import legend_entries
-from her2scope.overlays.outside import has_outside
 from her2scope.overlays.palette import SAFE, Palette
-from her2scope.records import AcceptedField, CaseView, ControlReading, FieldResult, ReportContent
+from her2scope.records import AcceptedField, CaseView, ControlReading, ReportContent
 from her2scope.reporting import doubt, hand, record, words
 from her2scope.reporting.cap import HANDLING_TITLE, handling_words
-from her2scope.reporting.content import FieldRow, control_figures, field_rows, share_rows, versions
+from her2scope.reporting.content import FieldRow, field_rows, share_rows, versions
 from her2scope.reporting.event_words import history
 from her2scope.reporting.files import write_aside
+from her2scope.reporting.html_pages import (
+    control_head,
+    control_notice,
+    doubt_parts,
+    html_page,
+    legend_of,
+    reference_box,
+    status_box,
+    verdict,
+    versions_sections,
+)
 from her2scope.reporting.html_parts import (
     accepted_view,
     bullets,
     field_view,
-    legend,
     marker_symbols,
     notice,
     paragraph,
@@ -37,14 +43,6 @@ from her2scope.reporting.html_plan import plan_svg
 from her2scope.reporting.html_record import cap_section, chart_section, record_section
 from her2scope.reporting.slide_plan import PLAN_KEY, PLAN_TITLE, slide_plan
 
-_TONES = {
-    ControlStatus.VALID: "good",
-    ControlStatus.WARNING: "warn",
-    ControlStatus.INVALID: "bad",
-    ControlStatus.ABSENT: "bad",
-}
-# Whatever a name contains, the page can load nothing, run nothing and send nothing.
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _SHARE_HEADS = (
     "Complete, intense %",
     "Complete, moderate %",
@@ -68,21 +66,13 @@ class HtmlReport:
 
     def render(self, content: ReportContent) -> bytes:
         """Bytes of the file; the same content gives the same bytes."""
-        css = resources.files("her2scope.reporting").joinpath("assets", "report.css").read_text(encoding="utf-8")
-        title = f"{content.title}, case {content.case.case_id}"
-        head = (
-            '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-            f"<title>{said(title)}</title><style>\n{css}</style>"
-        )
-        page = f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{self._body(content)}\n</body></html>\n'
-        return page.encode("utf-8")
+        return html_page(f"{content.title}, case {content.case.case_id}", self._body(content))
 
     def write(self, content: ReportContent, path: Path) -> None:
         """Write the report to `path`."""
         write_aside(path, self.render(content))
 
-    def _body(self, content: ReportContent) -> str:
+    def _body(self, content: ReportContent) -> list[str]:
         view = content.case
         parts = [marker_symbols(), _head(content), _verdict(view), *_doubt(view), *_overridden(view), *_why(view)]
         parts += [self._shares(view), _control(view), *section("Not counted", bullets(words.not_assessed(view)))]
@@ -92,23 +82,18 @@ class HtmlReport:
         parts += [self._control_field(content, reading) for reading in words.latest_readings(view)]
         rows = zip(view.active_fields, field_rows(view), strict=True)
         parts += [self._field(item, row, view.regions) for item, row in rows]
-        return "\n".join([*parts, *_method(content), tag("footer", _seal(view))])
+        return [*parts, *_method(content), tag("footer", _seal(view))]
 
     def _shares(self, view: CaseView) -> str:
         title = f"Membrane staining of {words.count(view.score.counts.n_tumour, 'tumour cell')}"
-        return tag("h2", said(title)) + share_chart(share_rows(view), self._palette)
-
-    def _legend(self, result: FieldResult) -> str:
-        shares, outside = result.counts.shares_percent(), has_outside(result)
-        return legend(legend_entries(self._palette, shares, outside=outside)) if result.cells else ""
+        return tag("h2", said(title)) + share_chart(share_rows(view.score), self._palette)
 
     def _control_field(self, content: ReportContent, reading: ControlReading) -> str:
-        status = reading.verdict.status
-        inner = tag("h3", said(f"Control {reading.expected}: {status.value}"))
-        inner += notice(f"{status.value.capitalize()}.", words.reading_summary(reading), _TONES[status])
-        inner += table((), control_figures(reading), class_="pairs")
+        inner = control_head(reading)
         inner += chart_section(reading, content.control_history)
-        inner += field_view(f"control-{reading.number}", reading.result, self._palette) + self._legend(reading.result)
+        inner += field_view(f"control-{reading.number}", reading.result, self._palette) + legend_of(
+            reading.result, self._palette
+        )
         return tag("section", inner + _earlier(words.earlier_readings(content.case, reading)), class_="field")
 
     def _field(self, item: AcceptedField, row: FieldRow, regions: Sequence[Region]) -> str:
@@ -118,7 +103,9 @@ class HtmlReport:
         inner += paragraph(row.note, "warn small") if row.note else ""
         inner += paragraph(hand.MARKS_KEY, "grey small") if item.n_corrected else ""
         inner += notice("Reader's remark:", item.annotation, "plain") if item.annotation.strip() else ""
-        inner += accepted_view(f"field-{row.number}", item, self._palette, regions) + self._legend(item.result)
+        inner += accepted_view(f"field-{row.number}", item, self._palette, regions) + legend_of(
+            item.result, self._palette
+        )
         return tag("section", inner, class_="field", id=f"field-{row.number}")
 
 
@@ -133,34 +120,21 @@ def _head(content: ReportContent) -> str:
 
 def _verdict(view: CaseView) -> str:
     """The three answers: reference score, the pathologist's own score, reportable or not."""
-    size = "score" if view.score.score else "score words"
-    reference = paragraph("Reference score", "grey small") + paragraph(words.score_text(view), size)
-    reference += paragraph(words.category_text(view), "category") + paragraph(words.basis(view), "grey small")
+    reference = reference_box(view.score.score, words.score_text(view), words.category_text(view), words.basis(view))
     entered = view.reader_score is not None and view.reader_score.score is not None
     own = paragraph("Pathologist's own score", "grey small")
     own += paragraph(words.reader_text(view), "score" if entered else "score words")
     own += paragraph(words.reader_remark(view)) if words.reader_remark(view) else ""
     own += paragraph(words.reader_note(view), "warn small") if words.reader_note(view) else ""
     own += paragraph(f"ISH: {words.ish_text(view)}", "grey small")
-    tone = _TONES[words.reportable_tone(view)]
-    status = paragraph("This reference score is", "grey small") + paragraph(
-        words.reportable_text(view), f"status {tone}"
-    )
-    status += paragraph(words.control_headline(view))
-    if view.score.borderline:
-        status += paragraph("Borderline", "warn category") + paragraph(doubt.settle_text(view), "small")
-    return tag(
-        "section", tag("div", reference) + tag("div", own) + tag("div", status, class_=f"on-{tone}"), class_="verdict"
-    )
+    tone = words.reportable_tone(view)
+    status = status_box(words.reportable_text(view), words.control_headline(view), tone, doubt.settle_text(view))
+    return verdict(reference, own, status, tone)
 
 
 def _doubt(view: CaseView) -> list[str]:
-    """The plain sentence and the probability of each score, and for which tissue they hold."""
-    found = [paragraph(words.sentence(view.score.sentence), "category")] if view.score.sentence else []
-    found += [paragraph(doubt.probability_text(view))] if doubt.probability_text(view) else []
-    if view.score.interval95_percent is not None:
-        found.append(paragraph(INTERVAL_SCOPE, "grey small"))
-    return found
+    scope = INTERVAL_SCOPE if view.score.interval95_percent is not None else ""
+    return doubt_parts(words.sentence(view.score.sentence), doubt.probability_text(view), scope)
 
 
 def _overridden(view: CaseView) -> list[str]:
@@ -179,11 +153,8 @@ def _why(view: CaseView) -> list[str]:
 
 
 def _control(view: CaseView) -> str:
-    tone = _TONES[view.standing.status]
-    if view.standing.refusals and tone == "good":
-        tone = "warn"
     inner = tag("h2", "Control of the staining run")
-    inner += notice(f"{words.control_headline(view)}.", words.control_paragraph(view), tone)
+    inner += control_notice(view.standing, words.control_headline(view), words.control_paragraph(view))
     return inner + bullets(words.control_reasons(view))
 
 
@@ -230,9 +201,7 @@ def _method(content: ReportContent) -> list[str]:
     view = content.case
     method = paragraph(words.method_text(view)) + bullets(words.limits(view))
     parts = section("Method and limits", method) + record_section(content)
-    parts += section("Versions", table((), versions(view), class_="pairs"))
-    for title, settings in (("Settings", view.settings), ("Calibration", view.calibration)):
-        parts += section(title, table((), list(words.flat(settings)) or [("-", "none")], class_="pairs"))
+    parts += versions_sections(versions(view), view.settings, view.calibration)
     if view.events:
         parts += section("History", table(("No.", "Time", "Who", "What"), history(view.events)))
     return parts

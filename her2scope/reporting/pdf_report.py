@@ -221,7 +221,7 @@ def _long_remark(view: CaseView) -> list[Flowable]:
 
 def _shares(view: CaseView, palette: Palette) -> list[Flowable]:
     title = heading(f"Membrane staining of {words.count(view.score.counts.n_tumour, 'tumour cell')}")
-    return [title, share_chart(share_rows(view), palette)]
+    return [title, share_chart(share_rows(view.score), palette)]
 
 
 def _control(view: CaseView) -> list[Flowable]:

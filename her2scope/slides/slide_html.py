@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from importlib import resources
-
-from her2scope.domain.score import ControlStatus
-from her2scope.overlays.model import legend_entries
 from her2scope.overlays.palette import SAFE, Palette
 from her2scope.records import ControlReading
 from her2scope.reporting import words
-from her2scope.reporting.content import control_figures
+from her2scope.reporting.content import share_rows
+from her2scope.reporting.html_pages import (
+    control_head,
+    control_notice,
+    doubt_parts,
+    html_page,
+    legend_of,
+    reference_box,
+    status_box,
+    verdict,
+    versions_sections,
+)
 from her2scope.reporting.html_parts import (
     bullets,
     field_view,
-    legend,
     marker_symbols,
-    notice,
     paragraph,
     picture,
     said,
@@ -29,37 +34,21 @@ from her2scope.slides.records import SlideScore
 from her2scope.slides.slide_places import Place
 from her2scope.slides.slide_words import SlideContent
 
-_TONES = {
-    ControlStatus.VALID: "good",
-    ControlStatus.WARNING: "warn",
-    ControlStatus.INVALID: "bad",
-    ControlStatus.ABSENT: "bad",
-}
-# Whatever a name contains, the page can load nothing, run nothing and send nothing.
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-
 
 def slide_html(content: SlideContent, palette: Palette = SAFE) -> bytes:
     """Bytes of the file; the same content gives the same bytes."""
-    css = resources.files("her2scope.reporting").joinpath("assets", "report.css").read_text(encoding="utf-8")
-    head = (
-        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        f"<title>{said(f'{told.TITLE}: {told.slide_name(content.score)}')}</title><style>\n{css}</style>"
-    )
-    body = "\n".join(_body(content, palette))
-    page = f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
-    return page.encode("utf-8")
+    return html_page(f"{told.TITLE}: {told.slide_name(content.score)}", _body(content, palette))
 
 
 def _body(content: SlideContent, palette: Palette) -> list[str]:
     score = content.score
-    parts = [marker_symbols(), _head(score), _control(score), _verdict(score), *_doubt(score)]
+    parts = [marker_symbols(), _head(score), _control(score), _verdict(score)]
+    parts += doubt_parts(told.sentence_text(score), told.probability_text(score), told.scope_text(score))
     parts += section("Why it is not reportable", bullets(told.blocking(score), "bad"))
     parts += section("Why this score", bullets(told.reasons(score)))
     if score.case.counts.n_tumour:
         title = f"Membrane staining of {words.count(score.case.counts.n_tumour, 'tumour cell')}"
-        parts += section(title, share_chart(told.share_rows(score), palette))
+        parts += section(title, share_chart(share_rows(score.case), palette))
     parts += section("Left out, and what to know", bullets(told.left_out(score)))
     parts += _maps(content)
     parts += _hot_spots(score)
@@ -74,34 +63,21 @@ def _head(score: SlideScore) -> str:
 
 
 def _control(score: SlideScore) -> str:
-    tone = _TONES[score.standing.status]
-    if score.standing.refusals and tone == "good":
-        tone = "warn"
-    inner = notice(f"{told.control_headline(score)}.", told.control_paragraph(score), tone)
-    return inner + bullets(told.control_reasons(score))
+    found = control_notice(score.standing, told.control_headline(score), told.control_paragraph(score))
+    return found + bullets(told.control_reasons(score))
 
 
 def _verdict(score: SlideScore) -> str:
-    size = "score" if score.case.score else "score words"
-    reference = paragraph("Reference score", "grey small") + paragraph(told.score_text(score), size)
-    reference += paragraph(told.category_text(score), "category") + paragraph(told.basis_text(score), "grey small")
+    """The three answers: reference score, complete membranes, reportable or not."""
+    reference = reference_box(
+        score.case.score, told.score_text(score), told.category_text(score), told.basis_text(score)
+    )
     complete = paragraph("Complete membrane staining", "grey small")
     complete += paragraph(words.percent(score.complete_percent), "score words")
     complete += paragraph(f"95 % interval {words.interval(score.complete_interval95_percent)}", "small")
-    tone = _TONES[told.tone(score)]
-    status = paragraph("This reference score is", "grey small")
-    status += paragraph(told.reportable_text(score), f"status {tone}") + paragraph(told.control_headline(score))
-    if score.case.borderline:
-        status += paragraph("Borderline", "warn category") + paragraph(told.settle_text(score), "small")
-    cells = tag("div", reference) + tag("div", complete) + tag("div", status, class_=f"on-{tone}")
-    return tag("section", cells, class_="verdict")
-
-
-def _doubt(score: SlideScore) -> list[str]:
-    sentence, chances, scope = told.sentence_text(score), told.probability_text(score), told.scope_text(score)
-    found = [paragraph(sentence, "category")] if sentence else []
-    found += [paragraph(chances)] if chances else []
-    return found + ([paragraph(scope, "grey small")] if scope else [])
+    tone = told.tone(score)
+    status = status_box(told.reportable_text(score), told.control_headline(score), tone, told.settle_text(score))
+    return verdict(reference, complete, status, tone)
 
 
 def _maps(content: SlideContent) -> list[str]:
@@ -121,28 +97,19 @@ def _hot_spots(score: SlideScore) -> list[str]:
 
 def _place(number: int, place: Place, palette: Palette) -> str:
     inner = tag("h3", said(place.title)) + paragraph(place.words, "grey small")
-    inner += field_view(f"place-{number}", place.result, palette)
-    inner += legend(legend_entries(palette, place.result.counts.shares_percent()))
+    inner += field_view(f"place-{number}", place.result, palette) + legend_of(place.result, palette)
     return tag("section", inner, class_="field")
 
 
 def _control_field(reading: ControlReading, palette: Palette) -> str:
-    status = reading.verdict.status
-    inner = tag("h3", said(f"Control {reading.expected}: {status.value}"))
-    inner += notice(f"{status.value.capitalize()}.", words.reading_summary(reading), _TONES[status])
-    inner += table((), control_figures(reading), class_="pairs")
+    inner = control_head(reading)
     inner += paragraph(f"The field with most tumour cells: {reading.result.frame.name}", "grey small")
-    inner += field_view(f"control-{reading.number}", reading.result, palette)
-    if reading.result.cells:
-        inner += legend(legend_entries(palette, reading.result.counts.shares_percent()))
+    inner += field_view(f"control-{reading.number}", reading.result, palette) + legend_of(reading.result, palette)
     return tag("section", inner, class_="field")
 
 
 def _method(content: SlideContent) -> list[str]:
     score = content.score
     method = paragraph(told.method_text(score)) + bullets(told.limits(score))
-    parts = section("Method and limits", method)
-    parts += section("Versions", table((), told.versions(content), class_="pairs"))
-    for title, settings in (("Settings", content.settings), ("Calibration", content.calibration)):
-        parts += section(title, table((), list(words.flat(settings)) or [("-", "none")], class_="pairs"))
-    return parts
+    versions = versions_sections(told.versions(content), content.settings, content.calibration)
+    return section("Method and limits", method) + versions

@@ -10,6 +10,7 @@ from her2scope.overlays.palette import SAFE, Palette
 from her2scope.overlays.raster import draw_overlay
 from her2scope.records import ControlReading, FieldResult
 from her2scope.reporting import words
+from her2scope.reporting.content import share_rows
 from her2scope.reporting.pdf_pages import (
     control_head,
     control_notice,
@@ -99,7 +100,7 @@ def _shares(score: SlideScore, palette: Palette) -> list[Flowable]:
     if not n:
         return []
     title = heading(f"Membrane staining of {words.count(n, 'tumour cell')}")
-    return [KeepTogether([title, share_chart(told.share_rows(score), palette)])]
+    return [KeepTogether([title, share_chart(share_rows(score.case), palette)])]
 
 
 # ---- further pages ------------------------------------------------------------------------------------------------

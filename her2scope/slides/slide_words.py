@@ -6,14 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from her2scope.domain.cells import SHARE_ORDER
 from her2scope.domain.guideline import Category, guideline
 from her2scope.domain.score import MAX_FURTHER_FIELDS, MAX_LOW_END_UM_PER_PX, ControlStatus
 from her2scope.domain.score_sentence import whole
-from her2scope.overlays.palette import LABELS
 from her2scope.records import RgbImage
 from her2scope.reporting import doubt, words
-from her2scope.reporting.content import ShareRow
 from her2scope.reporting.words import METHOD_LIMITS, METHODS, NO_SCORE, clean, count, interval, percent
 from her2scope.reporting.words import sentence as as_sentence
 from her2scope.slides.records import SlideScore, Square
@@ -170,15 +167,6 @@ def settle_text(score: SlideScore) -> str:
 def scope_text(score: SlideScore) -> str:
     """For what the intervals hold."""
     return INTERVAL_SCOPE if score.case.interval95_percent is not None else ""
-
-
-def share_rows(score: SlideScore) -> tuple[ShareRow, ...]:
-    """Shares of the slide, most stained class first."""
-    case = score.case
-    shares, intervals = case.shares_percent or {}, case.interval95_percent or {}
-    return tuple(
-        ShareRow(name, LABELS[name], case.counts[name], shares.get(name), intervals.get(name)) for name in SHARE_ORDER
-    )
 
 
 def left_out(score: SlideScore) -> tuple[str, ...]:

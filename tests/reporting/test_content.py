@@ -370,10 +370,10 @@ def test_whatever_the_reader_does_fits_the_schema(
 def test_rows_carry_the_files_numbers() -> None:
     view = cases()["thirds"]
     case = score_json(view)["case"]
-    for row in share_rows(view):
+    for row in share_rows(view.score):
         assert row.percent == pytest.approx(case["shares_percent"][row.name.value], abs=1e-9)
         assert list(row.interval95 or ()) == pytest.approx(case["interval95_percent"][row.name.value], abs=1e-4)
-    assert sum(row.n for row in share_rows(view)) == case["n_tumour"]
+    assert sum(row.n for row in share_rows(view.score)) == case["n_tumour"]
 
 
 def test_field_rows_say_why_a_field_has_no_score() -> None:
