@@ -91,9 +91,8 @@ class HtmlReport:
     def _control_field(self, content: ReportContent, reading: ControlReading) -> str:
         inner = control_head(reading)
         inner += chart_section(reading, content.control_history)
-        inner += field_view(f"control-{reading.number}", reading.result, self._palette) + legend_of(
-            reading.result, self._palette
-        )
+        inner += field_view(f"control-{reading.number}", reading.result, self._palette)
+        inner += legend_of(reading.result, self._palette)
         return tag("section", inner + _earlier(words.earlier_readings(content.case, reading)), class_="field")
 
     def _field(self, item: AcceptedField, row: FieldRow, regions: Sequence[Region]) -> str:
@@ -103,9 +102,8 @@ class HtmlReport:
         inner += paragraph(row.note, "warn small") if row.note else ""
         inner += paragraph(hand.MARKS_KEY, "grey small") if item.n_corrected else ""
         inner += notice("Reader's remark:", item.annotation, "plain") if item.annotation.strip() else ""
-        inner += accepted_view(f"field-{row.number}", item, self._palette, regions) + legend_of(
-            item.result, self._palette
-        )
+        inner += accepted_view(f"field-{row.number}", item, self._palette, regions)
+        inner += legend_of(item.result, self._palette)
         return tag("section", inner, class_="field", id=f"field-{row.number}")
 
 
