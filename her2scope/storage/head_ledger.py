@@ -10,10 +10,10 @@ from typing import Any, get_args
 
 from her2scope.domain.event_chain import START, ChainHead
 from her2scope.ports import KeptHead, SealReason
-from her2scope.storage.line_log import LineLog, NewerLineError
+from her2scope.storage import entry_log
 
 SCHEMA = "her2scope.case-head/1"
-_KEYS = {"schema", "case_id", "what", "at_utc", "n_events", "head", "manifest_sha256", "files"}
+_KEYS = {"case_id", "what", "at_utc", "n_events", "head", "manifest_sha256", "files"}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -41,21 +41,16 @@ class FileHeadLedger:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._log = LineLog(path, "ledger of cases", _is_entry)
+        self._log = entry_log.EntryLog(path, "ledger of cases", SCHEMA, read_entry)
 
     @property
     def problems(self) -> tuple[str, ...]:
         """An unfinished line that was set aside, until somebody has removed that file."""
-        if not self._log.torn.exists():
-            return ()
-        return (
-            f"The last line of {self.path} was not finished when the power or the program failed. It is kept in "
-            f"{self._log.torn}: the cases themselves are safe; delete this file when you have seen it.",
-        )
+        return self._log.unfinished("the cases themselves are safe; delete this file when you have seen it.")
 
     def entries(self) -> tuple[KeptHead, ...]:
         """All that was kept, in order; StoreError where a line cannot be read back."""
-        return tuple(self._parsed(number, line) for number, line in self._log.lines())
+        return self._log.entries()
 
     def keep(self, entry: KeptHead) -> None:
         """Append; durable when it returns."""
@@ -66,23 +61,13 @@ class FileHeadLedger:
         return tuple(entry for entry in self.entries() if entry.case_id == case_id)
 
     def knows(self, case_id: str) -> bool:
-        """Whether anything was kept of a case: no line is judged, which takes a second for those of a year."""
-        named = f'"case_id": {json.dumps(case_id)},'.encode("ascii")  # as `entry_line` writes it
-        return any(named in line for _, line in self._log.lines())
-
-    def _parsed(self, number: int, line: bytes) -> KeptHead:
-        try:
-            return read_entry(line)
-        except NewerLineError as error:
-            raise self._log.newer(number, error, SCHEMA) from None
-        except ValueError as error:
-            raise self._log.damaged(number, error, "") from None
+        """Whether anything was kept of a case."""
+        return self._log.holds(f'"case_id": {json.dumps(case_id)},'.encode("ascii"))  # as `entry_line` writes it
 
 
 def entry_line(entry: KeptHead) -> bytes:
     """An entry as a line of the ledger."""
     data = {
-        "schema": SCHEMA,
         "case_id": entry.case_id,
         "what": entry.what,
         "at_utc": entry.at_utc,
@@ -91,24 +76,12 @@ def entry_line(entry: KeptHead) -> bytes:
         "manifest_sha256": entry.manifest_sha256,
         "files": dict(entry.files),
     }
-    return json.dumps(data, sort_keys=True).encode("ascii") + b"\n"
+    return entry_log.entry_line(SCHEMA, data, sort_keys=True)
 
 
 def read_entry(line: bytes) -> KeptHead:
     """Entry of a line; ValueError saying what is wrong with it, NewerLineError for another schema."""
-    try:
-        data = json.loads(line)
-    except (ValueError, RecursionError):
-        raise ValueError("it is no JSON") from None
-    if not isinstance(data, dict):
-        raise ValueError("it is no entry")
-    schema = data.get("schema")
-    if schema != SCHEMA:
-        if isinstance(schema, str) and schema.startswith(SCHEMA.partition("/")[0]):
-            raise NewerLineError(schema)
-        raise ValueError("it is no entry of the ledger")
-    if data.keys() != _KEYS:
-        raise ValueError(f"its keys differ: {', '.join(sorted(data.keys() ^ _KEYS))}"[:120])
+    data = entry_log.entry_data(line, SCHEMA, "entry of the ledger", _KEYS)
     wrong = next((name for name, is_right in _checks(data).items() if not is_right), None)
     if wrong:
         raise ValueError(f"its {wrong} cannot be read")
@@ -133,11 +106,3 @@ def _checks(data: dict[str, Any]) -> dict[str, bool]:
 
 def _is_digest(value: object) -> bool:
     return isinstance(value, str) and _SHA256.fullmatch(value) is not None
-
-
-def _is_entry(line: bytes) -> bool:
-    try:
-        read_entry(line)
-    except (NewerLineError, ValueError):
-        return False
-    return True
