@@ -186,15 +186,16 @@ def _share_row(row: ShareRow, palette: Palette, y: float) -> str:
 # ---- a field ------------------------------------------------------------------------------------------------------
 
 
-def field_view(key: str, result: FieldResult, palette: Palette) -> str:
+def field_view(key: str, result: FieldResult, palette: Palette, *, keeps_membranes: bool = True) -> str:
     """Picture of a field with check boxes for its layers; pointing at a cell says what was measured.
 
     Parameters
     ----------
     key : name that no other field of the page has
+    keeps_membranes : whether the result has its membrane mask; a box that shows nothing would say that there is none
     """
     told = [(mark_of(cell, palette), cell_words(number, cell)) for number, cell in enumerate(result.cells, start=1)]
-    return _layers(key, result, palette) + _field_svg(result, palette, told)
+    return _layers(key, result, palette, keeps_membranes) + _field_svg(result, palette, told)
 
 
 def accepted_view(key: str, item: AcceptedField, palette: Palette, regions: Sequence[Region]) -> str:
@@ -209,10 +210,11 @@ def accepted_view(key: str, item: AcceptedField, palette: Palette, regions: Sequ
     return _layers(key, item.result, palette) + _field_svg(item.result, palette, told, _region_paths(item, regions))
 
 
-def _layers(key: str, result: FieldResult, palette: Palette) -> str:
+def _layers(key: str, result: FieldResult, palette: Palette, with_membranes: bool = True) -> str:
     membranes = "Membranes" + _swatch(palette.membrane_faint, MEMBRANE_FAINT_LABEL)
     membranes += _swatch(palette.membrane_intense, MEMBRANE_INTENSE_LABEL)
-    layers = [("markers", "Cells", True), ("outlines", "Outlines", True), ("membranes", membranes, False)]
+    layers = [("markers", "Cells", True), ("outlines", "Outlines", True)]
+    layers += [("membranes", membranes, False)] if with_membranes else []
     boxes = [_check_box(key, *layer) for layer in (layers if result.cells else [])]
     return "".join(boxes) + _zoom(key)
 

@@ -96,8 +96,10 @@ def _hot_spots(score: SlideScore) -> list[str]:
 
 
 def _place(number: int, place: Place, palette: Palette) -> str:
-    inner = tag("h3", said(place.title)) + paragraph(place.words, "grey small")
-    inner += field_view(f"place-{number}", place.result, palette) + legend_of(place.result, palette)
+    inner = tag("h3", said(place.title)) + paragraph(told.place_text(place), "grey small")
+    inner += field_view(f"place-{number}", place.result, palette, keeps_membranes=False) + legend_of(
+        place.result, palette
+    )
     return tag("section", inner, class_="field")
 
 

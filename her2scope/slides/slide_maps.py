@@ -97,7 +97,7 @@ def heat_map(score: SlideScore, cells: SlideCells, scale: HeatScale = COMPLETE_S
     _mark_spots(canvas, score, um_per_px)
     entries = [(hex_colour(colour), words, Square.GLASS) for colour, words in zip(STEPS, scale.words, strict=True)]
     note = f"squares of {MAP_SQUARE_UM / 1000:g} mm with {LEAST_SHOWN} tumour cells or more"
-    return np.vstack([canvas, _legend(canvas.shape[1], scale.title, entries, um_per_px, note)])
+    return _above_legend(canvas, scale.title, entries, um_per_px, note)
 
 
 def step_of(scale: HeatScale, counts: CellCounts) -> int:
@@ -146,9 +146,7 @@ def tissue_map(score: SlideScore) -> RgbImage:
         (hex_colour(KIND_COLOURS[kind]), f"{KIND_WORDS[kind]}: {survey.tissue.area_mm2(kind):.2f} mm\u00b2", kind)
         for kind in found
     ]
-    return np.vstack(
-        [canvas, _legend(canvas.shape[1], "What was looked at, and what was left out", entries, um_per_px)]
-    )
+    return _above_legend(canvas, "What was looked at, and what was left out", entries, um_per_px)
 
 
 def _kinds(survey: Survey, size_hw: tuple[int, int], um_per_px: float) -> NDArray[np.uint8]:
@@ -200,6 +198,17 @@ def _picture(survey: Survey) -> tuple[RgbImage, float]:
 _ROW, _LEFT, _SWATCH = 20.0, 12.0, 22.0
 _LEGEND_PX = 800
 """Width of a picture under which letters of 11 px stand well."""
+LEAST_WIDTH_PX = 960
+"""Of a map with its legend: beside a narrow slide there is paper, or the words would be too small to read."""
+
+
+def _above_legend(
+    picture: RgbImage, title: str, entries: Sequence[tuple[str, str, Square]], um_per_px: float, note: str = ""
+) -> RgbImage:
+    """The picture, its place unchanged, with the legend below."""
+    wide = max(picture.shape[1], LEAST_WIDTH_PX)
+    beside = np.full((picture.shape[0], wide - picture.shape[1], 3), 255, np.uint8)
+    return np.vstack([np.hstack([picture, beside]), _legend(wide, title, entries, um_per_px, note)])
 
 
 def _legend(

@@ -31,7 +31,8 @@ from her2scope.slides.slide_places import Place
 from her2scope.slides.slide_words import SlideContent
 
 _PLACE_HEIGHT = 0.38 * HEIGHT
-_MAP_HEIGHT = 0.42 * HEIGHT
+_MAP_HEIGHT = 0.8 * HEIGHT
+"""Of an upright slide's map, whose legend would else be too small to read; a wide one is as high as its width asks."""
 
 
 def slide_pdf(content: SlideContent, palette: Palette = SAFE) -> bytes:
@@ -42,7 +43,7 @@ def slide_pdf(content: SlideContent, palette: Palette = SAFE) -> bytes:
         _story(content, palette),
         f"{told.TITLE}: {name}",
         content.score.program.version,
-        footer=f"{name}  \u00b7  {told.TITLE}",
+        footer=told.footer_text(content.score),
         seal=told.DISCLAIMER,
     )
 
@@ -110,7 +111,8 @@ def _maps(content: SlideContent) -> list[Flowable]:
     shown = [(told.MAP_TITLE, content.tissue_map)]
     if content.heat_map is not None and content.staining_map is not None:
         shown += [("Complete membrane staining", content.heat_map), ("All staining", content.staining_map)]
-    story: list[Flowable] = [PageBreak()]
+    # below what page one left over: a few lines of it on a page of their own would else leave that empty
+    story: list[Flowable] = [Spacer(1, 6)]
     for title, rgb in shown:
         story.append(KeepTogether([heading(title), picture(rgb, _MAP_HEIGHT), Spacer(1, 6)]))
     rows = told.hot_spot_rows(content.score)
@@ -120,7 +122,11 @@ def _maps(content: SlideContent) -> list[Flowable]:
 
 
 def _place(place: Place, palette: Palette) -> list[Flowable]:
-    return [heading(place.title), text(place.words, 8.5, colour=GREY, after=2), *_pictures(place.result, palette)]
+    return [
+        heading(place.title),
+        text(told.place_text(place), 8.5, colour=GREY, after=2),
+        *_pictures(place.result, palette),
+    ]
 
 
 def _control_page(reading: ControlReading, palette: Palette) -> list[Flowable]:

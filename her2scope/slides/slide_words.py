@@ -22,6 +22,8 @@ from her2scope.slides.slide_score import INTERVAL_SCOPE, SQUARE_UM
 TITLE = "HER2 IHC reference score of a slide"
 DISCLAIMER = "Research use only. Not validated for diagnosis; the pathologist's own score decides."
 MAP_TITLE = "The slide"
+MOST_NAME = 42
+"""Letters of a slide's name in a page's footer, which has one line."""
 HOT_SPOT_HEAD = ("Square", "Middle, from the left and the top", "What it shows")
 LIMITS = (
     "All tissue that is not left out is looked at: whether a tumour is invasive is not told by the program. Outline in "
@@ -73,6 +75,8 @@ def category_text(score: SlideScore) -> str:
 
 def basis_text(score: SlideScore) -> str:
     """What the score rests on."""
+    if score.survey.refusals:
+        return f"nothing was counted, {score.survey.scale.um_per_px:.3f} um/px"
     n = score.case.counts.n_tumour
     area = f"{score.counted_mm2:.1f} mm\u00b2 of tissue"
     return f"{whole(n)} tumour cell{'s' * (n != 1)} in {area}, {score.survey.scale.um_per_px:.3f} um/px"
@@ -106,12 +110,15 @@ def control_headline(score: SlideScore) -> str:
     if status is ControlStatus.ABSENT:
         return "No control was read"
     told = {ControlStatus.VALID: "valid", ControlStatus.WARNING: "valid with a warning"}.get(status, "invalid")
-    held = ", but does not hold for this slide" if score.standing.refusals else ""
+    link = "and" if status is ControlStatus.INVALID else "but"
+    held = f", {link} does not hold for this slide" if score.standing.refusals else ""
     return f"Control {told}{held}"
 
 
 def control_paragraph(score: SlideScore) -> str:
     """What was read from the control, and what its cut did."""
+    if score.survey.refusals:
+        return "The slide was refused before anything was measured."
     cuts = score.cuts
     in_force = (
         f"stained {cuts.stained_od10:.2f}, moderate {cuts.moderate_od10:.2f}, intense {cuts.intense_od10:.2f} od10"
@@ -180,6 +187,23 @@ def left_out(score: SlideScore) -> tuple[str, ...]:
     if score.case.counts.n_other:
         found.append(f"{whole(score.case.counts.n_other)} cells that are no tumour: looked at, not counted.")
     return (*found, *map(as_sentence, score.notes))
+
+
+def place_text(place: Place) -> str:
+    """What a shown place holds, and where on the slide it lies."""
+    return f"{place.words} Its upper left corner: {clean(place.result.frame.name)}."
+
+
+def footer_text(score: SlideScore) -> str:
+    """What stands at the foot of every page: a page on its own must not pass for a score that holds."""
+    ends = "" if score.case.reportable else " \u00b7 NOT REPORTABLE"
+    return f"{_shortened(slide_name(score), MOST_NAME)}  \u00b7  {TITLE}{ends}"
+
+
+def _shortened(name: str, most: int) -> str:
+    """A name whose beginning and end stay."""
+    half = (most - 3) // 2
+    return name if len(name) <= most else f"{name[:half]}...{name[-half:]}"
 
 
 def hot_spot_rows(score: SlideScore) -> tuple[tuple[str, str, str], ...]:

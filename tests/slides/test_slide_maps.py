@@ -48,8 +48,7 @@ def half_slide() -> tuple[slides.SlideScore, slides.SlideCells]:
 def test_the_map_shows_where_the_staining_is() -> None:
     score, cells = half_slide()
     drawn = heat_map(score, cells).astype(float)
-    width = drawn.shape[1]
-    per_um = width / 2048.0
+    per_um = 3 / score.survey.overview_um_per_px  # drawn three times as large as it was read
     y = round(500 * per_um)
     left, right = drawn[y, round(400 * per_um)], drawn[y, round(1600 * per_um)]
     assert left.sum() > right.sum() + 150  # yellow is lighter than violet
@@ -69,7 +68,7 @@ def test_each_kind_that_is_left_out_is_drawn_in_its_own_colour() -> None:
         squares[4:10, 6 * place : 6 * place + 5] = kind
     score, _ = slides.scored({CellClass.NONE: 500}, survey=slides.survey_of((2048.0, 1536.0), squares=squares))
     drawn = tissue_map(score)
-    per_um = drawn.shape[1] / 2048.0
+    per_um = 3 / score.survey.overview_um_per_px
     for place, kind in enumerate(kinds):
         top, bottom = (round(row * slides.SQUARE_UM * per_um) for row in (4, 10))
         left, right = (round(column * slides.SQUARE_UM * per_um) for column in (6 * place, 6 * place + 5))
@@ -88,3 +87,11 @@ def test_nothing_is_drawn_into_the_survey() -> None:
 def test_any_form_of_slide_gets_a_map(size_um: tuple[float, float]) -> None:
     score, cells = slides.scored({CellClass.NONE: 200}, survey=slides.survey_of(size_um, um_per_px=1.0))
     assert heat_map(score, cells).shape[2] == 3 and tissue_map(score).dtype == np.uint8
+
+
+def test_a_narrow_slide_leaves_its_legend_room() -> None:
+    survey = slides.survey_of((500.0, 4000.0))
+    score, cells = slides.scored({CellClass.NONE: 700}, survey=survey)
+    for drawn in (tissue_map(score), heat_map(score, cells, STAINING_SCALE)):
+        assert drawn.shape[1] >= 960
+    assert (tissue_map(score)[:1000, 500:] == 255).all()  # beside the slide is paper

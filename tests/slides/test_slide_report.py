@@ -113,3 +113,51 @@ def test_the_page_runs_no_script_and_names_cannot_break_it() -> None:
 def test_each_shown_cell_tells_what_was_measured() -> None:
     page = html_text(mixed())
     assert page.count("<title>Cell ") > 50 and "completeness 100 %" in page
+
+
+def test_every_page_of_a_score_that_does_not_hold_says_so() -> None:
+    invalid, valid = pdf_text(content(MIXED, slides.INVALID)), pdf_text(mixed())
+    assert all("NOT REPORTABLE" in page for page in invalid)
+    assert not any("NOT REPORTABLE" in page for page in valid)
+
+
+def test_the_warning_at_the_foot_survives_a_long_name() -> None:
+    made = content(MIXED, slides.INVALID)
+    survey = dataclasses.replace(made.score.survey, path=slides.Path("W" * 200 + ".svs"))
+    made = dataclasses.replace(made, score=dataclasses.replace(made.score, survey=survey))
+    assert all("NOT REPORTABLE" in page for page in pdf_text(made))
+
+
+def test_an_invalid_control_that_does_not_hold_either_is_no_contradiction() -> None:
+    score, _ = slides.scored(MIXED, slides.INVALID)
+    refused = dataclasses.replace(score.standing, refusals=("another scale",))
+    headline = told.control_headline(dataclasses.replace(score, standing=refused))
+    assert headline == "Control invalid, and does not hold for this slide"
+
+
+def test_a_shown_place_says_where_it_lies() -> None:
+    made = mixed()
+    where = [re.search(r"(\d+\.\d\d, \d+\.\d\d mm)\.$", told.place_text(place)) for place in made.places]
+    assert where and all(where)
+    pages, page = " ".join(pdf_text(made)), html_text(made)
+    assert all(found[1] in pages and found[1] in page for found in where if found)
+
+
+def test_a_slide_has_no_box_for_a_layer_of_membranes_that_it_does_not_keep() -> None:
+    page = html_text(mixed())
+    assert 'id="place-1-outlines"' in page and 'id="place-1-membranes"' not in page
+
+
+def test_notes_that_overflow_page_one_leave_no_empty_page() -> None:
+    notes = tuple(f"note {number} on what was left out" for number in range(25))
+    score, cells = slides.scored(MIXED, slides.INVALID, slides.survey_of((700.0, 500.0), notes=notes))
+    pages = pdf_text(slides.content_of(score, cells))
+    assert "Note 24" in pages[1] and "The slide" in pages[1]
+
+
+def test_a_refused_slide_does_not_claim_that_cuts_were_used() -> None:
+    survey = slides.survey_of((700.0, 500.0), refusals=("its colours are haematoxylin and eosin",))
+    first = pdf_text(
+        slides.content_of(refused_slide(survey, slides.RULES, factories.PROGRAM), slides.cells_of([], [], []))
+    )[0]
+    assert "Default cuts" not in first and "nothing was counted" in first
