@@ -13,7 +13,7 @@ from her2scope.domain.guideline import SCORES, Score
 from her2scope.imaging.files import read_rgb
 from her2scope.phantom.slide_file import phantom_stem
 from her2scope.pipeline.analyse import FieldAnalyser
-from her2scope.pipeline.control import ANCHOR_LEVEL
+from her2scope.pipeline.control import ANCHOR_LEVEL, latest_of
 from her2scope.ports import SlideReader
 from her2scope.records import CameraState, ControlReading, Frame
 from her2scope.settings import Vector
@@ -49,6 +49,7 @@ class Controls:
     given : level and file, in the order of the command line
     um_per_px : of the given files; None: what the slides tell
     outlines : folder that may hold outlines of a control slide, too: its tissue of a level is then what they say
+    scored : slides of the run: the tissue of a case is no control of itself
     """
 
     def __init__(
@@ -57,8 +58,9 @@ class Controls:
         given: Sequence[tuple[Score, Path]],
         um_per_px: float | None = None,
         outlines: Path | None = None,
+        scored: Sequence[Path] = (),
     ) -> None:
-        self._analyser, self._um_per_px = analyser, um_per_px
+        self._analyser, self._um_per_px, self._scored = analyser, um_per_px, scored
         self._outlines = outlines if outlines is not None and outlines.is_dir() else None
         self._given: dict[Score, list[Path]] = {}
         for level, path in given:
@@ -76,7 +78,7 @@ class Controls:
                 levels = {**self._levels(opened, without=regions.controls), **self._own(reader, found, regions)}
                 readings = read_levels(self._analyser, levels)
                 own_anchor = ANCHOR_LEVEL in regions.controls or ANCHOR_LEVEL not in levels
-                white = None if own_anchor else levels[ANCHOR_LEVEL].white_rgb
+                white = None if own_anchor else _white_of(readings, levels[ANCHOR_LEVEL])
                 asked: Sequence[Score] = list(levels)
             else:
                 readings, white = self._readings(opened)
@@ -103,7 +105,8 @@ class Controls:
         if self._read is None:
             levels = self._levels(opened, without={})
             anchor = levels.get(ANCHOR_LEVEL)
-            self._read = read_levels(self._analyser, levels), anchor.white_rgb if anchor else None
+            readings = read_levels(self._analyser, levels)
+            self._read = readings, _white_of(readings, anchor) if anchor else None
         return self._read
 
     def _levels(self, opened: ExitStack, without: Mapping[Score, object]) -> dict[Score, LevelFields]:
@@ -126,7 +129,18 @@ class Controls:
         found = survey(reader, path, self._analyser.calibration, self._um_per_px, exclude=regions.exclude)
         if found.refusals:
             raise BadInputError(f"{path}: no control can be read from it: {found.refusals[0]}.")
-        return ControlTissue(level, reader, found, path.name, regions.controls.get(level, ()))
+        polygons = regions.controls.get(level, ())
+        if regions.controls and not polygons:
+            raise BadInputError(
+                f"{path}: its outlines name the controls {', '.join(sorted(regions.controls))}, and none of {level}. "
+                f"Outline 'control {level}' on it, or give another slide."
+            )
+        if not polygons and any(_is_same(path, slide) for slide in self._scored):
+            raise BadInputError(
+                f"{path}: this slide is scored itself, and cannot be its own control. Outline its control tissue "
+                f"('control {level}') in a folder of --annotations."
+            )
+        return ControlTissue(level, reader, found, path.name, polygons)
 
     def _own(self, reader: SlideReader, found: Survey, regions: SlideRegions) -> dict[Score, LevelFields]:
         name = found.path.name
@@ -152,6 +166,14 @@ class Controls:
             yield Frame(rgb, index, 0.0, self._um_per_px or 0.0, camera, str(path.name))
 
 
+def _white_of(readings: Sequence[ControlReading], anchor: LevelFields) -> Vector | None:
+    """White that the 3+ level was seen in: of its slide, else of the clear parts of its picture; None if unknown."""
+    if anchor.white_rgb is not None:
+        return anchor.white_rgb
+    reading = latest_of(readings, ANCHOR_LEVEL)
+    return None if reading is None else reading.result.clear_white_rgb
+
+
 def outlined_regions(path: Path, reader: SlideReader, outlines: Path | None) -> SlideRegions:
     """Outlines of a slide by their use, where there is a file of its name; all that is not named is left aside."""
     file = outlines_of(phantom_stem(path), outlines)
@@ -163,3 +185,10 @@ def outlined_regions(path: Path, reader: SlideReader, outlines: Path | None) -> 
 
 def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in PICTURE_SUFFIXES
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # a slide that is not there is told in its turn
+        return False

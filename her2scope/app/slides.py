@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from her2scope.app.slide_controls import ControlFileError, Controls
 from her2scope.app.slide_worker import analyse_tile, worker_program
 from her2scope.app.where_to_count import asked_gate, where_words
 from her2scope.cameras.slide_readers import open_slide
-from her2scope.domain.errors import BadInputError, Her2ScopeError, StoreError
+from her2scope.domain.errors import BadInputError, Her2ScopeError, StoreError, UnreadableImageError
 from her2scope.domain.guideline import Score
 from her2scope.domain.settings_digest import settings_digest
 from her2scope.phantom.slide_file import is_phantom_slide, phantom_stem
@@ -30,21 +30,34 @@ from her2scope.records import ProgramInfo
 from her2scope.reporting.words import DRAWN_NOTE, reading_summary
 from her2scope.settings import Calibration, ScoringSettings, as_mapping
 from her2scope.slides.progress import ProgressLine, silent
-from her2scope.slides.records import NO_CELLS, SlideCells, SlideOutcome, SlideScore, Survey, Tile, TileResult, TileWork
+from her2scope.slides.records import (
+    NO_CELLS,
+    SlideCells,
+    SlideOutcome,
+    SlideScore,
+    Square,
+    Survey,
+    Tile,
+    TileResult,
+    TileWork,
+)
 from her2scope.slides.run import RunOutcome, UnfitWorkerError, run_tiles
 from her2scope.slides.run_identity import slide_digest, work_digest
 from her2scope.slides.schedulers import Crew, JobError, SchedulerError, open_scheduler
 from her2scope.slides.seams import one_cell_each
+from her2scope.slides.slide_geojson import full_um_per_px
 from her2scope.slides.slide_maps import STAINING_SCALE, heat_map, tissue_map
 from her2scope.slides.slide_outputs import FILES, check_folder, write_slide
+from her2scope.slides.slide_pieces import pieces_doubt
 from her2scope.slides.slide_places import as_cells, places_to_show
-from her2scope.slides.slide_regions import SlideRegions, outlines_of, sorted_regions
+from her2scope.slides.slide_regions import SlideRegions, cells_by_outlines, outlines_of, sorted_regions
 from her2scope.slides.slide_score import Controlled, Doubts, Rules, refused_slide, score_slide
 from her2scope.slides.slide_table import TABLE_NAME, read_table, write_table
 from her2scope.slides.slide_words import SlideContent
 from her2scope.slides.survey import survey
 from her2scope.slides.tile_store import TileStore
 from her2scope.slides.tiles import TILE_PX, plan_tiles
+from her2scope.storage.case_lock import CaseLock, lock_of_file
 
 ANCHOR_LEVEL: Score = "3+"
 """What `--control` is: the level that anchors the intensity scale."""
@@ -110,21 +123,30 @@ def score_slides(request: SlidesRequest, told: Told, bar: ProgressLine | None = 
     if request.guideline:
         settings = replace(settings, guideline=request.guideline)
     _check_out(request, stems)
-    earlier = read_table(request.out)
+    read_table(request.out)  # refuses one that is not this program's
     calibration = read_calibration(request.calibration)
-    outcomes: list[tuple[str, SlideOutcome]] = []
+    outcomes: list[SlideOutcome] = []
     with open_scheduler(request.scheduler, request.workers) as crew:
         run = _Run(request, settings, calibration, crew, told, bar)
-        try:
-            for number, (stem, path) in enumerate(stems.items(), start=1):
-                told(f"slide {number} of {len(stems)}: {path.name}")
-                outcome = run.outcome(stem, path, (number, len(stems)))
-                outcomes.append((stem, outcome))
-                told(_line(outcome))
-        finally:  # a run that was stopped keeps the lines of what it had done
-            if outcomes:
-                write_table(request.out, earlier, outcomes)
-    return tuple(outcome for _, outcome in outcomes)
+        for number, (stem, path) in enumerate(stems.items(), start=1):
+            told(f"slide {number} of {len(stems)}: {path.name}")
+            outcome = run.outcome(stem, path, (number, len(stems)))
+            _add_line(request.out, stem, outcome)
+            outcomes.append(outcome)
+            told(_line(outcome))
+    return tuple(outcomes)
+
+
+def _add_line(out: Path, stem: str, outcome: SlideOutcome) -> None:
+    """Put a slide's line into the table at once: another program may write lines of other slides meanwhile."""
+    lock: CaseLock | None = None
+    with suppress(OSError):  # a drive that knows no locks
+        lock = lock_of_file(out / TILES_FOLDER / TABLE_NAME, "table")
+    try:
+        write_table(out, read_table(out), [(stem, outcome)])
+    finally:
+        if lock is not None:
+            lock.release()
 
 
 def _line(outcome: SlideOutcome) -> str:
@@ -149,10 +171,12 @@ def _stems(request: SlidesRequest) -> dict[str, Path]:
         stem = phantom_stem(path)
         if stem.casefold() in taken:
             raise BadInputError(f"two slides are named '{stem}': their results would overwrite each other. Rename one.")
-        if stem in (TILES_FOLDER, TABLE_NAME):
+        if stem in ("", TILES_FOLDER, TABLE_NAME):
             raise BadInputError(f"{path}: results cannot lie in a folder of this name. Rename the slide.")
         taken[stem.casefold()] = stem
         found[stem] = path
+    if request.leave_out and request.annotations is None:
+        raise BadInputError(f"--leave-out {request.leave_out[0]}: name the outlines, too, with --annotations.")
     if request.annotations is not None:
         if not request.annotations.exists():
             raise BadInputError(f"{request.annotations}: no such file or folder. Check --annotations.")
@@ -173,14 +197,21 @@ def _check_out(request: SlidesRequest, stems: Mapping[str, Path]) -> None:
         if Path(os.path.realpath(path)) in inputs:
             raise BadInputError(f"{path}: this command reads this file, and would write there. Give another --out.")
     for stem, path in stems.items():
-        if path.is_file():
-            check_folder(out / stem, slide_digest(path))
+        if os.path.lexists(out / stem):
+            check_folder(out / stem, _digest_of(path))
     try:
         out.mkdir(parents=True, exist_ok=True)
         probe = out / TILES_FOLDER
         probe.mkdir(exist_ok=True)
     except OSError as error:
         raise BadInputError(f"{out}: cannot be written ({error.strerror or error}). Give another --out.") from error
+
+
+def _digest_of(path: Path) -> str | None:
+    """Digest of a slide; None for one that cannot be read: that is told in its turn, and the others are scored."""
+    with suppress(UnreadableImageError):
+        return slide_digest(path)
+    return None
 
 
 def _inputs(request: SlidesRequest) -> list[Path]:
@@ -215,7 +246,9 @@ class _Run:
         self._analyser = make_analyser(self._method, settings, calibration)
         self._program: ProgramInfo | None = None
         controls = [*((ANCHOR_LEVEL, path) for path in request.controls), *request.lower_controls]
-        self._controls = Controls(self._analyser, controls, request.control_um_per_px, request.annotations)
+        self._controls = Controls(
+            self._analyser, controls, request.control_um_per_px, request.annotations, request.slides
+        )
 
     def outcome(self, stem: str, path: Path, place: tuple[int, int]) -> SlideOutcome:
         """Score a slide and write its results; what is wrong with this slide alone is its outcome.
@@ -231,12 +264,15 @@ class _Run:
         except (StoreError, SchedulerError, UnfitWorkerError, ControlFileError):  # the next slide would fare no better
             raise
         except Her2ScopeError as error:
-            return SlideOutcome(path, None, None, str(error).removeprefix(f"{path}: "))
+            problem = str(error).removeprefix(f"{path}: ")
+            earlier = f" Results of an earlier run are in {folder.name}." if folder.is_dir() else ""
+            return SlideOutcome(path, None, None, problem + earlier)
         problem = "" if score.case.score is not None else "; ".join(score.case.blocking or score.case.reasons)
         return SlideOutcome(path, score, folder, problem)
 
     def _scored(self, stem: str, path: Path, reader: SlideReader, folder: Path, place: tuple[int, int]) -> SlideScore:
         identity = slide_digest(path)
+        check_folder(folder, identity)
         regions = self._regions(stem, reader)
         found = survey(
             reader, path, self._calibration, self._request.um_per_px, regions.restrict, regions.exclude,
@@ -249,7 +285,7 @@ class _Run:
         else:
             held, missing = self._controls.of_slide(reader, found, regions)
             self._tell_control(held, missing)
-            cells, score = self._counted(stem, found, held, rules, [*notes, *missing], place)
+            cells, score = self._counted(stem, found, regions, held, rules, [*notes, *missing], place)
         self._told(f"{path.name}: writing {folder}")
         write_slide(folder, self._content(score, identity, cells, reader), cells)
         return score
@@ -277,7 +313,14 @@ class _Run:
         return Rules(table, segmenter.false_rates, settings.min_case_cells, digest)
 
     def _counted(
-        self, stem: str, found: Survey, held: Controlled, rules: Rules, notes: Sequence[str], place: tuple[int, int]
+        self,
+        stem: str,
+        found: Survey,
+        regions: SlideRegions,
+        held: Controlled,
+        rules: Rules,
+        notes: Sequence[str],
+        place: tuple[int, int],
     ) -> tuple[SlideCells, SlideScore]:
         """Analyse the tiles of a slide, and score what they hold."""
         request, where = self._request, self._gated_settings.where_to_count
@@ -296,8 +339,13 @@ class _Run:
         doubts = Doubts()
         with TileStore(request.out / TILES_FOLDER / stem, work_digest(work, tiles, program)) as store:
             ran = self._ran(work, tiles, store, found, place)
-            cells = one_cell_each(_doubted(store.results(tiles), doubts), found)
+            cells = one_cell_each(_doubted(_read_back(store, tiles, ran), doubts, found), found)
+        cells, near_control = cells_by_outlines(cells, regions, full_um_per_px(found.scale))
         refusals, known = doubts.told()
+        refusals += found.doubts
+        known += near_control
+        if where is None and not regions.restrict:  # else somebody said where the case is
+            refusals += pieces_doubt(cells, found.tissue, rules, found.scale.um_per_px)
         if where is not None:
             outside = int((cells.is_tumour & ~cells.within).sum())
             known += (f"{where_words(where)}: {outside} tumour cells outside are left out",)
@@ -360,8 +408,25 @@ def _outside_doubts(n_outside: int, n_counted: int) -> tuple[str, ...]:
     return (f"the region model leaves out {n_outside} of {n_all} tumour cells: it may not fit this tissue",)
 
 
-def _doubted(results: Iterable[TileResult], doubts: Doubts) -> Iterator[TileResult]:
-    """The results as they are, their doubts counted."""
+def _read_back(store: TileStore, tiles: Sequence[Tile], ran: RunOutcome) -> Iterator[TileResult]:
+    """What was found in all tiles but those that are lost; StoreError where a result that was kept is not there."""
+    lost = {item.tile for item in ran.lost}
+    for tile in tiles:
+        if tile in lost:
+            continue
+        result = store.read(tile)
+        if result is None:
+            raise StoreError(
+                f"{store.folder}: the result of tile {tile.name} was written and cannot be read any more. Check the "
+                "disk and run the same command again: the others are kept."
+            )
+        yield result
+
+
+def _doubted(results: Iterable[TileResult], doubts: Doubts, found: Survey) -> Iterator[TileResult]:
+    """The results as they are, their doubts counted by the tumour cells that may count."""
     for result in results:
-        doubts.add(int(result.cells.is_tumour.sum()), result.doubts)
+        cells = result.cells
+        counts = cells.is_tumour & cells.within & (found.tissue.at(cells.x_um, cells.y_um) == Square.TISSUE)
+        doubts.add(int(counts.sum()), result.doubts)
         yield result

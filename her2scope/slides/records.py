@@ -88,6 +88,8 @@ class Survey:
     """What a reader should know, in words."""
     refusals: tuple[str, ...] = ()
     """Why this slide cannot be scored (its colours are not haematoxylin and DAB), in words; empty where it can."""
+    doubts: tuple[str, ...] = ()
+    """Why a score of it may not be reported, in words."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

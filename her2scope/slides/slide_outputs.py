@@ -29,8 +29,11 @@ CELL_FILES = ("cells.npz", "cells.geojson", "squares.geojson", "heat_map.png", "
 FILES = (JSON_NAME, "overview.png", "report.html", "report.pdf", *CELL_FILES)
 
 
-def check_folder(folder: Path, identity: str) -> None:
-    """BadInputError where something lies there that is not results of the slide of this `run_identity.slide_digest`."""
+def check_folder(folder: Path, identity: str | None) -> None:
+    """BadInputError where something lies there that is not results of the slide of this `run_identity.slide_digest`.
+
+    Of a slide that cannot be read nobody can tell whose the results are: nothing is written there then.
+    """
     if not os.path.lexists(folder):
         return
     if folder.is_symlink() or not folder.is_dir():
@@ -38,6 +41,8 @@ def check_folder(folder: Path, identity: str) -> None:
     others = sorted(item.name for item in folder.iterdir() if item.name not in FILES)
     if others:
         raise BadInputError(f"{folder}: it holds '{others[0]}', which is no result of a slide. Give another --out.")
+    if identity is None:
+        return
     if any(folder.iterdir()) and (was := _identity_in(folder)) != identity:
         whose = "results of another slide" if was else "files that are not results of this program"
         raise BadInputError(f"{folder}: it holds {whose}. Give another --out, or move it away.")

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from her2scope.annotations.geometry import shapes_of
 from her2scope.annotations.shapes import Annotations, Polygon
 from her2scope.domain.errors import BadInputError
 from her2scope.domain.guideline import Score
+from her2scope.slides.records import SlideCells
 
 SUFFIXES = (".geojson", ".json", ".xml")
 """Of files of outlines, in a folder where each has the name of its slide."""
 _CONTROL = re.compile(r"control[\s_-]*(3\+|2\+|1\+|0)", re.IGNORECASE)
+_CALLED_CONTROL = re.compile(r"control|kontroll", re.IGNORECASE)
+"""Whatever else has this in its name is control tissue of a level that it does not tell."""
 _LEFT_OUT = re.compile(r"(excluded?|ignored?|artifacts?|artefacts?|necrosis|in[\s_-]?situ|dcis)\*?", re.IGNORECASE)
 """Classes that are left out unless they are named as counted: QuPath's `Ignore*` and `Necrosis`, and what says so."""
+CONTROL_RIM_UM = 50.0
+"""So near beside the outline of a control no cell is counted: a hand that follows a rim of tissue cuts some of it off,
+and the cells of a 3+ control are enough to make a case 2+."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +61,11 @@ def sorted_regions(
     Raises
     ------
     BadInputError
-        If nothing to count in is outlined though it was asked for: counting everywhere would be another question.
+        If nothing to count in is outlined though it was asked for: counting everywhere would be another question. If
+        something is called a control and tells no level: its cells would be counted as tumour.
     """
     classes = annotations.classes
+    to_leave_out = {name.strip().casefold(): name for name in leave_out}
     counted = tuple(name for name in classes if name in count_in)
     if count_in and must_count_in and not counted:
         there = f"its classes are {', '.join(map(repr, classes))}" if classes else "nothing is outlined"
@@ -60,19 +74,29 @@ def sorted_regions(
     left_out = tuple(
         name
         for name in classes
-        if name not in counted and (name in leave_out or (name not in levels and _LEFT_OUT.fullmatch(name.strip())))
+        if name not in counted
+        and (name.strip().casefold() in to_leave_out or (name not in levels and _LEFT_OUT.fullmatch(name.strip())))
     )
     controls: dict[Score, tuple[Polygon, ...]] = {}
     for name, level in levels.items():
         if name not in left_out:
             controls[level] = (*controls.get(level, ()), *annotations.of_class(name))
     rest = [name for name in classes if name not in (*counted, *left_out, *levels)]
+    unclear = next(filter(_CALLED_CONTROL.search, rest), None)
+    if unclear is not None:
+        raise BadInputError(
+            f"outlines of class {unclear!r}: which level is this control? Call it 'control 3+', 2+, 1+ or 0, or leave "
+            f"it out with --leave-out {unclear!r}: its cells would be counted as tumour."
+        )
+    outlined = {name.strip().casefold() for name in classes}
+    not_outlined = [name for key, name in to_leave_out.items() if key not in outlined]
     notes = [
         *annotations.repairs,
         *_said("counted only in outlines of class", counted),
         *_said("left out by outlines of class", left_out),
         *_said("control tissue by outlines of class", [name for name in levels if name not in left_out]),
         *_said("not used: outlines of class", rest),
+        *_said("to be left out, but nothing is outlined as", not_outlined),
     ]
     return SlideRegions(annotations.of_class(*counted), annotations.of_class(*left_out), controls, tuple(notes))
 
@@ -92,3 +116,41 @@ def outlines_of(stem: str, given: Path | None) -> Path | None:
     if len(found) > 1:
         raise BadInputError(f"{found[0]} and {found[1].name}: two files of outlines for one slide. Move one away.")
     return found[0] if found else None
+
+
+# ---- cells --------------------------------------------------------------------------------------------------------
+
+
+def cells_by_outlines(cells: SlideCells, regions: SlideRegions, um_per_px: float) -> tuple[SlideCells, tuple[str, ...]]:
+    """Cells that the outlines let count, and what they do not, in words.
+
+    The slide's squares are coarse: what an outline's edge cuts through is decided here, cell by cell.
+
+    Parameters
+    ----------
+    um_per_px : of the full resolution
+    """
+    xy_px = np.stack([cells.x_um, cells.y_um], axis=1) / um_per_px - 0.5
+    control = shapely.buffer(shapes_of(regions.all_controls), CONTROL_RIM_UM / um_per_px)
+    near_control = _in_any(control, xy_px)
+    left_out = near_control | _in_any(shapes_of(regions.exclude), xy_px)
+    if regions.restrict:
+        left_out |= ~_in_any(shapes_of(regions.restrict), xy_px)
+    n_near = int((near_control & cells.is_tumour).sum())
+    notes = (f"{n_near} tumour cells right beside the outline of a control are not counted",) if n_near else ()
+    return (cells.chosen(~left_out) if left_out.any() else cells), notes
+
+
+def _in_any(shapes: Iterable[Any], xy_px: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """`(N,)` which places lie in any of some shapes; each shape is asked about the places in its box alone."""
+    found = np.zeros(len(xy_px), np.bool_)
+    order = np.argsort(xy_px[:, 0], kind="stable")
+    x_px = xy_px[order, 0]
+    for shape in shapes:
+        left, top, right, bottom = shape.bounds
+        rows = order[np.searchsorted(x_px, left, "left") : np.searchsorted(x_px, right, "right")]
+        rows = rows[(xy_px[rows, 1] >= top) & (xy_px[rows, 1] <= bottom)]
+        if len(rows):
+            shapely.prepare(shape)
+            found[rows[shapely.intersects_xy(shape, xy_px[rows])]] = True
+    return found

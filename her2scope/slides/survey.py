@@ -43,6 +43,8 @@ SAME_SCALE_SHARE = 0.05
 """How far the file's pixel size may differ from the given one before it is said."""
 WHITE_PATCHES, WHITE_PATCH_UM = 25, 256.0
 """Where a slide shows no glass: the white is the brightest in so many pieces of it."""
+MAX_UNREADABLE_SHARE = 0.5
+"""Of the tissue to count in, out of focus or in folds: with more, most of the case was not seen."""
 WORDS = {Square.PEN: "under pen", Square.FOLD: "in folds", Square.BLUR: "out of focus"}
 
 
@@ -82,12 +84,12 @@ def survey(
     squares = squares_of(tissue, pen)
     if not refusals:
         _mark_unreadable(squares, od10, tissue, _Samples(reader, scale, white))
-    mark_places(squares, own_um_per_px, Places(restrict, exclude, controls))
+    n_unreadable, n_read = mark_places(squares, own_um_per_px, Places(restrict, exclude, controls))
     found = tissue_map(squares)
     return Survey(
         path=path, scale=scale, white_rgb=white, white_estimated=is_estimated, tissue=found, overview=overview,
         overview_um_per_px=overview_um_per_px, notes=(*notes, *white_notes, *_left_out(found)),
-        refusals=tuple(refusals or _nothing_left(found)),
+        refusals=tuple(refusals or _nothing_left(found)), doubts=_hardly_seen(n_unreadable, n_read),
     )  # fmt: skip
 
 
@@ -183,6 +185,16 @@ def _left_out(tissue: TissueMap) -> Iterator[str]:
         area_mm2 = tissue.area_mm2(kind)
         if area_mm2 > 0:
             yield f"{area_mm2:.2f} mm2 {words} left out"
+
+
+def _hardly_seen(n_unreadable: int, n_read: int) -> tuple[str, ...]:
+    """Why what can be read may not stand for the case; numbers of squares."""
+    share = n_unreadable / max(1, n_unreadable + n_read)
+    if share <= MAX_UNREADABLE_SHARE:
+        return ()
+    return (
+        f"{100 * share:.0f} % of the tissue is out of focus or folded, and was not looked at: scan the slide again",
+    )
 
 
 def _nothing_left(tissue: TissueMap) -> Iterator[str]:

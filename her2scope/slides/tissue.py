@@ -162,8 +162,14 @@ def mark_folds(
             squares[at] = np.where(squares[at] == Square.TISSUE, Square.FOLD, squares[at])
 
 
-def mark_places(squares: NDArray[np.uint8], um_per_px: float, places: Places) -> None:
-    """Mark tissue that polygons (in px of `um_per_px`) make control, or leave out; a square is where its middle is."""
+def mark_places(squares: NDArray[np.uint8], um_per_px: float, places: Places) -> tuple[int, int]:
+    """Mark tissue that polygons (in px of `um_per_px`) make control, or leave out: squares that they touch.
+
+    Returns
+    -------
+    (int, int)
+        Squares to count in that cannot be read (folds, blur), and that can.
+    """
     is_tissue = squares == Square.TISSUE
     control = _within(squares.shape, um_per_px, places.controls)
     left_out = _within(squares.shape, um_per_px, places.exclude)
@@ -171,6 +177,8 @@ def mark_places(squares: NDArray[np.uint8], um_per_px: float, places: Places) ->
         left_out |= ~_within(squares.shape, um_per_px, places.restrict) & ~control
     squares[is_tissue & control] = Square.CONTROL
     squares[is_tissue & left_out] = Square.LEFT_OUT
+    unreadable = np.isin(squares, (Square.FOLD, Square.BLUR)) & ~control & ~left_out
+    return int(unreadable.sum()), int((squares == Square.TISSUE).sum())
 
 
 def tissue_map(squares: NDArray[np.uint8]) -> TissueMap:
@@ -329,7 +337,7 @@ def _grown(mask: Bools, side_px: int) -> Bools:
 
 
 def _within(shape: tuple[int, ...], um_per_px: float, polygons: Sequence[Polygon]) -> Bools:
-    """Squares whose middle lies in any of the polygons, to a sixteenth of a square."""
+    """Squares that lie in any of the polygons, or on its edge (to a sixteenth of a square)."""
     fine = 16
     found = np.zeros(shape, np.bool_)
     for polygon in polygons:

@@ -17,16 +17,21 @@ from segmentation.tiny_region_model import write_tiny_region_model
 
 from her2scope.app.compose import DEFAULT_METHOD, has_network, make_analyser
 from her2scope.app.slide_controls import ControlFileError, Controls
-from her2scope.app.slides import SlidesRequest, score_slides
+from her2scope.app.slides import SlidesRequest, _doubted, _read_back, score_slides
 from her2scope.domain.cells import CellClass
-from her2scope.domain.errors import BadInputError, SettingsError
+from her2scope.domain.errors import BadInputError, SettingsError, StoreError, UnreadableImageError
 from her2scope.domain.score import ControlStatus
 from her2scope.imaging.files import write_png
+from her2scope.phantom.slide_file import SlideSpec, slide_spec_bytes
 from her2scope.reporting.content import schema
 from her2scope.settings import Calibration, ScoringSettings, WhereToCount, save_yaml
-from her2scope.slides.records import SlideOutcome, Square
+from her2scope.slides.records import SlideOutcome, Square, Tile, TileResult
+from her2scope.slides.run import LostTile, RunOutcome
 from her2scope.slides.slide_outputs import FILES
 from her2scope.slides.slide_regions import SlideRegions
+from her2scope.slides.slide_score import Doubts
+from her2scope.slides.slide_table import read_table, write_table
+from her2scope.slides.tile_store import TileStore
 
 H_AND_E = Path(__file__).parents[2] / ".." / "shared" / "data" / "slides" / "CMU-1-Small-Region.svs"
 PATTERN = {CellClass.COMPLETE_INTENSE: 0.8, CellClass.COMPLETE_MODERATE: 0.1, CellClass.NONE: 0.1}
@@ -198,6 +203,41 @@ def test_outlines_for_several_slides(slide: Path, tmp_path: Path) -> None:
     refused(SlidesRequest((slide, tmp_path / "b.svs"), tmp_path / "out", annotations=outlines), "give a folder")
     refused(SlidesRequest((slide,), tmp_path / "out", annotations=tmp_path / "none"), "no such file or folder")
     refused(SlidesRequest((), tmp_path / "out"), "no slide was given")
+    refused(SlidesRequest((slide,), tmp_path / "out", leave_out=("DCIS",)), "name the outlines, too")
+
+
+def test_a_slide_without_a_name_would_replace_all_results(tmp_path: Path) -> None:
+    nameless = tmp_path / ".phantom.yaml"
+    nameless.write_text("seed: 1")
+    refused(SlidesRequest((nameless,), tmp_path / "out"), "Rename the slide")
+
+
+def test_an_existing_slide_that_cannot_be_read_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(path: Path) -> str:
+        raise UnreadableImageError(path, "it cannot be read (Permission denied)", "Check the path.")
+
+    monkeypatch.setattr("her2scope.app.slides.slide_digest", denied)
+    bad = tmp_path / "bad.phantom.yaml"
+    bad.write_bytes(slide_spec_bytes(SlideSpec(seed=1, score="0")))
+    (tmp_path / "out" / "bad").mkdir(parents=True)
+    (tmp_path / "out" / "bad" / "report.pdf").write_bytes(b"of an earlier run")
+    outcomes = score_slides(SlidesRequest((bad, tmp_path / "none.svs"), tmp_path / "out", workers=1), nothing)
+    assert [outcome.score for outcome in outcomes] == [None, None]
+    assert "earlier run are in bad" in outcomes[0].problem and "no such slide" in outcomes[1].problem
+    assert (tmp_path / "out" / "bad" / "report.pdf").read_bytes() == b"of an earlier run"
+
+
+def test_lines_that_another_program_writes_meanwhile_stay(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    def told(line: str) -> None:
+        if line.startswith("slide 1"):
+            write_table(out, {}, [("theirs", SlideOutcome(Path("theirs.svs"), None, None, "damaged"))])
+        if line.startswith("slide 2"):  # a run that is killed now has lost nothing
+            assert set(read_table(out)) == {"theirs", "a"}
+
+    score_slides(SlidesRequest((tmp_path / "a.svs", tmp_path / "b.svs"), out, workers=1), told)
+    assert set(read_table(out)) == {"theirs", "a", "b"}
 
 
 def test_controls_that_cannot_be(slide: Path, tmp_path: Path) -> None:
@@ -211,6 +251,48 @@ def test_controls_that_cannot_be(slide: Path, tmp_path: Path) -> None:
     broken.write_bytes(b"no slide")
     refused(dataclasses.replace(asked, controls=(broken,), um_per_px=0.25), "not a slide", ControlFileError)
     assert not (tmp_path / "out" / "a").exists()
+
+
+def test_a_control_slide_that_cannot_be_all_of_one_level(slide: Path, tmp_path: Path) -> None:
+    control, outlines = write_slide(tmp_path / "run.tif"), tmp_path / "outlines"
+    outlines.mkdir()
+    write_outlines(outlines / "run.geojson", outline("control 3+", 150, 250, 1250, 1350))
+    asked = SlidesRequest((slide,), tmp_path / "out", um_per_px=0.25, control_um_per_px=0.25, workers=1)
+    other = dataclasses.replace(asked, annotations=outlines, lower_controls=(("2+", control),))
+    refused(other, r"name the controls 3\+, and none of 2\+", ControlFileError)
+    refused(dataclasses.replace(asked, controls=(slide,)), "cannot be its own control", ControlFileError)
+
+
+# ---- what counts --------------------------------------------------------------------------------------------------
+
+
+def tile_with(n_tumour: int, left_um: float, doubts: tuple[str, ...]) -> TileResult:
+    cells = scored_slides.cells_of([CellClass.NONE] * n_tumour, [left_um] * n_tumour, np.arange(n_tumour) % 100)
+    return TileResult(Tile(0, int(left_um), 0, 0, 256, 256), cells, doubts, 0.1)
+
+
+def test_cells_that_cannot_count_do_not_thin_out_a_doubt() -> None:
+    found = scored_slides.survey_of((2000.0, 1000.0))
+    found.tissue.squares[:, 8:] = Square.CONTROL  # from 512 um on
+    doubts = Doubts()
+    list(_doubted([tile_with(100, 50.0, ("haze",)), tile_with(5000, 900.0, ())], doubts, found))
+    refusals, _ = doubts.told()
+    assert refusals == ("haze (1 tiles with 100.0 % of the tumour cells)",)
+
+
+def test_a_result_that_vanished_is_no_tile_without_cells(tmp_path: Path) -> None:
+    results = [tile_with(3, 50.0, ()), tile_with(4, 90.0, ())]
+    tiles = [result.tile for result in results]
+    with TileStore(tmp_path, "d" * 64) as store:
+        for result in results:
+            store.keep(result)
+        ran = RunOutcome(2, 0, (), 1.0, 1.0, "one")
+        assert [len(one.cells) for one in _read_back(store, tiles, ran)] == [3, 4]
+        next(store.folder.glob(f"{tiles[1].name}*")).unlink()
+        with pytest.raises(StoreError, match=tiles[1].name):
+            list(_read_back(store, tiles, ran))
+        lost = dataclasses.replace(ran, lost=(LostTile(tiles[1], "damaged", 0.0, 0.0, 0.1),))
+        assert [len(one.cells) for one in _read_back(store, tiles, lost)] == [3]
 
 
 # ---- slides that get no score -------------------------------------------------------------------------------------
@@ -269,6 +351,19 @@ def test_pictures_of_a_controls_fields_are_all_read(tmp_path: Path) -> None:
         scored_slides.PlainSlide((100, 100)), scored_slides.survey_of(um_per_px=0.5), SlideRegions()
     )
     assert "another scale" in coarse.standing.refusals[0]
+
+
+def test_a_picture_of_a_control_in_another_light_does_not_hold(tmp_path: Path) -> None:
+    if not has_network():
+        pytest.skip("this checkout has no trained network")
+    picture = np.full((1000, 1300, 3), (205, 203, 200), np.uint8)
+    picture[:, :1000] = np.minimum(drawn_tissue(0), 204)
+    write_png(tmp_path / "control.png", picture)
+    analyser = make_analyser(DEFAULT_METHOD, ScoringSettings(), Calibration())
+    controls = Controls(analyser, [("3+", tmp_path / "control.png")], 0.25)
+    held, _ = controls.of_slide(scored_slides.PlainSlide((100, 100)), scored_slides.survey_of(), SlideRegions())
+    assert held.readings[0].result.clear_white_rgb == pytest.approx((205, 203, 200), abs=2)
+    assert "the slide's white differs by" in held.standing.refusals[0]
 
 
 def test_a_region_model_says_where_cells_of_a_slide_count(slide: Path, tmp_path: Path) -> None:

@@ -4,10 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scored_slides
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from her2scope.annotations.shapes import Annotation, Annotations, Polygon
+from her2scope.domain.cells import CellClass
 from her2scope.domain.errors import BadInputError
-from her2scope.slides.slide_regions import outlines_of, sorted_regions
+from her2scope.slides.slide_regions import CONTROL_RIM_UM, SlideRegions, cells_by_outlines, outlines_of, sorted_regions
 
 
 def square(at: float) -> Polygon:
@@ -68,3 +72,83 @@ def test_outlines_of_a_slide_in_a_folder(tmp_path: Path) -> None:
     (tmp_path / "a.xml").write_text("<a/>")
     with pytest.raises(BadInputError, match="two files of outlines"):
         outlines_of("a", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["positive control", "Control 3", "3+ control", "controls", "control 4+", "Kontrolle"])
+def test_a_control_of_unknown_level_is_refused_and_never_counted(name: str) -> None:
+    with pytest.raises(BadInputError, match="which level"):
+        sorted_regions(drawn("Tumor", name), (), ())
+    assert len(sorted_regions(drawn("Tumor", name), (), (name,)).exclude) == 1
+    assert len(sorted_regions(drawn("Tumor", name), (name,), ()).restrict) == 1
+
+
+def test_a_class_to_leave_out_is_found_in_any_writing_and_missed_in_words() -> None:
+    regions = sorted_regions(drawn("DCIS solid", "Tumor"), (), ("dcis Solid ", "Necrossis"))
+    assert len(regions.exclude) == 1
+    assert "to be left out, but nothing is outlined as 'Necrossis'" in regions.notes
+
+
+# ---- cells --------------------------------------------------------------------------------------------------------
+
+UM_PER_PX = 0.25
+RIM_PX = CONTROL_RIM_UM / UM_PER_PX
+
+
+def box(left: float, top: float, right: float, bottom: float, *holes: np.ndarray) -> Polygon:
+    """Outline of whole pixels from `left` up to `right`."""
+    ring = np.array([(left, top), (right, top), (right, bottom), (left, bottom)]) - 0.5
+    return Polygon(ring, holes)
+
+
+def left_of(cells: scored_slides.SlideCells, regions: SlideRegions) -> list[tuple[float, float]]:
+    """Places (px) of the cells that count."""
+    found, _ = cells_by_outlines(cells, regions, UM_PER_PX)
+    return [(x / UM_PER_PX, y / UM_PER_PX) for x, y in zip(found.x_um, found.y_um, strict=True)]
+
+
+def cells_at(*places_px: tuple[float, float]) -> scored_slides.SlideCells:
+    x, y = np.array(places_px).T * UM_PER_PX
+    return scored_slides.cells_of([CellClass.COMPLETE_INTENSE] * len(places_px), x, y)
+
+
+def test_an_outline_cuts_between_cells_however_coarse_the_squares_are() -> None:
+    cells = cells_at((99, 500), (101, 500), (899, 500), (901, 500))
+    assert left_of(cells, SlideRegions(restrict=(box(100, 0, 900, 1000),))) == [(101, 500), (899, 500)]
+    assert left_of(cells, SlideRegions(exclude=(box(100, 0, 900, 1000),))) == [(99, 500), (901, 500)]
+
+
+def test_cells_beside_the_outline_of_a_control_are_not_counted_and_that_is_said() -> None:
+    cells = cells_at((1000, 500), (1999, 500), (2001, 500), (1999 + RIM_PX, 500), (2001 + RIM_PX, 500))
+    regions = SlideRegions(controls={"3+": (box(0, 0, 2000, 1000),)})
+    counted, notes = cells_by_outlines(cells, regions, UM_PER_PX)
+    assert [x / UM_PER_PX for x in counted.x_um] == [2001 + RIM_PX]
+    assert notes == ("4 tumour cells right beside the outline of a control are not counted",)
+    assert cells_by_outlines(cells, SlideRegions(), UM_PER_PX) == (cells, ())
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), min_size=1, max_size=30),
+    st.lists(st.tuples(*[st.integers(0, 50)] * 4), max_size=4),
+    st.lists(st.tuples(*[st.integers(0, 50)] * 4), max_size=4),
+)
+def test_a_cell_counts_once_in_outlines_that_overlap_and_never_where_it_is_left_out(
+    places: list[tuple[int, int]], counted: list[tuple[int, int, int, int]], left: list[tuple[int, int, int, int]]
+) -> None:
+    def areas(of: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
+        return [(x, y, x + width + 1, y + height + 1) for x, y, width, height in of]
+
+    def within(place: tuple[float, float], of: list[tuple[int, int, int, int]]) -> bool:
+        return any(x < place[0] < right and y < place[1] < bottom for x, y, right, bottom in areas(of))
+
+    middles = [(x + 0.5, y + 0.5) for x, y in places]
+    regions = SlideRegions(
+        restrict=tuple(box(*area) for area in areas(counted)), exclude=tuple(box(*area) for area in areas(left))
+    )
+    expected = [place for place in middles if (not counted or within(place, counted)) and not within(place, left)]
+    assert left_of(cells_at(*middles), regions) == expected
+
+
+def test_a_hole_in_what_is_left_out_counts() -> None:
+    hole = np.array([(40.0, 40.0), (60.0, 40.0), (60.0, 60.0), (40.0, 60.0)])
+    assert left_of(cells_at((20, 20), (50, 50)), SlideRegions(exclude=(box(0, 0, 100, 100, hole),))) == [(50, 50)]

@@ -142,6 +142,19 @@ def test_a_blurred_part_is_left_out_and_the_sharp_part_kept(light):
     assert share_of(squares_in(found, INNER, slice(AROUND_PX, 1000)), Square.TISSUE) == 1.0
 
 
+def test_a_slide_of_which_most_is_blurred_is_doubted_unless_that_part_was_left_out(light):
+    half = light.copy()
+    sigma_px = BLUR_SIGMA_UM / UM_PER_PX
+    split = AROUND_PX + int(0.05 * SIDE_PX)
+    half[:, split:] = cv2.GaussianBlur(light, (0, 0), sigma_px)[:, split:]
+    found = surveyed(half)
+    assert len(found.doubts) == 1 and "out of focus or folded" in found.doubts[0] and found.refusals == ()
+    assert surveyed(light).doubts == ()
+    rest = (box(split - 2 * SQUARE_PX, 0, light.shape[1], light.shape[0]),)
+    for regions in ({"exclude": rest}, {"controls": rest}):
+        assert surveyed(half, **regions).doubts == ()
+
+
 def test_a_slide_stored_in_one_size_gives_the_squares_of_one_stored_in_many(light):
     rgb = picture(light)
     one, many = (survey(ArraySlide(rgb, downsamples=sizes), PATH, Calibration()) for sizes in ((1,), (1, 4, 8)))
