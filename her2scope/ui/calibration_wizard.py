@@ -36,6 +36,7 @@ from her2scope.ui.calibration_steps import (
 )
 from her2scope.ui.dialogs import Question
 from her2scope.ui.images import to_qimage
+from her2scope.ui.layouts import lay_beside, row_of
 from her2scope.ui.picture_marks import paint_notice
 from her2scope.ui.reasons import ReasonsBox
 from her2scope.ui.theme import THEME, font, set_role
@@ -210,12 +211,6 @@ class CalibrationWizard(QDialog):
         self._exposure_row = _row(("Exposure of the next picture", self.exposure_ms))
         inputs.addWidget(self._objective_row)
         inputs.addWidget(self._exposure_row)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.take, 1)
-        buttons.addWidget(self.measure, 1)
-        turning = QHBoxLayout()
-        for button in (self.cancel, self.back, self.onward):
-            turning.addWidget(button, 1)
         column = QVBoxLayout()
         column.setSpacing(9)
         for label in self.labels.values():
@@ -225,21 +220,15 @@ class CalibrationWizard(QDialog):
         column.addWidget(self.what)
         column.addWidget(self.how)
         column.addLayout(inputs)
-        column.addLayout(buttons)
+        column.addLayout(row_of(self.take, self.measure))
         column.addWidget(self.count)
         column.addWidget(self.verdict)
         column.addWidget(self.findings)
         column.addWidget(self.note)
         column.addStretch(1)
         column.addWidget(self.again)
-        column.addLayout(turning)
-        side = QWidget()
-        side.setLayout(column)
-        side.setFixedWidth(COLUMN_PX)
-        whole = QHBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.addWidget(self.picture, 1)
-        whole.addWidget(side)
+        column.addLayout(row_of(self.cancel, self.back, self.onward))
+        lay_beside(self, self.picture, column, COLUMN_PX)
         self.resize(1180, 700)
 
     # ---- what the reader does --------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from datetime import date
 
 from PyQt6.QtCore import QPointF, QRectF, QSignalBlocker, QSizeF, Qt, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
-from PyQt6.QtWidgets import QDialog, QHBoxLayout, QLabel, QListWidget, QPushButton, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QDialog, QLabel, QListWidget, QPushButton, QVBoxLayout, QWidget
 
 from her2scope.domain.errors import Her2ScopeError
 from her2scope.imaging.calibration.eyepiece_map import EyepieceFit, to_display
@@ -25,6 +25,7 @@ from her2scope.ui.eyepiece_marks import CENTRE
 from her2scope.ui.eyepiece_state import objective_of, size_wh
 from her2scope.ui.eyepiece_targets import NAMES, Place, Targets, target_title
 from her2scope.ui.eyepiece_window import EyepieceWindow
+from her2scope.ui.layouts import lay_beside, row_of
 from her2scope.ui.live_view import LiveView
 from her2scope.ui.picture_marks import BACKDROP
 from her2scope.ui.theme import THEME, font, set_role
@@ -152,17 +153,8 @@ class EyepieceCalibration(QDialog):
             column.addWidget(widget)
         column.addStretch(1)
         for buttons in ((self.skip, self.over), (self.cancel, self.keep)):
-            row = QHBoxLayout()
-            for button in buttons:
-                row.addWidget(button, 1)
-            column.addLayout(row)
-        side = QWidget()
-        side.setLayout(column)
-        side.setFixedWidth(COLUMN_PX)
-        whole = QHBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.addWidget(self.picture, 1)
-        whole.addWidget(side)
+            column.addLayout(row_of(*buttons))
+        lay_beside(self, self.picture, column, COLUMN_PX)
         self.resize(1180, 720)
 
     # ---- what the reader does --------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from PyQt6.QtCore import QEvent, QPointF, Qt, QTimer, QVariantAnimation, pyqtSignal
+from PyQt6.QtCore import QEvent, QPointF, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QColor, QKeyEvent, QPainter, QPaintEvent, QRegion, QResizeEvent, QScreen
 from PyQt6.QtWidgets import QWidget
 
@@ -33,11 +33,11 @@ from her2scope.ui.eyepiece_marks import (
 )
 from her2scope.ui.eyepiece_state import EyepieceState, Seen, eyepiece_state, size_wh
 from her2scope.ui.eyepiece_words import NOTHING_CHOSEN, Line, eyepiece_lines
+from her2scope.ui.fade import Fade
 from her2scope.ui.frame_picture import on_whole_pixels
 from her2scope.ui.images import to_qimage
 from her2scope.ui.overlay_state import MAX_SPEED_UM_PER_S
 
-FADE_MS = 150
 NO_CAMERA = CameraStatus(CameraPhase.STARTING, "waiting for the camera")
 
 
@@ -89,10 +89,7 @@ class EyepieceWindow(QWidget):
         self._silence.setSingleShot(True)
         self._silence.setInterval(round(1000 * STALLED_AFTER_S))
         self._silence.timeout.connect(self._take_silence)
-        self._opacity = 0.0
-        self._fade = QVariantAnimation(self)
-        self._fade.setDuration(FADE_MS)
-        self._fade.valueChanged.connect(self._set_opacity)
+        self._fade = Fade(self)
 
     # ---- what it is told -------------------------------------------------------------------------------------------
 
@@ -210,10 +207,9 @@ class EyepieceWindow(QWidget):
         before, self._state = self._state, eyepiece_state(self._seen, self._live)
         if not self._state.may_fade:
             # Other tissue, or tissue on its way: even one fading outline on it would be wrong.
-            self._fade.stop()
-            self._opacity = 0.0
-        elif self._state.visible != (self._fade_target() > 0):
-            self._fade_to(1.0 if self._state.visible else 0.0)
+            self._fade.cut(0.0)
+        else:
+            self._fade.turn(self._state.visible)
         if self._state.why_off != before.why_off:
             self.state_changed.emit(self._state)
         self.update()
@@ -221,21 +217,6 @@ class EyepieceWindow(QWidget):
     def _take_silence(self) -> None:
         """No frame came for so long that the picture is not live, whatever the camera's state says."""
         self._look(replace(self._seen, is_silent=True))
-
-    def _fade_target(self) -> float:
-        running = self._fade.state() == QVariantAnimation.State.Running
-        return float(self._fade.endValue()) if running else self._opacity
-
-    def _fade_to(self, opacity: float) -> None:
-        self._fade.stop()
-        self._fade.setStartValue(self._opacity)
-        self._fade.setEndValue(opacity)
-        self._fade.start()
-
-    def _set_opacity(self, value: object) -> None:
-        if isinstance(value, float):
-            self._opacity = value
-            self.update()
 
     # ---- drawing ---------------------------------------------------------------------------------------------------
 
@@ -268,7 +249,7 @@ class EyepieceWindow(QWidget):
                 paint_target(painter, self._target, self._palette())
             return
         self._paint_picture(painter)
-        shown, order = self._seen.shown, self._order() if self._opacity > 0 else None
+        shown, order = self._seen.shown, self._order() if self._fade.opacity > 0 else None
         if shown is not None and order is not None:
             self._paint_marks(painter, order, shown)
         self._paint_places(painter)
@@ -301,7 +282,7 @@ class EyepieceWindow(QWidget):
             return
         painter.save()
         painter.setClipRegion(QRegion(picture_edge(shown, order.matrix).toPolygon()))
-        painter.setOpacity(self._opacity)
+        painter.setOpacity(self._fade.opacity)
         painter.drawImage(on_whole_pixels(drawn.corner + QPointF(*place.shift_xy_px), 1.0), drawn.picture)
         painter.restore()
 

@@ -53,8 +53,8 @@ class FieldView(LiveView):
             self.show_frame(tracked)
             self.fit()
         self.show_result(LiveResult(tracked, field.result, Mode.READING))
-        self._fade.stop()
-        self._set_opacity(1.0 if self.state.visible else 0.0)
+        self._fade.cut(1.0 if self.state.visible else 0.0)
+        self.update()
         self._show_words(field)
 
     @property

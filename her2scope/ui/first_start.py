@@ -46,6 +46,7 @@ from her2scope.ui.first_start_steps import (
     summary,
     unfinished,
 )
+from her2scope.ui.layouts import lay_beside, row_of
 from her2scope.ui.reasons import ReasonsBox
 from her2scope.ui.theme import font, set_role
 from her2scope.ui.words import capitalised
@@ -158,9 +159,6 @@ class FirstStart(QDialog):
             Step.CONTROL: self._control_page(),
             Step.SUMMARY: QWidget(),
         }
-        turning = QHBoxLayout()
-        for button in (self.leave_out, self.back, self.onward):
-            turning.addWidget(button, 1)
         column = QVBoxLayout()
         column.setSpacing(6)
         for mark in self.labels.values():
@@ -169,14 +167,8 @@ class FirstStart(QDialog):
         for part in (self.what, self.how, *self._pages.values(), self.verdict, self.lines):
             column.addWidget(part)
         column.addStretch(1)
-        column.addLayout(turning)
-        side = QWidget()
-        side.setLayout(column)
-        side.setFixedWidth(COLUMN_PX)
-        whole = QHBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.addWidget(self.picture, 1)
-        whole.addWidget(side)
+        column.addLayout(row_of(self.leave_out, self.back, self.onward))
+        lay_beside(self, self.picture, column, COLUMN_PX)
         self.resize(1180, 700)
 
     def _control_page(self) -> QWidget:

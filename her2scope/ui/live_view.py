@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from PyQt6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt, QVariantAnimation, pyqtSignal
+from PyQt6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
 from PyQt6.QtWidgets import QApplication, QSizePolicy, QWidget
 
@@ -17,6 +17,7 @@ from her2scope.pipeline.live import LiveResult
 from her2scope.records import AcceptedField, CaseView, TrackedFrame
 from her2scope.ui.case_marks import CaseMarks
 from her2scope.ui.display_meter import DisplayMeter, Painted
+from her2scope.ui.fade import Fade
 from her2scope.ui.frame_picture import FramePicture, on_whole_pixels, pixels_in
 from her2scope.ui.outline_tool import HINT, OutlineTool
 from her2scope.ui.overlay_drawer import DrawnOverlay, OverlayDrawer, OverlayOrder, draw_overlay
@@ -26,7 +27,6 @@ from her2scope.ui.picture_marks import paint_hint, paint_notice, paint_scale_bar
 from her2scope.ui.theme import THEME
 from her2scope.ui.viewport import Viewport
 
-FADE_MS = 150
 WHEEL_STEP = 1.0015
 """Zoom per eighth of a degree: a usual notch (120) zooms by 1.2."""
 MARGIN_SHARE = 0.2
@@ -88,10 +88,7 @@ class LiveView(QWidget):
         self._drag_from: QPointF | None = None
         self._pressed_at: QPointF | None = None
         self._drag_pans = False
-        self._opacity = 0.0
-        self._fade = QVariantAnimation(self)
-        self._fade.setDuration(FADE_MS)
-        self._fade.valueChanged.connect(self._set_opacity)
+        self._fade = Fade(self)
 
     # ---- what is shown ---------------------------------------------------------------------------------------------
 
@@ -259,27 +256,11 @@ class LiveView(QWidget):
             self._state = replace(self._state, why_off="not live")
         if not self._state.same_place:
             # Other tissue: even one fading outline on it would be wrong.
-            self._fade.stop()
-            self._opacity = 0.0
-        elif self._state.visible != (self._fade_target() > 0):
-            self._fade_to(1.0 if self._state.visible else 0.0)
+            self._fade.cut(0.0)
+        else:
+            self._fade.turn(self._state.visible)
         if self._state.why_off != before.why_off:
             self.overlay_changed.emit(self._state)
-
-    def _fade_target(self) -> float:
-        running = self._fade.state() == QVariantAnimation.State.Running
-        return float(self._fade.endValue()) if running else self._opacity
-
-    def _fade_to(self, opacity: float) -> None:
-        self._fade.stop()
-        self._fade.setStartValue(self._opacity)
-        self._fade.setEndValue(opacity)
-        self._fade.start()
-
-    def _set_opacity(self, value: object) -> None:
-        if isinstance(value, float):
-            self._opacity = value
-            self.update()
 
     def _offset_of(self, live: LiveResult) -> QPointF | None:
         """How far an analysed frame's tissue has moved on the shown one, None where it is not there."""
@@ -365,7 +346,7 @@ class LiveView(QWidget):
 
     def _paint_overlay(self, painter: QPainter, picture_rect: QRectF) -> LiveResult | None:
         """Paint the newest drawing, and have a newer one made where it is not the newest any more."""
-        if self._drawn is None or self._opacity <= 0 or (offset := self._offset_of(self._drawn)) is None:
+        if self._drawn is None or self._fade.opacity <= 0 or (offset := self._offset_of(self._drawn)) is None:
             return None
         order = self._order(self._drawn, offset)
         if not self._is_drawn(order):
@@ -380,7 +361,7 @@ class LiveView(QWidget):
         place = on_whole_pixels(self._viewport.to_screen(QPointF(rect.topLeft()) + moved), self.devicePixelRatioF())
         painter.save()
         painter.setClipRect(picture_rect)
-        painter.setOpacity(self._opacity)
+        painter.setOpacity(self._fade.opacity)
         # Between two zooms the last drawing is stretched for the moment that the next one takes.
         painter.translate(place)
         painter.scale(grown, grown)

@@ -21,7 +21,7 @@ from her2scope.overlays.palette import REGION_COLOURS
 from her2scope.pipeline.live import CameraPhase, CameraStatus
 from her2scope.records import FAINT, INTENSE, QualityReport
 from her2scope.settings.eyepiece import EyepieceMap, EyepieceMaps, EyepieceView
-from her2scope.ui import eyepiece_window
+from her2scope.ui import fade
 from her2scope.ui.eyepiece_drawing import MarkOrder, MarkStyle, draw_marks
 from her2scope.ui.eyepiece_marks import paint_lines
 from her2scope.ui.eyepiece_window import EyepieceWindow
@@ -45,7 +45,7 @@ BLURRED = QualityReport(False, ("blurred",), ("out of focus",), 0.1, 0.0, 0.8)
 
 @pytest.fixture
 def make(qtbot, monkeypatch):
-    monkeypatch.setattr(eyepiece_window, "FADE_MS", 20)
+    monkeypatch.setattr(fade, "FADE_MS", 20)
     made: list[EyepieceWindow] = []
 
     def build(view: EyepieceView = MARKERS, maps: EyepieceMaps = MAPS, *, feed: bool = True) -> EyepieceWindow:
@@ -67,9 +67,9 @@ def make(qtbot, monkeypatch):
 
 
 def wait_for_fade(window: EyepieceWindow) -> None:
-    fade = window.findChild(QVariantAnimation)
+    fading = window.findChild(QVariantAnimation)
     for _ in range(100):
-        if fade.state() == QVariantAnimation.State.Stopped:
+        if fading.state() == QVariantAnimation.State.Stopped:
             return
         QTest.qWait(10)
     pytest.fail("the marks still fade")

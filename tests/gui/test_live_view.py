@@ -17,7 +17,7 @@ from her2scope.overlays.model import NOTHING, OverlaySelection
 from her2scope.overlays.palette import SAFE
 from her2scope.pipeline.live import Mode
 from her2scope.records import Frame, QualityReport, TrackedFrame
-from her2scope.ui import live_view
+from her2scope.ui import fade
 from her2scope.ui.live_view import LiveView
 
 SIZE_HW = (200, 300)
@@ -36,7 +36,7 @@ RESULT = field_with_cell_at(150.0, 100.0)
 @pytest.fixture
 def view(qtbot, monkeypatch) -> LiveView:
     """A view in which one image pixel is one screen pixel, and which fades within 20 ms."""
-    monkeypatch.setattr(live_view, "FADE_MS", 20)
+    monkeypatch.setattr(fade, "FADE_MS", 20)
     made = LiveView(SAFE, OverlaySelection(membranes=False, cells=True))
     qtbot.addWidget(made)
     made.resize(SIZE_HW[1], SIZE_HW[0])
@@ -60,9 +60,9 @@ def overlay_at(view: LiveView, x: int, y: int) -> bool:
 
 
 def wait_for_fade(view: LiveView) -> None:
-    fade = view.findChild(QVariantAnimation)
+    fading = view.findChild(QVariantAnimation)
     for _ in range(100):
-        if fade.state() == QVariantAnimation.State.Stopped:
+        if fading.state() == QVariantAnimation.State.Stopped:
             return
         QTest.qWait(10)
     pytest.fail("the overlay still fades")

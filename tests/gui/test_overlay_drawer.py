@@ -20,7 +20,7 @@ from her2scope.domain.regions import Region, RegionKind
 from her2scope.overlays.model import EVERYTHING, OverlaySelection, mark_of, marks_of
 from her2scope.overlays.palette import PAPER, SAFE
 from her2scope.records import FAINT, INTENSE
-from her2scope.ui import live_view, overlay_drawer
+from her2scope.ui import fade, live_view, overlay_drawer
 from her2scope.ui.field_view import FieldView
 from her2scope.ui.images import pixels_of
 from her2scope.ui.live_view import LiveView
@@ -152,7 +152,7 @@ def drawn(monkeypatch) -> list[OverlayOrder]:
 @pytest.fixture
 def view(qtbot, monkeypatch, drawn) -> LiveView:
     """A view with a drawn overlay that does not fade."""
-    monkeypatch.setattr(live_view, "FADE_MS", 0)
+    monkeypatch.setattr(fade, "FADE_MS", 0)
     made = LiveView(SAFE, OverlaySelection(membranes=False))
     qtbot.addWidget(made)
     made.resize(SIZE_HW[1], SIZE_HW[0])
