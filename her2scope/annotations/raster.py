@@ -7,6 +7,7 @@ wherever they stand in the file.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -78,6 +79,18 @@ class Painter:
         self._label = np.array(label, np.intp)
         """By polygon."""
         self._first_px, self._last_px = self._extents()
+
+    @property
+    def labels(self) -> frozenset[int]:
+        """Labels that something is outlined of."""
+        return frozenset((np.unique(self._label) + 1).tolist())
+
+    def digest(self) -> str:
+        """SHA-256 of all that is painted."""
+        found = hashlib.sha256(repr(self.classes).encode())
+        for values in (self._from, self._to, self._polygon, self._label):
+            found.update(np.ascontiguousarray(values).tobytes())
+        return found.hexdigest()
 
     def window(self, left_px: int, top_px: int, width: int, height: int, scale: float = 1.0) -> NDArray[np.uint8]:
         """Paint `(height, width)` pixels from a place of the mask; see `paint`."""

@@ -208,12 +208,20 @@ def _trained(
         state,
         [
             f"model: {out} (sha256 {card['files'][FULL][:12]})",
-            f"ended: {state.finished}; best epoch {state.best_epoch} of {len(state.rows)}, Dice held back "
-            f"{state.best_dice:.4f} ({', '.join(held)}); {state.seconds / 60:.1f} minutes, "
+            f"ended: {state.finished}; {_chosen(state, held)}; {state.seconds / 60:.1f} minutes, "
             f"{state.cpu_seconds / 60:.1f} of the processor",
             f"largest difference of a probability between torch and ONNX Runtime: "
             f"{exported.facts['largest_difference_from_torch']:g}",
         ],
+    )
+
+
+def _chosen(state: State, held: Sequence[str]) -> str:
+    """Which epoch was taken, and why."""
+    if state.best_dice < 0.0:
+        return f"the last epoch was taken: {', '.join(held)}, held back, could not tell which is best"
+    return (
+        f"best epoch {state.best_epoch} of {len(state.rows)}, Dice held back {state.best_dice:.4f} ({', '.join(held)})"
     )
 
 
@@ -245,7 +253,7 @@ def _card(
             "minutes": round(state.seconds / 60.0, 1),
             "processor_minutes": round(state.cpu_seconds / 60.0, 1),
         },
-        "dice_held_back": dict(zip(config.classes, best["dice"], strict=False)),
+        "dice_held_back": dict(zip(config.classes, best["dice"], strict=True)),
         "dice_held_back_note": "the epoch was chosen by it: images that it has never seen give less",
         "limits": list(LIMITS),
     }
@@ -258,6 +266,18 @@ def _as_yaml(card: dict[str, Any]) -> bytes:
 # ---- cross-validation ---------------------------------------------------------------------------------------------
 
 
+def _check_folds(config: PixelConfig, folds: Sequence[Sequence[int]], having: Sequence[frozenset[int]]) -> None:
+    """Find out before any training that a class could not be learnt in some fold."""
+    for out in folds:
+        left = frozenset[int]().union(*(labels for n, labels in enumerate(having) if n not in out))
+        for label, name in enumerate(config.classes, 1):
+            if label not in left:
+                raise BadInputError(
+                    f"class {name} is in too few images for {len(folds)} folds: where they are held out it cannot be "
+                    "learnt. Annotate it in more images, or train without --folds."
+                )
+
+
 def _cross_validated(
     request: TrainRequest, config: PixelConfig, pairs: Sequence[Pair], grounds: Sequence[Ground], told: Told
 ) -> list[str]:
@@ -266,7 +286,10 @@ def _cross_validated(
 
     judged: list[Judged] = []
     rows: list[dict[str, Any]] = []
-    for number, out in enumerate(fold_numbers(len(pairs), request.folds, config.seed)):
+    having = [ground.classes for ground in grounds]
+    folds = fold_numbers(having, request.folds, config.seed)
+    _check_folds(config, folds, having)
+    for number, out in enumerate(folds):
         folder = request.out / f"fold_{number + 1}"
         told(f"fold {number + 1} of {request.folds}: held out {', '.join(pairs[n].name for n in out)}")
         inner = [n for n in range(len(pairs)) if n not in out]

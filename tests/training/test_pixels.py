@@ -191,12 +191,47 @@ def test_a_folder_of_another_run_is_left_alone(grounds: list[Ground], tmp_path: 
     assert (tmp_path / CHECKPOINT).read_bytes() == b"not a checkpoint"
 
 
+def test_a_run_does_not_go_on_with_other_outlines(grounds: list[Ground], tmp_path: Path) -> None:
+    """Outlines that were corrected are another run, finished or not: else the old model came back as the new one."""
+    train_pixels(replace(CONFIG, epochs=1), grounds, tmp_path, quiet)
+    other = replace(grounds[2], painter=scene("image 2", 99).painter)
+    with pytest.raises(BadInputError, match="other pixels or annotations of image 2"):
+        train_pixels(replace(CONFIG, epochs=1), [*grounds[:2], other, *grounds[3:]], tmp_path, quiet)
+
+
+def test_a_class_that_cannot_be_checked_has_no_dice_and_no_other_class_takes_its_place(tmp_path: Path) -> None:
+    """`dark` lies in one image alone, which is learnt from: each epoch has a place for it, which is empty."""
+    grounds = [scene("both", 0), *(scene(f"brown {n}", n, classes=("brown",)) for n in range(1, 5))]
+    told: list[str] = []
+    state = train_pixels(CONFIG, grounds, tmp_path, told.append)
+    assert all(row["dice"][0] is None and row["dice"][1] >= 0.0 for row in state.rows)
+    assert any("not checked" in line and "dark" in line for line in told)
+    assert state.best_dice == pytest.approx(max(row["dice"][1] for row in state.rows), abs=1e-4)
+    assert (tmp_path / CURVES).stat().st_size > 1000
+
+
+def test_where_nothing_can_be_checked_the_last_epoch_is_taken(tmp_path: Path) -> None:
+    grounds = [scene("both", 0), scene("none", 1, classes=())]
+    state = train_pixels(CONFIG, grounds, tmp_path, quiet)
+    assert (state.best_epoch, state.best_dice) == (3, -1.0)
+    for name, value in state.mean.state_dict().items():
+        np.testing.assert_array_equal(state.best[name].numpy(), value.numpy())
+
+
+def test_each_epoch_says_how_long_it_still_takes(grounds: list[Ground], tmp_path: Path) -> None:
+    told: list[str] = []
+    train_pixels(CONFIG, grounds, tmp_path, told.append)
+    epochs = [line for line in told if line.startswith("epoch")]
+    assert ["left" in line for line in epochs] == [True, True, False]
+    assert all("dark 0." in line and "brown 0." in line for line in epochs)
+
+
 def test_the_last_part_begins_early_where_nothing_gets_better(
     grounds: list[Ground], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After three epochs without a better one the last part, epoch 16 and on, begins; in it the run ends so."""
+    """After three epochs without a better one the last part, epoch 13 and on, begins; in it the run ends so."""
     said = iter([0.2, 0.5, 0.4, 0.5, 0.3, 0.9, 0.1, 0.1, 0.1, 1.0])
-    monkeypatch.setattr(run._Checks, "dice", lambda self, net: (next(said),))  # noqa: SLF001 - its figures are ours
+    monkeypatch.setattr(run._Checks, "dice", lambda self, net: (next(said), None))  # noqa: SLF001 - its figures are ours
     asked: dict[int, bool] = {}
     plain = Draws.batch
 
@@ -207,9 +242,9 @@ def test_the_last_part_begins_early_where_nothing_gets_better(
     monkeypatch.setattr(Draws, "batch", batch)
     config = replace(CONFIG, epochs=20, patience=3)
     state = train_pixels(config, grounds, tmp_path, quiet)
-    assert [row["epoch"] for row in state.rows] == [1, 2, 3, 4, 5, 16, 17, 18, 19]
-    assert (state.best_dice, state.best_epoch, state.finished) == (0.9, 16, "no better Dice in 3 epochs")
-    assert config.upright_from == 60 and all(upright == (step >= 60) for step, upright in asked.items())
+    assert [row["epoch"] for row in state.rows] == [1, 2, 3, 4, 5, 13, 14, 15, 16]
+    assert (state.best_dice, state.best_epoch, state.finished) == (0.9, 13, "no better Dice in 3 epochs")
+    assert config.upright_from == 48 and all(upright == (step >= 48) for step, upright in asked.items())
 
 
 def test_one_image_is_too_few(grounds: list[Ground], tmp_path: Path) -> None:

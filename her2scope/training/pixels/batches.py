@@ -18,6 +18,8 @@ from her2scope.training.pixels.grounds import Ground
 
 OFF_MIDDLE_SHARE = 0.35
 """Of a tile's side: how far from its middle the place may lie that it is drawn for: no class is always there."""
+FEW_PX = 2000
+"""Of a class in all images: below it tiles show the same few places again and again."""
 CHECK_PX = 512
 """Side of the windows that are checked on."""
 MOST_CHECKED_PX = 6_000_000
@@ -39,8 +41,17 @@ class Draws:
         if missing and all_needed:
             raise BadInputError(
                 f"no image to learn from has class {', '.join(missing)}, so it cannot be learnt: it lies in the images "
-                "held back alone. Annotate it in more images, or choose another --seed."
+                "held back alone. Annotate it in more images."
             )
+
+    def told(self) -> list[str]:
+        """How much there is of each class, a line each."""
+        lines = []
+        for label, name in enumerate(self._config.classes, 1):
+            n_px = sum(survey.n_px(label) for survey in self._surveys)
+            few = ": very few, outline more of it" if n_px < FEW_PX else ""
+            lines.append(f"{name}: in {len(self._having[label])} of them, {n_px} px at the model's scale{few}")
+        return lines
 
     def place(self, rng: np.random.Generator) -> tuple[int, int, tuple[int, int]]:
         """Class, ground, and the place (x, y) that a tile is drawn for."""

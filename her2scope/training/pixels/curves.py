@@ -26,16 +26,20 @@ def draw_curves(rows: Sequence[dict[str, Any]], best_epoch: int, classes: Sequen
     losses = [float(row["loss"]) for row in rows]
     _frame(canvas, LEFT, "Loss of the tiles learnt from", (0.0, max(1e-3, *losses)), last)
     _curve(canvas, LEFT, rows, losses, (0.0, max(1e-3, *losses)), last, INK)
-    floor = max(0.0, min(min(row["dice"]) for row in rows[len(rows) // 4 :]) - 0.02)
+    late = [value for row in rows[len(rows) // 4 :] for value in row["dice"] if value is not None]
+    floor = max(0.0, min(late, default=0.0) - 0.02)
     _frame(canvas, RIGHT, "Dice on the images held back", (floor, 1.0), last)
     x = _across(RIGHT, best_epoch, last)
     canvas.line([(x, RIGHT[1]), (x, RIGHT[3])], PALE, 2.0)
     canvas.text((x, RIGHT[3] - 8), f"taken: epoch {best_epoch}", INK, 9.0, "rm" if best_epoch > last / 2 else "lm")
     for k in range(len(rows[0]["dice"])):
         colour = COLOURS[k % len(COLOURS)]
-        _curve(canvas, RIGHT, rows, [float(row["dice"][k]) for row in rows], (floor, 1.0), last, colour)
+        is_checked = rows[0]["dice"][k] is not None
+        if is_checked:
+            _curve(canvas, RIGHT, rows, [float(row["dice"][k]) for row in rows], (floor, 1.0), last, colour)
         if k < len(classes):
-            canvas.text((RIGHT[0] + 8, RIGHT[3] - 24 - 14 * k), printable(classes[k])[:30], colour, 10.0)
+            words = printable(classes[k])[:30] + ("" if is_checked else " (not checked)")
+            canvas.text((RIGHT[0] + 8, RIGHT[3] - 24 - 14 * k), words, colour, 10.0)
     write_png(path, canvas.rgb())
 
 

@@ -6,7 +6,10 @@ said. A picture fits into memory; a slide is read where it is asked for, so that
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -62,6 +65,10 @@ class WholePicture:
         """See `Reading`."""
         return cv2.resize(self._rgb, (columns, rows), interpolation=cv2.INTER_AREA)
 
+    def digest(self) -> str:
+        """SHA-256 of its pixels."""
+        return hashlib.sha256(np.ascontiguousarray(self._rgb).tobytes()).hexdigest()
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ground:
@@ -78,6 +85,17 @@ class Ground:
     def size_wh(self) -> tuple[int, int]:
         """In pixels of the model."""
         return self.reading.size_wh
+
+    @property
+    def classes(self) -> frozenset[int]:
+        """Labels of the classes that are outlined in it."""
+        return self.painter.labels
+
+    def digest(self) -> str:
+        """What is learnt from it, in short: outlines, size, and the pixels of what is held in memory."""
+        pixels = self.reading.digest() if isinstance(self.reading, WholePicture) else ""
+        facts = (self.painter.digest(), self.size_wh, self.scale, self.ignore_unlabelled, pixels)
+        return hashlib.sha256(repr(facts).encode()).hexdigest()
 
     def window(self, left_px: int, top_px: int, width: int, height: int) -> tuple[RgbImage, Mask]:
         """Pixels and labels. Beyond the border labels are mirrored as the picture is; beyond a slide is background."""
@@ -134,6 +152,10 @@ class Survey:
         """Whether a place of this class can be drawn."""
         return len(self.of_class[label]) > 0 or (label == 0 and len(self.glass) > 0)
 
+    def n_px(self, label: int) -> int:
+        """Pixels of a class, of the model's scale, as the map has them."""
+        return round(len(self.of_class[label]) * self.coarser**2)
+
     def draw(self, label: int, rng: np.random.Generator) -> tuple[int, int]:
         """A place (x, y) of a class in px of the model; every place of the map is as likely."""
         places = self.of_class[label]
@@ -144,17 +166,55 @@ class Survey:
         return int(x), int(y)
 
 
-def split(n_images: int, share: float, seed: int) -> tuple[list[int], list[int]]:
-    """Images to learn from, and images held back; whole images, and none in both."""
+def split(having: Sequence[frozenset[int]], share: float, seed: int) -> tuple[list[int], list[int]]:
+    """Images to learn from, and images held back; whole images, and none in both.
+
+    A class of several images is on both sides, though more be held back for it: up to a third of all. A class of one
+    image is learnt, and not checked.
+
+    Parameters
+    ----------
+    having : labels of the classes of each image
+    share : of the images, held back; at least one is
+    """
+    n_images = len(having)
     order = np.random.default_rng(mixed_seed("pixel split", seed)).permutation(n_images).tolist()
     n_held = min(n_images - 1, max(1, round(share * n_images)))
-    return sorted(order[n_held:]), sorted(order[:n_held])
+    n_most = max(n_held, -(-n_images // 3))
+    held: list[int] = []
+
+    def is_spare(number: int) -> bool:
+        """Whether all its classes, and any image at all, are left to learn from without it."""
+        rest = [having[other] for other in order if other != number and other not in held]
+        return bool(rest) and all(any(label in other for other in rest) for label in having[number])
+
+    for label in _rarest_first(having):
+        if len(held) < n_most and not any(label in having[number] for number in held):
+            held += [number for number in order if label in having[number] and is_spare(number)][:1]
+    for number in order:
+        if len(held) < n_held and number not in held and is_spare(number):
+            held.append(number)
+    held = held or order[:1]
+    return [number for number in range(n_images) if number not in held], sorted(held)
 
 
-def fold_numbers(n_images: int, n_folds: int, seed: int) -> list[list[int]]:
-    """Images held out in each fold: every image in exactly one, numbers even to within one."""
-    order = np.random.default_rng(mixed_seed("pixel folds", seed)).permutation(n_images).tolist()
+def fold_numbers(having: Sequence[frozenset[int]], n_folds: int, seed: int) -> list[list[int]]:
+    """Images held out in each fold: every image in exactly one, numbers even to within one, rare classes spread.
+
+    Parameters
+    ----------
+    having : labels of the classes of each image
+    """
+    order = np.random.default_rng(mixed_seed("pixel folds", seed)).permutation(len(having)).tolist()
+    rank = {label: place for place, label in enumerate(_rarest_first(having))}
+    order.sort(key=lambda number: min((rank[label] for label in having[number]), default=len(rank)))
     return [sorted(order[k::n_folds]) for k in range(n_folds)]
+
+
+def _rarest_first(having: Sequence[frozenset[int]]) -> list[int]:
+    """Labels, those of the fewest images first."""
+    n_images = Counter(label for labels in having for label in labels)
+    return sorted(n_images, key=lambda label: (n_images[label], label))
 
 
 def mirrored(first: int, n: int, side: int) -> NDArray[np.intp]:

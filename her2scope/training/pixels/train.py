@@ -55,10 +55,13 @@ class State:
     optimiser: torch.optim.Optimizer
     names: list[str]
     """Of the images."""
+    digests: list[str]
+    """Of what is learnt from each."""
     step: int = 0
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     best_dice: float = -1.0
+    """Below 0 where no image held back has any class: then the last epoch is taken."""
     best_epoch: int = 0
     rows: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     """One of each epoch: what the curves show."""
@@ -84,11 +87,13 @@ def train_pixels(config: PixelConfig, grounds: Sequence[Ground], out_dir: Path, 
         raise BadInputError("one image cannot be learnt from and checked on: give two at least.")
     torch.set_num_threads(config.threads)
     cv2.setNumThreads(1)
-    learnt, held = split(len(grounds), config.check_share, config.seed)
+    learnt, held = _parted(config, grounds)
     told(f"{len(learnt)} images to learn from; held back: {', '.join(grounds[n].name for n in held)}")
     draws = Draws([grounds[n] for n in learnt], config)
     checks = _Checks([grounds[n] for n in held], config)
-    state = begin(config, [ground.name for ground in grounds], out_dir)
+    for line in (*draws.told(), *checks.told()):
+        told(line)
+    state = begin(config, grounds, out_dir)
     with _stoppable() as is_asked_to_end:
         _run(config, state, draws, checks, out_dir, told, is_asked_to_end)
     return state
@@ -96,17 +101,22 @@ def train_pixels(config: PixelConfig, grounds: Sequence[Ground], out_dir: Path, 
 
 def held_back(config: PixelConfig, grounds: Sequence[Ground]) -> list[int]:
     """Numbers of the images that a run on these is checked on."""
-    return split(len(grounds), config.check_share, config.seed)[1]
+    return _parted(config, grounds)[1]
 
 
-def begin(config: PixelConfig, names: Sequence[str], out_dir: Path) -> State:
+def _parted(config: PixelConfig, grounds: Sequence[Ground]) -> tuple[list[int], list[int]]:
+    return split([ground.classes for ground in grounds], config.check_share, config.seed)
+
+
+def begin(config: PixelConfig, grounds: Sequence[Ground], out_dir: Path) -> State:
     """A new run, or the one whose checkpoint lies in the folder."""
     torch.manual_seed(config.seed)
     net, mean = (PixelNet(len(config.all_classes), config.widths, config.depths) for _ in range(2))
     mean.load_state_dict(net.state_dict())
     net = net.to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    state = State(net, mean, _copied(mean), optimiser, list(names))
+    names, digests = [ground.name for ground in grounds], [ground.digest() for ground in grounds]
+    state = State(net, mean, _copied(mean), optimiser, names, digests)
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -121,10 +131,11 @@ def _resume(state: State, config: PixelConfig, out_dir: Path) -> None:
     other = what_differs(config, found.get("pixels", {}))
     if state.names != found.get("names"):
         other.append("images")
+    elif changed := _changed(state, found.get("digests", [])):
+        other.append(f"pixels or annotations of {changed}")
     if other:
         raise BadInputError(
-            f"{out_dir}: holds a run with other {', '.join(other)}. Give another folder, or the options it was "
-            "begun with."
+            f"{out_dir}: holds a run with other {', '.join(other)}. Give another folder, or what it was begun with."
         )
     state.net.load_state_dict(found["net"])
     state.mean.load_state_dict(found["mean"])
@@ -132,6 +143,14 @@ def _resume(state: State, config: PixelConfig, out_dir: Path) -> None:
     state.optimiser.load_state_dict(found["optimiser"])
     for name in _PLAIN:
         setattr(state, name, found[name])
+
+
+def _changed(state: State, digests: Sequence[str]) -> str:
+    """Names of images that are not what the run learnt from until now."""
+    if len(digests) != len(state.digests):
+        return "all images"
+    names = [name for name, now, then in zip(state.names, state.digests, digests, strict=True) if now != then]
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 _PLAIN = ("step", "seconds", "cpu_seconds", "best_dice", "best_epoch", "rows", "sums", "finished")
@@ -142,6 +161,7 @@ def _save(state: State, config: PixelConfig, out_dir: Path) -> None:
         "version": __version__,
         "pixels": dataclasses.asdict(config),
         "names": state.names,
+        "digests": state.digests,
         "net": state.net.state_dict(),
         "mean": state.mean.state_dict(),
         "best": state.best,
@@ -304,12 +324,21 @@ class _Checks:
     def __init__(self, grounds: Sequence[Ground], config: PixelConfig) -> None:
         self._grounds, self._n_classes = grounds, len(config.all_classes)
         self._windows = check_windows(grounds, config)
+        there = frozenset[int]().union(*(ground.classes for ground in grounds))
+        self._lacking = [name for label, name in enumerate(config.classes, 1) if label not in there]
+
+    def told(self) -> list[str]:
+        """What cannot be checked."""
+        if not self._lacking:
+            return []
+        last = " The last epoch is taken." if len(self._lacking) == self._n_classes - 1 else ""
+        return [f"not checked, for no image that could be held back has it: {', '.join(self._lacking)}.{last}"]
 
     @torch.no_grad()
-    def dice(self, net: PixelNet) -> tuple[float, ...]:
-        """Of each class but the background, over all pixels that are asked for; 1 where there is none and none is said.
+    def dice(self, net: PixelNet) -> tuple[float | None, ...]:
+        """Of each class but the background, over all pixels that are asked for; None of a class that is not there.
 
-        The mean over all windows together: a window that lacks a class has no Dice of its own.
+        Of all windows together: a window that lacks a class has no Dice of its own.
         """
         net.eval()
         both, said, true = (np.zeros(self._n_classes, np.int64) for _ in range(3))
@@ -321,20 +350,22 @@ class _Checks:
             both += np.bincount(labels[found == labels], minlength=self._n_classes)
             said += np.bincount(found, minlength=self._n_classes)
             true += np.bincount(labels, minlength=self._n_classes)
-        total = said + true
-        return tuple((2.0 * both / np.maximum(total, 1))[1:][(total > 0)[1:]].tolist()) or (0.0,)
+        return tuple(
+            2.0 * int(both[k]) / int(said[k] + true[k]) if true[k] else None for k in range(1, self._n_classes)
+        )
 
 
 def _end_epoch(config: PixelConfig, state: State, checks: _Checks, out_dir: Path, told: Told) -> None:
     epoch = state.step // config.steps
     dice = checks.dice(state.mean)
-    score = float(np.mean(dice))
-    if score > state.best_dice:
+    known = [value for value in dice if value is not None]
+    score = float(np.mean(known)) if known else -1.0
+    if score > state.best_dice or not known:
         state.best, state.best_dice, state.best_epoch = _copied(state.mean), score, epoch
     row = {
         "epoch": epoch,
         "loss": round(state.sums[0] / state.sums[1], 4),
-        "dice": [round(value, 4) for value in dice],
+        "dice": [None if value is None else round(value, 4) for value in dice],
         "rate": round(rate_at(config, state.step, state.seconds), 6),
         "minutes": round(state.seconds / 60.0, 2),
     }
@@ -343,10 +374,27 @@ def _end_epoch(config: PixelConfig, state: State, checks: _Checks, out_dir: Path
     state.finished = _why_finished(config, state, epoch)
     _write_log(state, out_dir)
     draw_curves(state.rows, state.best_epoch, config.classes, out_dir / CURVES)
-    told(
-        f"epoch {epoch} of {config.epochs}: loss {row['loss']:.3f}, Dice held back {score:.4f} "
-        f"(best {state.best_dice:.4f} in epoch {state.best_epoch}), {state.seconds / 60.0:.1f} minutes"
-    )
+    course = f"loss {row['loss']:.3f}, {_checked(config, state, dice)}, {_time(config, state)}"
+    told(f"epoch {epoch} of {config.epochs}: {course}")
+
+
+def _checked(config: PixelConfig, state: State, dice: Sequence[float | None]) -> str:
+    """Dice on the images held back, in words; of each class where there are several."""
+    known = {name: value for name, value in zip(config.classes, dice, strict=True) if value is not None}
+    if not known:
+        return "not checked"
+    each = ", ".join(f"{name} {value:.4f}" for name, value in known.items()) + "; " if len(known) > 1 else ""
+    best = f"best {state.best_dice:.4f} in epoch {state.best_epoch}"
+    return f"Dice held back {np.mean(list(known.values())):.4f} ({each}{best})"
+
+
+def _time(config: PixelConfig, state: State) -> str:
+    """Time so far, and about how long it still takes at most."""
+    minutes = state.seconds / 60.0
+    if state.finished:
+        return f"{minutes:.1f} minutes"
+    by_steps = minutes / (len(state.rows) * config.steps) * (config.total_steps - state.step)
+    return f"{minutes:.1f} minutes, at most {max(0.0, min(by_steps, config.minutes - minutes)):.1f} left"
 
 
 def _why_finished(config: PixelConfig, state: State, epoch: int) -> str:
