@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from her2scope.annotations.asap import read_asap
 from her2scope.annotations.drawn import DrawnShape, Repairs
@@ -13,13 +16,13 @@ from her2scope.annotations.fit import fit
 from her2scope.annotations.mask_png import read_mask
 from her2scope.annotations.qupath import read_geojson
 from her2scope.annotations.repair import mend
-from her2scope.annotations.shapes import Annotations
+from her2scope.annotations.shapes import Annotation, Annotations, Polygon
 
 UNCLASSIFIED = "unclassified"
 """Class of an annotation that names none, unless the caller has another for it."""
-MASK_SUFFIX = ".png"
+MASK_SUFFIX, ASAP_SUFFIX = ".png", ".xml"
 _READERS: Mapping[str, Callable[[Path, Repairs, str], list[DrawnShape]]] = {
-    ".xml": read_asap,
+    ASAP_SUFFIX: read_asap,
     ".geojson": read_geojson,
     ".json": read_geojson,
 }
@@ -34,6 +37,7 @@ def read_annotations(
     default_class: str = UNCLASSIFIED,
     mask_classes: Mapping[int, str] | None = None,
     check_scale: bool = True,
+    asap_corner_px: tuple[int, int] = (0, 0),
 ) -> Annotations:
     """Read annotations: by our convention of places, every polygon valid, each repair named.
 
@@ -49,6 +53,8 @@ def read_annotations(
         Class of each value of a mask; see `mask_png.read_mask`.
     check_scale : bool
         Refuse outlines that seem to be drawn on a smaller copy of the image; see `fit.fit`.
+    asap_corner_px : (int, int)
+        Where the image begins in what ASAP shows of it: the whole ground of a slide of which a part was scanned.
 
     Raises
     ------
@@ -64,7 +70,8 @@ def read_annotations(
         if suffix == MASK_SUFFIX:
             found = read_mask(path, size_wh, mask_classes, default_class)
         else:
-            found = _read_outlines(path, suffix, size_wh, default_class, check_scale)
+            corner_px = asap_corner_px if suffix == ASAP_SUFFIX else (0, 0)
+            found = _read_outlines(path, suffix, size_wh, default_class, check_scale, corner_px)
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         if isinstance(error, UnreadableAnnotationError):
             raise
@@ -80,15 +87,33 @@ def read_annotations(
 
 
 def _read_outlines(
-    path: Path, suffix: str, size_wh: tuple[int, int] | None, default_class: str, check_scale: bool
+    path: Path,
+    suffix: str,
+    size_wh: tuple[int, int] | None,
+    default_class: str,
+    check_scale: bool,
+    corner_px: tuple[int, int],
 ) -> Annotations:
     repairs = Repairs()
     shapes = _READERS[suffix](path, repairs, default_class)
     numbered = mend(path, shapes, repairs)
+    if any(corner_px):
+        numbered = [(number, _moved(item, corner_px)) for number, item in numbered]
     if size_wh is None:
         return Annotations(tuple(item for _, item in numbered), repairs.told())
     items = fit(path, numbered, size_wh, repairs, check_scale=check_scale)
     return Annotations(tuple(items), repairs.told())
+
+
+def _moved(item: Annotation, corner_px: tuple[int, int]) -> Annotation:
+    """An annotation by places from another corner."""
+    away = np.array(corner_px, np.float64)
+    return replace(
+        item,
+        polygons=tuple(
+            Polygon(polygon.outer - away, tuple(hole - away for hole in polygon.holes)) for polygon in item.polygons
+        ),
+    )
 
 
 def _check_file(path: Path) -> None:

@@ -10,10 +10,10 @@ from typing import Protocol
 
 import numpy as np
 
-from her2scope.annotations.files import ANNOTATION_SUFFIXES, UNCLASSIFIED, read_annotations
+from her2scope.annotations.files import ANNOTATION_SUFFIXES, ASAP_SUFFIX, UNCLASSIFIED, read_annotations
 from her2scope.annotations.shapes import Annotations
 from her2scope.cameras.registry import SLIDE_SUFFIXES
-from her2scope.cameras.slide_readers import open_slide
+from her2scope.cameras.slide_readers import open_slide, scanned_corner_px
 from her2scope.domain.errors import BadInputError, UnreadableImageError
 from her2scope.imaging.files import IMAGE_SUFFIXES, read_rgb
 from her2scope.imaging.opencv import cv2
@@ -284,7 +284,9 @@ def annotations_of(pair: Pair, size_wh: tuple[int, int], classes: Sequence[str])
     if pair.annotations is None:
         return Annotations(())
     default = classes[0] if len(classes) == 1 else UNCLASSIFIED
-    return read_annotations(pair.annotations, size_wh, default_class=default)
+    is_asap_of_slide = pair.annotations.suffix.lower() == ASAP_SUFFIX and pair.image.suffix.lower() in SLIDE_SUFFIXES
+    corner_px = scanned_corner_px(pair.image) if is_asap_of_slide else (0, 0)
+    return read_annotations(pair.annotations, size_wh, default_class=default, asap_corner_px=corner_px)
 
 
 def check_classes(wanted: Sequence[str], found: dict[str, Annotations]) -> None:

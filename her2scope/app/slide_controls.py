@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from her2scope.annotations.files import read_annotations
-from her2scope.cameras.slide_readers import open_slide
+from her2scope.cameras.slide_readers import open_slide, scanned_corner_px
 from her2scope.domain.errors import BadInputError
 from her2scope.domain.guideline import SCORES, Score
 from her2scope.imaging.files import read_rgb
@@ -180,7 +180,8 @@ def outlined_regions(path: Path, reader: SlideReader, outlines: Path | None) -> 
     if file is None:
         return SlideRegions()
     full = reader.levels[0]
-    return sorted_regions(read_annotations(file, (full.width_px, full.height_px)), (), ())
+    size_wh = full.width_px, full.height_px
+    return sorted_regions(read_annotations(file, size_wh, asap_corner_px=scanned_corner_px(path)), (), ())
 
 
 def _is_picture(path: Path) -> bool:

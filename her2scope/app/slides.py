@@ -19,7 +19,7 @@ from her2scope.app.compose import DEFAULT_METHOD, make_analyser, read_calibratio
 from her2scope.app.slide_controls import ControlFileError, Controls
 from her2scope.app.slide_worker import analyse_tile, worker_program
 from her2scope.app.where_to_count import asked_gate, where_words
-from her2scope.cameras.slide_readers import open_slide
+from her2scope.cameras.slide_readers import open_slide, scanned_corner_px
 from her2scope.domain.errors import BadInputError, Her2ScopeError, StoreError, UnreadableImageError
 from her2scope.domain.guideline import Score
 from her2scope.domain.settings_digest import settings_digest
@@ -273,7 +273,7 @@ class _Run:
     def _scored(self, stem: str, path: Path, reader: SlideReader, folder: Path, place: tuple[int, int]) -> SlideScore:
         identity = slide_digest(path)
         check_folder(folder, identity)
-        regions = self._regions(stem, reader)
+        regions = self._regions(stem, path, reader)
         found = survey(
             reader, path, self._calibration, self._request.um_per_px, regions.restrict, regions.exclude,
             regions.all_controls,
@@ -290,11 +290,12 @@ class _Run:
         write_slide(folder, self._content(score, identity, cells, reader), cells)
         return score
 
-    def _regions(self, stem: str, reader: SlideReader) -> SlideRegions:
+    def _regions(self, stem: str, path: Path, reader: SlideReader) -> SlideRegions:
         request = self._request
         file = outlines_of(stem, request.annotations)
         full = reader.levels[0]
-        drawn = read_annotations(file, (full.width_px, full.height_px)) if file else Annotations(())
+        size_wh = full.width_px, full.height_px
+        drawn = read_annotations(file, size_wh, asap_corner_px=scanned_corner_px(path)) if file else Annotations(())
         regions = sorted_regions(drawn, request.count_in, request.leave_out, must_count_in=request.region_model is None)
         if request.annotations is None or file is not None:
             return regions

@@ -2,12 +2,16 @@
 
 A phantom slide (`*.phantom.yaml`) needs neither.
 
+Some scanners (MIRAX, Leica, Ventana) store a large empty ground and tell which part of it was scanned: that part alone
+is the slide, as in QuPath, so that places agree with its outlines. ASAP shows the whole ground (`scanned_corner_px`).
+
 A colour profile in the file is not applied, as with images: the calibration says how the scanner responds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -45,6 +49,12 @@ def open_slide(path: Path) -> SlideReader:
     raise next((error for error in failures if isinstance(error, UnreadableImageError)), failures[0])
 
 
+def scanned_corner_px(path: Path) -> tuple[int, int]:
+    """Where a slide begins within what programs show that do not know which part was scanned; 0, 0 for most slides."""
+    with closing(open_slide(path)) as reader:
+        return reader.corner_px if isinstance(reader, _Reader) else (0, 0)
+
+
 class _Reader:
     """What both programs share: they offer the same calls, and differ in names and in what lies beyond the slide."""
 
@@ -56,9 +66,12 @@ class _Reader:
         except UnreadableImageError:
             slide.close()
             raise
+        sizes = [(int(width), int(height)) for width, height in slide.level_dimensions]
+        scanned = scanned_part(properties, vendor, sizes[0])
+        self._corner_px = (0, 0) if scanned is None else scanned[:2]
         self._levels = tuple(
-            SlideLevel(width, height, float(downsample))
-            for (width, height), downsample in zip(slide.level_dimensions, slide.level_downsamples, strict=True)
+            SlideLevel(*(size if scanned is None else _cut(size, scanned[2:], downsample)), float(downsample))
+            for size, downsample in zip(sizes, slide.level_downsamples, strict=True)
         )
 
     @property
@@ -71,6 +84,11 @@ class _Reader:
         """Pixel size at full resolution; None where the file does not tell."""
         return self._um_per_px
 
+    @property
+    def corner_px(self) -> tuple[int, int]:
+        """Where the scanned part begins in what the file calls its full resolution: there all places are 0, 0."""
+        return self._corner_px
+
     def region(self, level: int, left_px: int, top_px: int, width_px: int, height_px: int) -> RgbImage:
         """Read a region, see `ports.SlideReader`."""
         size = self._levels[level]
@@ -78,7 +96,10 @@ class _Reader:
         left, top = max(left_px, 0), max(top_px, 0)
         right, bottom = min(left_px + width_px, size.width_px), min(top_px + height_px, size.height_px)
         if left < right and top < bottom:  # the programs do not agree on what lies beyond
-            corner = round(left * size.downsample), round(top * size.downsample)
+            corner = (
+                self._corner_px[0] + round(left * size.downsample),
+                self._corner_px[1] + round(top * size.downsample),
+            )
             try:
                 inside = self._read(corner, level, (right - left, bottom - top))
             except Exception as error:  # each format fails in its own way
@@ -163,6 +184,27 @@ def _on_white(rgba: np.ndarray) -> RgbImage:
         return np.ascontiguousarray(rgba[..., :3])
     share = alpha.astype(np.float32) / 255.0
     return np.rint(rgba[..., :3] * share + 255.0 * (1.0 - share)).astype(np.uint8)
+
+
+def scanned_part(
+    properties: Mapping[str, Any], vendor: str, size_wh: tuple[int, int]
+) -> tuple[int, int, int, int] | None:
+    """Left, top, width and height (px) of what was scanned; None where the file does not tell, or it is all."""
+    try:
+        left, top, width, height = (
+            int(properties[f"{vendor}.bounds-{name}"]) for name in ("x", "y", "width", "height")
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+    if left < 0 or top < 0 or width < 1 or height < 1 or left + width > size_wh[0] or top + height > size_wh[1]:
+        return None  # no part of the slide
+    return None if (width, height) == size_wh else (left, top, width, height)
+
+
+def _cut(size_wh: tuple[int, int], full_wh: Sequence[int], downsample: float) -> tuple[int, int]:
+    """Size of the scanned part at a level."""
+    width, height = (max(1, min(side, int(full / downsample))) for side, full in zip(size_wh, full_wh, strict=True))
+    return width, height
 
 
 def _um_per_px(path: Path, properties: Mapping[str, Any], *names: str) -> float | None:

@@ -87,6 +87,19 @@ def test_asap_places_are_corners_of_pixels(tmp_path: Path):
     assert np.argwhere(mask).min(axis=0).tolist() == [1, 1] and mask.sum() == 12
 
 
+def test_asap_places_of_a_slide_that_qupath_crops_are_shifted_and_qupath_s_are_not(tmp_path: Path):
+    at = (100, 40)
+    drawn = [(x + at[0], y + at[1]) for x, y in SQUARE]
+    hole = [(x + at[0], y + at[1]) for x, y in [(2, 2), (3, 2), (3, 3), (2, 3)]]
+    groups = f"<AnnotationGroups>{group('tumour')}{group('Hole', 'tumour')}</AnnotationGroups>"
+    found = read(tmp_path, asap(item(drawn), item(hole, "Hole"), groups=groups), asap_corner_px=at, size_wh=(8, 8))
+    assert found.repairs == () and area(found) == 11
+    assert paint(found, ["tumour"], (8, 8))[1:4, 1:5].sum() == 11
+    same = read(tmp_path, [feature([closed(SQUARE)])], ".geojson", asap_corner_px=at, size_wh=(8, 8))
+    assert paint(same, [same.classes[0]], (8, 8))[1:4, 1:5].sum() == 12
+    assert "outside the image" in refused(tmp_path, asap(item(SQUARE)), asap_corner_px=at, size_wh=(8, 8))
+
+
 def test_asap_places_are_sorted_by_their_order(tmp_path: Path):
     mixed = [2, 0, 10, 1]
     found = read(tmp_path, asap(item([SQUARE[2], SQUARE[0], SQUARE[3], SQUARE[1]], orders=mixed)))

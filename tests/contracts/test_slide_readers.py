@@ -13,7 +13,7 @@ import pytest
 from cameras.fake_slide import place_picture
 
 from her2scope.cameras import phantom_slides, slide_readers
-from her2scope.cameras.slide_readers import READERS, OpenSlideReader, TiffSlideReader, open_slide
+from her2scope.cameras.slide_readers import READERS, OpenSlideReader, TiffSlideReader, open_slide, scanned_corner_px
 from her2scope.domain.errors import NotAvailableError, UnreadableImageError
 from her2scope.imaging.opencv import cv2
 from her2scope.phantom.slide_file import SlideSpec, slide_spec_bytes
@@ -110,6 +110,45 @@ def test_many_threads_read_the_same(reader: SlideReader) -> None:
 def test_closing_twice_is_safe(reader: SlideReader) -> None:
     reader.close()
     reader.close()
+
+
+def test_of_a_slide_that_tells_which_part_was_scanned_that_part_is_all(
+    opener: Callable[[Path], SlideReader], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_slide(tmp_path / "slide.tif")
+    whole = opener(path)
+    told = {"x": 96, "y": 160, "width": 501, "height": 400}
+    monkeypatch.setattr(slide_readers, "scanned_part", _with(told, slide_readers.scanned_part))
+    part = opener(path)
+    assert [(level.width_px, level.height_px) for level in part.levels] == [(501, 400), (250, 200)]
+    assert np.array_equal(part.region(0, 0, 0, 501, 400), PICTURE[160:560, 96:597])
+    assert np.array_equal(part.region(1, 10, 20, 30, 40), whole.region(1, 58, 100, 30, 40))
+    assert (part.region(0, -5, 0, 5, 9) == 255).all() and (part.region(0, 501, 0, 9, 400) == 255).all()
+    assert scanned_corner_px(path) == (96, 160)
+    whole.close()
+    part.close()
+
+
+@pytest.mark.parametrize(
+    "told", [{}, {"x": "9"}, {"x": 0, "y": 0, "width": 960, "height": 640}, {"x": 1, "y": 0, "width": 960, "height": 9},
+             {"x": 0, "y": 0, "width": 0, "height": 5}, {"x": None, "y": None, "width": None, "height": None}]
+)  # fmt: skip
+def test_a_slide_that_tells_no_part_of_it_is_not_cut(
+    told: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_slide(tmp_path / "slide.tif")
+    monkeypatch.setattr(slide_readers, "scanned_part", _with(told, slide_readers.scanned_part))
+    assert scanned_corner_px(path) == (0, 0)
+    reader = open_slide(path)
+    assert (reader.levels[0].width_px, reader.levels[0].height_px) == (960, 640)
+    reader.close()
+
+
+def _with(told: dict[str, Any], found: Callable[..., Any]) -> Callable[..., Any]:
+    """What reads the scanned part, on a file that tells these bounds."""
+    return lambda properties, vendor, size_wh: found(
+        {**properties, **{f"{vendor}.bounds-{name}": value for name, value in told.items()}}, vendor, size_wh
+    )
 
 
 def test_a_slide_without_a_pixel_size_says_none(opener: Callable[[Path], SlideReader], tmp_path: Path) -> None:
