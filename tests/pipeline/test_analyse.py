@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from her2scope.imaging.workers import Workers
 from her2scope.pipeline import analyse
 from her2scope.pipeline.analyse import FieldAnalyser
 from her2scope.pipeline.field_data import field_from_data, field_to_data
-from her2scope.records import FieldResult, Frame
+from her2scope.records import Cell, FieldResult, Frame, Segmentation
 
 THREADS = [1, 3]
 
@@ -75,6 +76,33 @@ def test_outlines_are_as_a_case_keeps_them(analyser, frames):
     for live, kept in zip(result.cells, back.cells, strict=True):
         assert live.outline_xy_px.dtype == kept.outline_xy_px.dtype
         assert np.array_equal(live.outline_xy_px, kept.outline_xy_px)
+
+
+class HalfWithin:
+    """A segmenter of whose cells every other one lies where none counts; it remembers what it found."""
+
+    def __init__(self, segmenter) -> None:
+        self.segmenter = segmenter
+        self.cells: tuple[Cell, ...] = ()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.segmenter, name)
+
+    def segment(self, *asked: object) -> Segmentation:
+        found = self.segmenter.segment(*asked)
+        self.cells = tuple(replace(cell, within=number % 2 == 0) for number, cell in enumerate(found.cells))
+        return replace(found, cells=self.cells)
+
+
+def test_nothing_of_a_cell_is_moved_but_the_last_digits_of_its_outline(analyser, frames):
+    segmenter = HalfWithin(analyser.segmenter)
+    result = FieldAnalyser(segmenter, analyser.settings, analyser.calibration).analyse(frames["2+"], StainCuts())
+    assert len(segmenter.cells) == len(result.cells) > 20
+    for found, kept in zip(segmenter.cells, result.cells, strict=True):
+        assert np.array_equal(kept.outline_xy_px, found.outline_xy_px.round(2))
+        for column in fields(Cell):
+            if column.name != "outline_xy_px":
+                assert getattr(kept, column.name) == getattr(found, column.name)
 
 
 class OneAtATime:

@@ -64,6 +64,19 @@ def test_black_with_noise_and_hot_pixels_is_black(level: int, n_hot: int) -> Non
     assert PictureFaults(has_noise=False, keeps_colours=False).look(rgb, 0.0) is BLACK
 
 
+@given(st.integers(1, 50), st.integers(1, 70), st.integers(0, 30), st.integers(0, 2**32 - 1))
+def test_a_picture_is_black_where_next_to_no_pixel_that_is_looked_at_has_a_bright_channel(
+    height: int, width: int, n_bright: int, seed: int
+) -> None:
+    draw = np.random.default_rng(seed)
+    rgb = draw.integers(0, 21, (height, width, 3)).astype(np.uint8)
+    at = draw.integers(0, height, n_bright), draw.integers(0, width, n_bright), draw.integers(0, 3, n_bright)
+    rgb[at] = draw.integers(21, 256, n_bright)
+    few = rgb[::8, ::8]
+    is_black = (few.max(axis=2) > 20).mean() <= 0.01
+    assert (PictureFaults(has_noise=True, keeps_colours=True).look(rgb, 0.0) is BLACK) == is_black
+
+
 def test_red_and_blue_exchanged_are_noticed_and_so_is_their_return(fields) -> None:
     for field in fields.values():
         faults = camera()
