@@ -106,8 +106,7 @@ class _Reader:
         if name == "Annotation":
             self._begin(attributes)
         elif name == "Group":
-            group = attributes.get("PartOfGroup", "")
-            self.groups[attributes.get("Name", "")] = "" if group in _NO_GROUP else group
+            self.groups[attributes.get("Name", "").strip()] = _group_of(attributes)
         elif self._depth == 1 and name != ROOT:
             maker = ", perhaps of Aperio ImageScope" if name == "Annotations" else ""
             raise _Refused(f"the root of the file is <{name[:40]}>{maker}, not <{ROOT}>")
@@ -130,13 +129,18 @@ class _Reader:
         if self._item is not None:
             raise _Refused(f"{self._item.called} has another annotation in it")
         self._number += 1
-        group = attributes.get("PartOfGroup", "")
         self._item = _Item(
             self._number,
             attributes.get("Name", "").strip(),
             attributes.get("Type", "Polygon").strip(),
-            "" if group in _NO_GROUP else group,
+            _group_of(attributes),
         )
+
+
+def _group_of(attributes: Mapping[str, str]) -> str:
+    """Group that something is part of, without the blanks around its name; empty where none."""
+    group = attributes.get("PartOfGroup", "").strip()
+    return "" if group in _NO_GROUP else group
 
 
 def _ring(item: _Item, repairs: Repairs) -> Ring:

@@ -20,6 +20,8 @@ FAR_FACTOR = 1.1
 """Outlines that reach further than this times the image belong to another image or scale."""
 CORNER_SHARE, LEAST_IN_CORNER, EQUAL_WITHIN = 0.55, 10, 0.15
 """So many outlines that fill this share of both sides, and begin at the corner, were drawn on a smaller copy."""
+SAY_SO = "--no-scale-check"
+"""Option of the commands that take outlines of one corner alone as they are."""
 _RIGHT_SCALE = "Give annotations in pixels of this image at full resolution, or the image that they were drawn on."
 
 
@@ -117,7 +119,8 @@ def _refuse_corner(
         percent = f"{100 * share[0]:.0f} % x {100 * share[1]:.0f} %"
         why = f"wrong scale? All {len(first)} outlines fill the upper left {percent} of the image"
         smaller = f"they look drawn on one {1 / share.max():.1f} times smaller"
-        raise UnreadableAnnotationError(path, f"{why}: {smaller}", _RIGHT_SCALE)
+        remedy = f"{_RIGHT_SCALE} If no more of it was outlined, `pixels` takes {SAY_SO}."
+        raise UnreadableAnnotationError(path, f"{why}: {smaller}", remedy)
 
 
 def _cut(

@@ -18,6 +18,7 @@ from her2scope.imaging.files import MAX_PIXELS
 from her2scope.imaging.headers import DamagedImageError, UnknownFormatError, read_header
 from her2scope.imaging.opencv import cv2
 
+_PNG = b"\x89PNG"
 _AS_MASK = "Save the mask as a grey PNG whose values are the classes, 0 the background."
 
 
@@ -33,8 +34,8 @@ def read_mask(
     size_wh : (int, int), optional
         Of the image, which the mask must have too.
     classes : mapping of int to str, optional
-        Class of each value; other values are background, and that is said. None: the mask has one value beside 0,
-        and its class is `default_class`.
+        Class of each value; a mask with another value is refused. None: the mask has one value beside 0, and its
+        class is `default_class`.
     """
     values = read_values(path)
     height, width = values.shape
@@ -48,16 +49,21 @@ def read_mask(
     if classes is None:
         if len(found) > 1:
             some = ", ".join(map(str, found[:8])) + (", ..." if len(found) > 8 else "")
-            raise UnreadableAnnotationError(path, f"the mask has the values {some}", "Say the class of each value.")
+            remedy = "Paint one class with one value, or name the classes of values 1, 2 and so on in this order."
+            raise UnreadableAnnotationError(path, f"the mask has the values {some}, and one class", remedy)
         classes = dict.fromkeys(found, default_class)
-    unnamed = [value for value in found if value not in classes]
-    repairs = tuple(f"value {value} of the mask has no class: taken as background" for value in unnamed)
-    return Annotations(tuple(_pieces(values, {v: classes[v] for v in found if v in classes})), repairs)
+    if unnamed := [value for value in found if value not in classes]:
+        known = ", ".join(f"{value} is {name}" for value, name in classes.items())
+        why = f"the mask has the value {unnamed[0]}, which is no class ({known})"
+        raise UnreadableAnnotationError(path, why, "Paint it as one of these, or as 0, or name its class as well.")
+    return Annotations(tuple(_pieces(values, {value: classes[value] for value in found})))
 
 
 def read_values(path: Path) -> NDArray[np.uint16]:
     """`(H, W)` values of a mask; UnreadableAnnotationError where the file is none."""
     data = path.read_bytes()
+    if not data.startswith(_PNG):
+        raise UnreadableAnnotationError(path, "no PNG, whatever its name says", _AS_MASK)
     try:
         header = read_header(data)
     except (DamagedImageError, UnknownFormatError) as error:
@@ -68,8 +74,8 @@ def read_values(path: Path) -> NDArray[np.uint16]:
     try:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
             values = np.asarray(image)
-    except (OSError, ValueError, SyntaxError, EOFError, struct.error) as error:
-        raise UnreadableAnnotationError(path, f"the mask is damaged, or no PNG ({error})", _AS_MASK) from None
+    except (OSError, ValueError, SyntaxError, EOFError, struct.error):
+        raise UnreadableAnnotationError(path, "the mask is damaged", _AS_MASK) from None
     if values.ndim == 3:
         if (values[..., :3] != values[..., :1]).any():
             raise UnreadableAnnotationError(path, "the mask is in colours", _AS_MASK)

@@ -35,7 +35,7 @@ def read_geojson(path: Path, repairs: Repairs, default_class: str) -> list[Drawn
     try:
         content = json.loads(path.read_bytes(), object_hook=_compact)
     except UnicodeDecodeError:
-        raise UnreadableAnnotationError(path, "no text: this is a binary file", _QUPATH) from None
+        raise UnreadableAnnotationError(path, "a binary file, or text that is not UTF-8", _QUPATH) from None
     except (ValueError, RecursionError) as error:
         raise UnreadableAnnotationError(path, f"the file is damaged or no JSON ({error})", _QUPATH) from None
     shapes = []
@@ -53,7 +53,9 @@ def _compact(found: dict[str, Any]) -> dict[str, Any]:
             found["coordinates"] = _rings(found["coordinates"])
         elif found.get("type") == "MultiPolygon":
             found["coordinates"] = [_rings(polygon) for polygon in found["coordinates"]]
-    except (ValueError, TypeError, KeyError) as error:
+    except KeyError:
+        found["coordinates"] = _NoGeometry("it has none")
+    except (ValueError, TypeError) as error:
         found["coordinates"] = _NoGeometry(str(error))
     return found
 

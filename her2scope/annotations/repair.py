@@ -206,6 +206,11 @@ def _cut_out(path: Path, mended: Sequence[tuple[DrawnShape, list[Polygon]]], rep
     """Take the areas of exclusion groups out of the others."""
     wholes = [(shape, polygons) for shape, polygons in mended if shape.cut_from is None]
     cutters = [(shape, polygons) for shape, polygons in mended if shape.cut_from is not None and polygons]
+    if not wholes:
+        for shape, _ in cutters:
+            repairs.note(
+                "exclusions of nothing", f"{shape.called}: an exclusion, and there is no area to cut it out of"
+            )
     if not cutters or not wholes:
         return
     owner = np.repeat(np.arange(len(wholes)), [len(polygons) for _, polygons in wholes])
@@ -222,11 +227,14 @@ def _cut_out(path: Path, mended: Sequence[tuple[DrawnShape, list[Polygon]]], rep
                     touched = True
         if not touched:
             repairs.note("exclusions of nothing", f"{shape.called}: an exclusion that lies in no other area: left out")
-    _subtract(path, wholes, cuts)
+    _subtract(path, wholes, cuts, repairs)
 
 
 def _subtract(
-    path: Path, wholes: Sequence[tuple[DrawnShape, list[Polygon]]], cuts: dict[tuple[int, int], list[Any]]
+    path: Path,
+    wholes: Sequence[tuple[DrawnShape, list[Polygon]]],
+    cuts: dict[tuple[int, int], list[Any]],
+    repairs: Repairs,
 ) -> None:
     """Take each polygon's cuts from it."""
     for owner in sorted({owner for owner, _ in cuts}):
@@ -242,3 +250,5 @@ def _subtract(
             why = f"{shape.called}: its exclusions cannot be cut out ({error})"
             raise UnreadableAnnotationError(path, why, "Draw them again.") from None
         polygons[:] = [piece for some in pieces for piece in some if shape_of(piece).area >= SLIVER_PX2]
+        if not polygons:
+            repairs.note("left out, no areas", f"{shape.called}: exclusions cover all of it: left out")

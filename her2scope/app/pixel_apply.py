@@ -90,21 +90,22 @@ def apply_model(request: ApplyRequest, told: Told) -> list[str]:
     """Apply a model to each image and write its four files; an image is whole or not written."""
     model = load_region_model(request.model, request.threads)
     images = find_images(request.images)
-    sizes = {path: _checked(path, request.um_per_px, model) for path in images}
+    found = {path: _checked(path, request.um_per_px, model) for path in images}
     _make_folder(request.out)
     lines = []
     for path in images:
-        told(f"{path.name}: {sizes[path][0]} x {sizes[path][1]} px")
+        told(f"{path.name}: {found[path]}")
         lines.append(_applied(path, request, model, told))
     return lines
 
 
-def _checked(path: Path, um_per_px: float, model: OnnxRegionModel) -> tuple[int, int]:
-    """Size of an image that can be read and is fine enough: found out before any is worked on."""
+def _checked(path: Path, um_per_px: float, model: OnnxRegionModel) -> str:
+    """Size and scale of an image that can be read and is fine enough: found out before any is worked on."""
     opened = open_image(path, um_per_px)
     try:
         opened.scale(model.um_per_px)
-        return opened.size_wh
+        own = " as the file tells" if opened.slide is not None and opened.slide.um_per_px else ""
+        return f"{opened.size_wh[0]} x {opened.size_wh[1]} px of {opened.um_per_px:.4g} um{own}"
     finally:
         opened.close()
 

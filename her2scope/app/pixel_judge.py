@@ -57,6 +57,8 @@ class JudgeRequest:
     lesions: str | None = None
     """Class whose areas are also sought one by one."""
     threads: int = 0
+    check_scale: bool = True
+    """Refuse outlines that fill one corner of an image alone."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,12 +68,15 @@ class Judged:
     images: dict[str, PixelCounts]
     finds: tuple[SlideFinds, ...] = ()
     """Lesions, where they were asked for."""
+    repairs: tuple[str, ...] = ()
+    """What was mended in the outlines, each with its image."""
 
     @staticmethod
     def joined(parts: Sequence[Judged]) -> Judged:
         """Of several folds."""
         images = {name: counts for part in parts for name, counts in part.images.items()}
-        return Judged(images, tuple(find for part in parts for find in part.finds))
+        finds = tuple(find for part in parts for find in part.finds)
+        return Judged(images, finds, tuple(repair for part in parts for repair in part.repairs))
 
 
 def evaluate_model(request: JudgeRequest, told: Told) -> list[str]:
@@ -84,7 +89,7 @@ def evaluate_model(request: JudgeRequest, told: Told) -> list[str]:
     if request.json_path is not None:
         inputs = [path for pair in pairs for path in (pair.image, pair.annotations) if path is not None]
         check_outputs([request.json_path], inputs)
-    judged = judge(model, pairs, request.um_per_px, classes, request.lesions, told)
+    judged = judge(model, pairs, request.um_per_px, classes, request.lesions, told, request.check_scale)
     if request.json_path is not None:
         about = {"schema": SCHEMA, "model": {"name": model.name, "sha256": model.sha256, "um_per_px": model.um_per_px}}
         write_all({request.json_path: json_bytes(about | judged_json(judged))})
@@ -98,6 +103,7 @@ def judge(
     classes: Sequence[str],
     lesions: str | None = None,
     told: Told = lambda line: None,
+    check_scale: bool = True,
 ) -> Judged:
     """Set what a model finds beside what was outlined; images one by one, slides window by window.
 
@@ -109,10 +115,13 @@ def judge(
         opened = open_image(pair.image, um_per_px)
         try:
             opened.scale(model.um_per_px)
-            annotations[pair.name] = annotations_of(pair, opened.size_wh, classes)
+            annotations[pair.name] = annotations_of(pair, opened.size_wh, classes, check_scale)
         finally:
             opened.close()
     check_classes(classes, annotations)
+    repairs = tuple(f"{name}: {repair}" for name, found in annotations.items() for repair in found.repairs)
+    for repair in repairs:
+        told(repair)
     images: dict[str, PixelCounts] = {}
     finds: list[SlideFinds] = []
     for pair in pairs:
@@ -125,7 +134,7 @@ def judge(
         if lesions is not None:
             finds.append(own.finds(pair.name))
         told(f"{pair.name}: " + "; ".join(words_of(Judged({pair.name: own.counts}))))
-    return Judged(images, tuple(finds))
+    return Judged(images, tuple(finds), repairs)
 
 
 class _OneImage:
@@ -212,7 +221,7 @@ def judged_json(judged: Judged) -> dict[str, Any]:
     found: dict[str, Any] = measures_json(judged.images)
     if judged.finds:
         found["lesions"] = froc(judged.finds).as_json()
-    return found
+    return found | {"repairs": list(judged.repairs)}
 
 
 def words_of(judged: Judged) -> list[str]:

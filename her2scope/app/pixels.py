@@ -76,6 +76,8 @@ class TrainRequest:
     """An image without annotations holds none of the classes."""
     licence: str = "not stated"
     """Of the data, as the user says it, for the card."""
+    check_scale: bool = True
+    """Refuse outlines that fill one corner of an image alone."""
     options: dict[str, Any] = field(default_factory=dict)
     """Of `training.pixels.config.PixelConfig`: seed, epochs, minutes and so on."""
 
@@ -95,7 +97,7 @@ def train_model(request: TrainRequest, told: Told) -> list[str]:
     _check_numbers(request, len(pairs))
     check_outputs([request.out / CARD, request.out / FULL], [pair.image for pair in pairs])
     with _opened(pairs, request.um_per_px) as opened:
-        annotations = _read_all(pairs, opened, request.classes, told)
+        annotations = _read_all(request, pairs, opened, told)
         grounds = _grounds(pairs, opened, annotations, config)
         lines = []
         if request.folds:
@@ -140,15 +142,15 @@ def _opened(pairs: Sequence[Pair], um_per_px: float) -> Iterator[list[Opened]]:
 
 
 def _read_all(
-    pairs: Sequence[Pair], opened: Sequence[Opened], classes: Sequence[str], told: Told
+    request: TrainRequest, pairs: Sequence[Pair], opened: Sequence[Opened], told: Told
 ) -> dict[str, Annotations]:
     """Annotations by name of the image, what was mended told; BadInputError where a class is nowhere."""
     found = {}
     for pair, image in zip(pairs, opened, strict=True):
-        found[pair.name] = annotations_of(pair, image.size_wh, classes)
+        found[pair.name] = annotations_of(pair, image.size_wh, request.classes, request.check_scale)
         for repair in found[pair.name].repairs:
             told(f"{pair.name}: {repair}")
-    check_classes(classes, found)
+    check_classes(request.classes, found)
     return found
 
 
@@ -296,7 +298,7 @@ def _cross_validated(
         trained = _trained(replace(request, out=folder), config, folder, inner, grounds, told)
         began, cpu_began = time.monotonic(), time.process_time()
         model = load_region_model(folder, config.threads)
-        fold = judge(model, [pairs[n] for n in out], request.um_per_px, config.classes)
+        fold = judge(model, [pairs[n] for n in out], request.um_per_px, config.classes, check_scale=request.check_scale)
         judged.append(fold)
         state = trained.state
         row = {

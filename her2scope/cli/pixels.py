@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from her2scope.cli.arguments import OneLineParser, add_scale, count, say, scale
+from her2scope.cli.arguments import OneLineParser, add_scale, count, one_line, say, scale
 from her2scope.domain.errors import BadInputError
+
+STOPPED = "stopped by the user. Run the same command again: what is done is kept."
 
 
 def add_pixels(commands: argparse._SubParsersAction[OneLineParser]) -> None:
@@ -34,6 +37,7 @@ def _add_train(actions: argparse._SubParsersAction[OneLineParser]) -> None:
         "--unlabelled", choices=("background", "ignore"), default="background",
         help="what no polygon covers: background (default), or unknown and not learnt from",
     )  # fmt: skip
+    _add_corner(train)
     train.add_argument("--licence", default="not stated", metavar="TEXT", help="of the data, for the card")
     train.add_argument("--epochs", type=count, metavar="N", help="of 50 steps each (default 14)")
     train.add_argument("--minutes", type=_minutes, metavar="M", help="most of one training (default 30)")
@@ -61,9 +65,14 @@ def _add_evaluate(actions: argparse._SubParsersAction[OneLineParser]) -> None:
     add_scale(judge, required=True)
     judge.add_argument("--json", type=Path, metavar="FILE")
     judge.add_argument("--empty", action="store_true", help="images without annotations hold none of the classes")
+    _add_corner(judge)
     judge.add_argument("--lesions", metavar="CLASS", help="find its areas one by one: FROC, and AUC of slides")
     judge.add_argument("--threads", type=count, default=0, metavar="T", help="of the processor (default: all)")
     judge.set_defaults(run=_evaluate)
+
+
+def _add_corner(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--no-scale-check", action="store_true", help="outlines of one corner alone are as meant")
 
 
 def _minutes(text: str) -> float:
@@ -77,7 +86,15 @@ def _minutes(text: str) -> float:
 
 
 def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    print(one_line(line), file=sys.stderr, flush=True)
+
+
+def _goes_on(run: Callable[[], list[str]]) -> int:
+    """Print what a run gives, or how to go on where the user stops it."""
+    try:
+        return say(run())
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(STOPPED) from None
 
 
 def _train(arguments: argparse.Namespace) -> int:
@@ -91,18 +108,14 @@ def _train(arguments: argparse.Namespace) -> int:
         "tile_px": arguments.tile,
     }  # fmt: skip
     options = {name: value for name, value in given.items() if value is not None}
-    return say(
-        train_model(
-            TrainRequest(
-                images=arguments.images, annotations=arguments.annotations, classes=classes,
-                um_per_px=arguments.um_per_px, out=arguments.out, work_um_per_px=arguments.work_um_per_px,
-                folds=arguments.folds, folds_only=arguments.folds_only, empty=arguments.empty,
-                licence=arguments.licence,
-                options=options | {"ignore_unlabelled": arguments.unlabelled == "ignore"},
-            ),
-            _tell,
-        )
+    request = TrainRequest(
+        images=arguments.images, annotations=arguments.annotations, classes=classes,
+        um_per_px=arguments.um_per_px, out=arguments.out, work_um_per_px=arguments.work_um_per_px,
+        folds=arguments.folds, folds_only=arguments.folds_only, empty=arguments.empty,
+        licence=arguments.licence, check_scale=not arguments.no_scale_check,
+        options=options | {"ignore_unlabelled": arguments.unlabelled == "ignore"},
     )  # fmt: skip
+    return _goes_on(lambda: train_model(request, _tell))
 
 
 def _apply(arguments: argparse.Namespace) -> int:
@@ -111,7 +124,7 @@ def _apply(arguments: argparse.Namespace) -> int:
     request = ApplyRequest(
         arguments.model, arguments.images, arguments.um_per_px, arguments.out, threads=arguments.threads
     )
-    return say(apply_model(request, _tell))
+    return _goes_on(lambda: apply_model(request, _tell))
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
@@ -122,7 +135,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
             JudgeRequest(
                 model=arguments.model, images=arguments.images, annotations=arguments.annotations,
                 um_per_px=arguments.um_per_px, json_path=arguments.json, empty=arguments.empty,
-                lesions=arguments.lesions, threads=arguments.threads,
+                lesions=arguments.lesions, threads=arguments.threads, check_scale=not arguments.no_scale_check,
             ),
             _tell,
         )

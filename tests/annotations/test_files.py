@@ -293,7 +293,7 @@ def test_geojson_in_other_encodings(tmp_path: Path):
         ("[3]", "item 1 of the file is no feature"),
         ('[{"type": "Feature", "geometry": 7}]', "none that GeoJSON knows"),
         ('[{"type": "Feature", "geometry": {"type": "Circle"}}]', "none that GeoJSON knows"),
-        ('[{"type": "Feature", "geometry": {"type": "Polygon"}}]', "not those of a polygon"),
+        ('[{"type": "Feature", "geometry": {"type": "Polygon"}}]', "not those of a polygon (it has none)"),
         ('[{"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [[[1,2],[3]]]}}]', "not those of"),
         ('[{"type": "Feature", "geometry": {"type": "Polygon", "coordinates": "abc"}}]', "not those of a polygon"),
         ('[{"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [["a"]]}}]', "not those of a polygon"),
@@ -327,11 +327,41 @@ def test_a_mask_of_several_classes(tmp_path: Path, dtype):
     values = np.zeros((20, 30), dtype)
     values[2:8, 3:9], values[2:8, 9:12], values[15, 15] = 1, 2, 7
     write_mask(tmp_path / "m.png", values)
-    with pytest.raises(UnreadableAnnotationError, match=r"has the values 1, 2, 7.*class of each value"):
+    with pytest.raises(UnreadableAnnotationError, match=r"has the values 1, 2, 7, and one class"):
         read_annotations(tmp_path / "m.png")
+    with pytest.raises(UnreadableAnnotationError, match=r"the value 7, which is no class \(1 is a, 2 is b\)"):
+        read_annotations(tmp_path / "m.png", mask_classes={1: "a", 2: "b"})
+    write_mask(tmp_path / "m.png", np.where(values == 7, 0, values))
     found = read_annotations(tmp_path / "m.png", mask_classes={1: "a", 2: "b"})
-    assert found.repairs == ("value 7 of the mask has no class: taken as background",)
+    assert found.repairs == ()
     assert np.array_equal(paint(found, ["a", "b"], (30, 20)), np.where(values == 7, 0, values))
+
+
+def test_a_picture_of_another_kind_under_the_name_of_a_mask(tmp_path: Path):
+    path = tmp_path / "m.png"
+    path.write_bytes(b"\xff\xd8\xff\xe0" + bytes(200))
+    with pytest.raises(UnreadableAnnotationError, match="no PNG, whatever its name says") as raised:
+        read_annotations(path)
+    assert "object at" not in str(raised.value)
+
+
+def test_what_exclusions_take_away_wholly_is_said(tmp_path: Path):
+    large = [(0, 0), (9, 0), (9, 9), (0, 9)]
+    both = asap(item(SQUARE, name="lost"), item(large, "Exclusion"), item([(20, 1), (25, 1), (25, 5)]))
+    found = read(tmp_path, both)
+    assert len(found.items) == 1 and "annotation 1 'lost': exclusions cover all of it: left out" in found.repairs
+    assert "exclusions cover all of it" in refused(tmp_path, asap(item(SQUARE), item(large, "Exclusion")))
+    assert "there is no area to cut it out of" in refused(tmp_path, asap(item(SQUARE, "Exclusion")))
+
+
+def test_blanks_around_a_groups_name_make_no_other_class(tmp_path: Path):
+    content = asap(item(SQUARE, "tumour "), item(SQUARE, " tumour"), groups=group("tumour "))
+    assert read(tmp_path, content).classes == ("tumour",)
+
+
+def test_text_that_is_not_utf_8_is_not_called_binary_alone(tmp_path: Path):
+    text = json.dumps(feature([closed(SQUARE)], classification="Tumör"), ensure_ascii=False)
+    assert "text that is not UTF-8" in refused(tmp_path, text.encode("latin-1"), ".geojson")
 
 
 def test_masks_that_cannot_be_used(tmp_path: Path):

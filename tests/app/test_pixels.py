@@ -20,12 +20,12 @@ from her2scope.annotations.trace import trace
 from her2scope.annotations.write import write_geojson
 from her2scope.app import pixel_apply, pixel_images, pixels
 from her2scope.app.pixel_apply import ApplyRequest, apply_model
-from her2scope.app.pixel_images import SlidePixels, find_images, open_image, pair_up, picture_at
+from her2scope.app.pixel_images import Pair, SlidePixels, annotations_of, find_images, open_image, pair_up, picture_at
 from her2scope.app.pixel_judge import JudgeRequest, evaluate_model, judge, judged_json, put_coarse
 from her2scope.app.pixels import TrainRequest, train_model
 from her2scope.domain.errors import BadInputError, NotAvailableError
 from her2scope.evaluation.lesions import LESION_UM_PER_PX
-from her2scope.imaging.files import read_rgb, write_png
+from her2scope.imaging.files import read_rgb, write_mask, write_png
 from her2scope.imaging.opencv import cv2
 from her2scope.ports import SlideLevel
 from her2scope.records import RgbImage
@@ -408,3 +408,17 @@ def test_without_torch_it_says_how_to_get_it(marked: Path, monkeypatch: pytest.M
     monkeypatch.setattr(pixels.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(NotAvailableError, match="make train-env"):
         train_model(TrainRequest([marked], marked, ("blue",), 1.0, marked / "model"), quiet)
+
+
+def test_a_mask_names_classes_by_their_place_in_the_list(tmp_path: Path) -> None:
+    """Value 1 is the first class, as in the masks that `pixels apply` writes; of one class any one value will do."""
+    values = np.zeros((40, 30), np.uint8)
+    values[2:10, 3:9], values[20:30, 4:20] = 1, 2
+    write_mask(tmp_path / "a.png", values)
+    pair = Pair(tmp_path / "a.tif", tmp_path / "a.png")
+    found = annotations_of(pair, (30, 40), ("tumour", "stroma"))
+    np.testing.assert_array_equal(paint(found, ("tumour", "stroma"), (30, 40)), values)
+    write_mask(tmp_path / "a.png", np.where(values > 0, 255, 0).astype(np.uint8))
+    assert annotations_of(pair, (30, 40), ("tumour",)).classes == ("tumour",)
+    with pytest.raises(BadInputError, match=r"255, which is no class \(1 is tumour, 2 is stroma\)"):
+        annotations_of(pair, (30, 40), ("tumour", "stroma"))

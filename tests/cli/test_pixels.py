@@ -51,6 +51,41 @@ def test_apply_and_evaluate(place: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert {"dice", "iou", "auc"} <= set(figures) and 0.9 < figures["dice"] < 1
 
 
+def test_outlines_of_one_corner_are_refused_and_taken_where_that_is_meant(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_png(place / "images" / "one.png", blue_discs(480, 480))
+    items = tuple(Annotation("", "blue", (polygon,)) for polygon in trace(is_disc(240, 240)))
+    assert len(items) >= 10
+    write_geojson(Annotations(items), place / "marks" / "one.geojson")
+    command = ["evaluate", "model", "images", "--annotations", "marks", "--um-per-px", "1"]
+    said = refused(command, capsys)
+    assert "upper left" in said and "--no-scale-check" in said
+    assert main(["pixels", *command, "--no-scale-check"]) == 0
+
+
+def test_what_was_mended_is_said_and_kept(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    crossed = [[[10, 10], [60, 60], [60, 10], [10, 60], [10, 10]]]
+    feature = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": crossed}, "properties": {}}
+    (place / "marks" / "one.geojson").write_text(json.dumps(feature), encoding="utf-8")
+    command = ["pixels", "evaluate", "model", "images", "--annotations", "marks", "--um-per-px", "1"]
+    assert main([*command, "--json", "figures.json"]) == 0
+    (repair,) = json.loads((place / "figures.json").read_text(encoding="utf-8"))["repairs"]
+    assert repair.startswith("one: annotation 1: the outline crosses itself") and repair in capsys.readouterr().err
+
+
+def test_apply_stopped_says_how_to_go_on(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("her2scope.app.pixel_apply._applied", stop)
+    assert main(["pixels", "apply", "model", "images", "--um-per-px", "1", "--out", str(place / "out")]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "one.png: 120 x 80 px of 1 um" and "Run the same command again" in said[-1]
+
+
 @pytest.mark.usefixtures("place")
 def test_wrong_use_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     scale = ["--um-per-px", "1"]

@@ -94,6 +94,10 @@ def train_pixels(config: PixelConfig, grounds: Sequence[Ground], out_dir: Path, 
     for line in (*draws.told(), *checks.told()):
         told(line)
     state = begin(config, grounds, out_dir)
+    if state.finished:
+        told(f"{out_dir}: this run has ended ({state.finished}): nothing is learnt anew")
+    elif state.step:
+        told(f"goes on at step {state.step} of {config.total_steps}")
     with _stoppable() as is_asked_to_end:
         _run(config, state, draws, checks, out_dir, told, is_asked_to_end)
     return state
