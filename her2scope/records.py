@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from her2scope.domain.cells import CellClass, CellCounts, CellKind, MembraneMeasure, StainCuts
-from her2scope.domain.control import ControlMeasures, ControlVerdict
+from her2scope.domain.control import ControlMeasures, ControlVerdict, CutsFrom
 from her2scope.domain.control_history import ControlEntry
 from her2scope.domain.corrections import CaseData, CellStanding, Correction, RuleInForce
 from her2scope.domain.event_chain import ChainHead
@@ -427,7 +427,7 @@ class CaseView:
     um_per_px: float | None
     """Coarsest scale of the active fields."""
     cuts: StainCuts
-    cuts_from_control: bool
+    cuts_from: CutsFrom
     controls: tuple[ControlReading, ...]
     standing: ControlStanding
     override_reason: str | None

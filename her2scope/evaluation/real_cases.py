@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from her2scope.domain.control import CutsFrom
 from her2scope.domain.errors import BadInputError
 from her2scope.evaluation.table import Figure, PartReport, Reports, told
 from her2scope.evaluation.work import Analysers, Tell
@@ -115,7 +116,7 @@ def _as_json(answer: CaseAnswer) -> JsonObject:
         "reasons": _reasons(view),
         "control": {
             "status": view.standing.status.value,
-            "gave_cuts": view.cuts_from_control,
+            "gave_cuts": view.cuts_from is not CutsFrom.SETTINGS,
             "intense_od10": view.cuts.intense_od10,
         },
         "fields": [

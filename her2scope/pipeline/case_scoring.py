@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from her2scope.domain.cells import CellCounts, StainCuts
+from her2scope.domain.control import CutsFrom
 from her2scope.domain.corrections import RuleChange, RuleInForce
 from her2scope.domain.score import CaseScore, ControlStanding, score_case
 from her2scope.pipeline.analyse import FieldAnalyser
@@ -31,8 +32,8 @@ class CaseScoring:
         """Cuts that fields are measured with: the control's where one was read, else the settings'."""
         return self.cuts_by(self._state.controls)[0]
 
-    def cuts_by(self, controls: Sequence[ControlReading]) -> tuple[StainCuts, bool]:
-        """Cuts that these readings give, and whether they are a control's."""
+    def cuts_by(self, controls: Sequence[ControlReading]) -> tuple[StainCuts, CutsFrom]:
+        """Cuts that these readings give, and where they come from."""
         analyser = self._analyser
         return cuts_in_force(analyser.default_cuts, controls, analyser.settings.control)
 
@@ -75,7 +76,7 @@ class CaseScoring:
             case_id=state.case_id, opened_utc=state.opened_utc, finished_utc=state.sign_off.finished_utc, who=state.who,
             guideline=analyser.guideline.name, guideline_source=analyser.guideline.source,
             program=program, um_per_px=max(scales, default=None), cuts=rule.cuts,
-            cuts_from_control=self.cuts_by(state.controls)[1],
+            cuts_from=self.cuts_by(state.controls)[1],
             controls=tuple(state.controls), standing=held, override_reason=state.override_reason, fields=fields,
             score=score, ish=hand.ish, reader_score=hand.reader_score, settings=as_mapping(analyser.settings),
             calibration=as_mapping(analyser.calibration), events=tuple(state.events),
@@ -94,9 +95,9 @@ class CaseScoring:
         """What the control says of these fields, and the case's score."""
         state, analyser, settings = self._state, self._analyser, self._analyser.settings
         active = [item for item in fields if item.active]
-        from_control = self.cuts_by(state.controls)[1]
+        cuts_from = self.cuts_by(state.controls)[1]
         most_drift = settings.quality.max_white_drift
-        held = standing(state.controls, state.override_reason, active, from_control, most_drift)
+        held = standing(state.controls, state.override_reason, active, cuts_from, most_drift)
         scales = [item.result.frame.um_per_px for item in active if item.result.quality.usable]
         score = score_case(
             [item.counts for item in active], analyser.guideline, analyser.segmenter.false_rates,

@@ -9,15 +9,18 @@ import numpy as np
 
 from her2scope.domain.cells import CellClass, CellCounts, StainCuts
 from her2scope.domain.control import (
+    CUTS_WORDS,
     ControlCode,
     ControlLimits,
     ControlMeasures,
     ControlVerdict,
+    CutsFrom,
     after_earlier,
     anchored_cuts,
     cut_in_range,
     judge_control,
     moderate_cut,
+    run_cuts,
 )
 from her2scope.domain.control_history import ControlEntry
 from her2scope.domain.guideline import SCORES, Category, Finding, Score
@@ -216,28 +219,32 @@ def latest_of(controls: Sequence[ControlReading], level: Score) -> ControlReadin
 
 def cuts_in_force(
     default: StainCuts, controls: Sequence[ControlReading], limits: ControlLimits
-) -> tuple[StainCuts, bool]:
-    """Cuts for the case, and whether a control gave them.
+) -> tuple[StainCuts, CutsFrom]:
+    """Cuts for the case, and what gave them.
 
     The intense cut is the mean over all readings of the 3+ level that are like the latest one (`_like`), sufficient,
     and in the lab's range; those whose fields a later one is measured together with stand in that one. The latest
     itself has to give one: an older cut must not stand in for a reading that has none. The moderate cut is that of the
-    2+ and 1+ levels in force, where they are sufficient.
+    2+ and 1+ levels in force, where they are sufficient. Without such a cut the settings' hold, but where the run's own
+    levels contradict them (`run_cuts`).
     """
     anchor = latest_of(controls, ANCHOR_LEVEL)
-    if anchor is None or _usable_cut(anchor, limits) is None:
-        return default, False
+    if anchor is None:
+        return default, CutsFrom.SETTINGS
     like = [item for item in controls if _like(item, anchor)]
+    below = [reading for level in BELOW_ANCHOR if (reading := latest_of(like, level)) is not None]
+    if _usable_cut(anchor, limits) is None:
+        own = run_cuts(default, anchor.measures, {item.expected: item.measures for item in below}, limits)
+        return (default, CutsFrom.SETTINGS) if own is None else (own, CutsFrom.RUN)
     part_of_later = {number for item in like for number in item.with_earlier}
     whole = [item for item in like if item.expected == ANCHOR_LEVEL and item.number not in part_of_later]
     cuts = [cut for item in whole if (cut := _usable_cut(item, limits)) is not None]
-    below = [reading for level in BELOW_ANCHOR if (reading := latest_of(like, level)) is not None]
     moderate = [
         item.measures.moderate_od10
         for item in below
         if item.measures.moderate_od10 is not None and item.verdict.status is not ControlStatus.INVALID
     ]
-    return anchored_cuts(default, float(np.mean(cuts)), moderate), True
+    return anchored_cuts(default, float(np.mean(cuts)), moderate), CutsFrom.CONTROL
 
 
 def measured_together(
@@ -281,7 +288,7 @@ def standing(
     controls: Sequence[ControlReading],
     override_reason: str | None,
     fields: Sequence[AcceptedField],
-    cuts_from_control: bool = True,
+    cuts_from: CutsFrom = CutsFrom.CONTROL,
     max_white_drift: float = MAX_WHITE_DRIFT,
 ) -> ControlStanding:
     """What the run's controls say of a case with these active fields, and what in the fields forbids a report."""
@@ -297,8 +304,8 @@ def standing(
         for reading in in_force
         if reading.verdict.status is not ControlStatus.INVALID and not reading.measures.low_end_open
     }
-    if not cuts_from_control and anchor.verdict.status is not ControlStatus.INVALID:
-        refusals.append("the control gave no intense cut that may be used: default cuts")
+    if cuts_from is not CutsFrom.CONTROL and anchor.verdict.status is not ControlStatus.INVALID:
+        refusals.append(f"the control gave no intense cut that a report can rest on: {CUTS_WORDS[cuts_from]}")
     usable = [item for item in fields if item.result.quality.usable]
     if any(not same_camera(item.result.frame, anchor.result.frame) for item in usable):
         refusals.append("the control was read in another camera state (objective, scale, exposure or white balance)")

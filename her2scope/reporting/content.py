@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from her2scope.domain.cells import SHARE_ORDER, CellClass
-from her2scope.domain.control import ControlCode
+from her2scope.domain.control import ControlCode, CutsFrom
 from her2scope.domain.heterogeneity import HotSpot
 from her2scope.domain.score import LOW_END_NOT_COVERED, NEGATIVE_NOT_READ, CaseScore
 from her2scope.overlays.palette import LABELS
@@ -94,7 +94,7 @@ def control_figures(reading: ControlReading) -> tuple[tuple[str, str, str, str],
 def versions(view: CaseView) -> tuple[tuple[str, str], ...]:
     """What made the result: program, method, model, guideline, cuts, and the digest of all that decides a score."""
     program = view.program
-    moved, origin = hand.deviation(view), "from the control" if view.cuts_from_control else "defaults"
+    moved, origin = hand.deviation(view), CUTS_ORIGIN[view.cuts_from]
     model = f"{program.model_name} (SHA-256 {program.model_sha256})" if program.model_name else "none"
     return (
         ("Program", f"her2scope {program.version}"),
@@ -171,6 +171,11 @@ def _program_json(program: ProgramInfo) -> JsonObject:
     }
 
 
+CUTS_ORIGIN = {
+    CutsFrom.SETTINGS: "defaults",
+    CutsFrom.CONTROL: "from the control",
+    CutsFrom.RUN: "from a control that no report can rest on",
+}
 OPEN_ENDS = {
     LOW_END_NOT_COVERED: ControlCode.LOW_END_NOT_COVERED,
     NEGATIVE_NOT_READ: ControlCode.NEGATIVE_NOT_READ,
@@ -183,7 +188,7 @@ def _control_of_case_json(view: CaseView) -> JsonObject:
     readings = words.latest_readings(view)
     own_cut = view.control.measures.intense_od10 if view.control else None
     stored = view.rule.base_cuts if view.rule else view.cuts  # without what the reader moved
-    intense_od10 = stored.intense_od10 if view.cuts_from_control else own_cut
+    intense_od10 = stored.intense_od10 if view.cuts_from is CutsFrom.CONTROL else own_cut
     codes = [code for reading in readings for code in reading.verdict.codes]
     codes += [code for reason, code in OPEN_ENDS.items() if reason in view.score.reasons]
     codes += [ControlCode.DRIFT for refusal in view.standing.refusals if ControlCode.DRIFT in refusal]

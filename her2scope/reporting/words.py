@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from her2scope.domain.cells import CellClass, CellKind
+from her2scope.domain.control import CUTS_WORDS
 from her2scope.domain.corrections import CellStanding, Correction
 from her2scope.domain.guideline import Category, Ish
 from her2scope.domain.score import ControlStatus
@@ -215,8 +216,7 @@ def control_paragraph(view: CaseView) -> str:
     intense_od10 = reading.measures.intense_od10
     if intense_od10 is None:
         return f"{reading_text(reading)} It gives no intense cut; the cuts are the settings'."
-    cut = "taken from it" if view.cuts_from_control else "not used; the cuts are the settings'"
-    return f"{reading_text(reading)} Intense cut {od10(intense_od10)}, {cut}."
+    return f"{reading_text(reading)} Its intense cut: {od10(intense_od10)}; {CUTS_WORDS[view.cuts_from]}."
 
 
 def reading_text(reading: ControlReading) -> str:

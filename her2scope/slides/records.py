@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from her2scope.domain.cells import CellClass, CellCounts, StainCuts
+from her2scope.domain.control import CutsFrom
 from her2scope.domain.score import CaseScore, ControlStanding
 from her2scope.records import ControlReading, ProgramInfo, RgbImage
 from her2scope.settings import Calibration, ScoringSettings, Vector
@@ -237,7 +238,7 @@ class SlideScore:
     """Score, shares, intervals, doubts; squares of the slide take the place of fields."""
     standing: ControlStanding
     cuts: StainCuts
-    cuts_from_control: bool
+    cuts_from: CutsFrom
     complete_percent: float | None
     """Tumour cells with complete membrane staining, moderate or intense; None where no cell is counted."""
     complete_interval95_percent: tuple[float, float] | None

@@ -257,8 +257,8 @@ def _best(results: Sequence[FieldResult]) -> FieldResult:
 
 def controlled(analyser: FieldAnalyser, readings: Sequence[ControlReading]) -> Controlled:
     """Cuts and standing that the readings give, before they are held against a slide."""
-    cuts, from_control = cuts_in_force(analyser.default_cuts, readings, analyser.settings.control)
-    return Controlled(tuple(readings), standing(readings, None, [], from_control), cuts, from_control)
+    cuts, cuts_from = cuts_in_force(analyser.default_cuts, readings, analyser.settings.control)
+    return Controlled(tuple(readings), standing(readings, None, [], cuts_from), cuts, cuts_from)
 
 
 def held_against(found: Controlled, survey: Survey, control_white: Vector | None, most_drift: float) -> Controlled:

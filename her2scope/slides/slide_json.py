@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from her2scope.domain.cells import SHARE_ORDER, CellClass
-from her2scope.domain.control import ControlCode
+from her2scope.domain.control import ControlCode, CutsFrom
 from her2scope.domain.score import ControlStatus
 from her2scope.ports import JsonObject
 from her2scope.records import ControlReading
@@ -86,8 +86,11 @@ def control_doubts(score: SlideScore) -> tuple[str, ...]:
     """Why the control is doubted: each level's reading, then why it may not hold for this slide."""
     found = []
     for reading in score.controls:
-        level = "" if reading.expected == "3+" else f"{reading.expected} control: "
-        found += [level + text for text in reading.verdict.reasons]
+        level = f"{reading.expected} control"
+        found += [
+            text if reading.expected == "3+" or text.startswith(level) else f"{level}: {text}"
+            for text in reading.verdict.reasons
+        ]
     if score.standing.status is not ControlStatus.ABSENT:
         found += score.standing.refusals
     return tuple(found)
@@ -102,12 +105,15 @@ def _control_json(score: SlideScore) -> JsonObject:
         "status": score.standing.status.value,
         "reasons": [*control_doubts(score), *ends],
         "codes": list(control_codes(score)),
-        "intense_od10": rounded(score.cuts.intense_od10 if score.cuts_from_control else own_cut, MEASURE_DIGITS),
+        "intense_od10": rounded(
+            score.cuts.intense_od10 if score.cuts_from is CutsFrom.CONTROL else own_cut, MEASURE_DIGITS
+        ),
         "cuts_od10": {
             "stained": rounded(score.cuts.stained_od10, MEASURE_DIGITS),
             "moderate": rounded(score.cuts.moderate_od10, MEASURE_DIGITS),
             "intense": rounded(score.cuts.intense_od10, MEASURE_DIGITS),
-            "from_control": score.cuts_from_control,
+            "from": score.cuts_from.value,
+            "from_control": score.cuts_from is CutsFrom.CONTROL,
         },
         "levels": [_reading_json(reading) for reading in score.controls],
     }

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from her2scope.domain.cells import CellClass, CellCounts, StainCuts
+from her2scope.domain.control import CutsFrom
 from her2scope.domain.false_cells import FalseRates, are_real
 from her2scope.domain.guideline import COMPLETE, INTENSE, MODERATE_OR_MORE, STAINED, Category, Guideline
 from her2scope.domain.intervals import share_interval
@@ -35,7 +36,8 @@ that what is doubted cannot carry a score by itself."""
 UNSTAINED = "no DAB seen and no control read: an unstained or failed slide looks the same"
 INTERVAL_SCOPE = (
     f"Intervals and probabilities take cells within squares of {SQUARE_UM / 1000:g} mm for alike. They hold for tissue "
-    "like what was counted; cells that the method misreads, and tumour in situ that was not left out, are not in them."
+    "like what was counted; a wrong control or stain, cells that the method misreads, and tumour in situ that was not "
+    "left out, are not in them."
 )
 
 
@@ -56,7 +58,7 @@ class Controlled:
     readings: tuple[ControlReading, ...]
     standing: ControlStanding
     cuts: StainCuts
-    cuts_from_control: bool
+    cuts_from: CutsFrom
 
 
 class Doubts:
@@ -143,9 +145,9 @@ def score_slide(
     return SlideScore(
         survey=survey,
         case=of_squares(case),
-        standing=standing,
+        standing=controlled.standing,  # what else forbids a report is no fault of the control
         cuts=controlled.cuts,
-        cuts_from_control=controlled.cuts_from_control,
+        cuts_from=controlled.cuts_from,
         complete_percent=100.0 * sum(hits) / sum(totals) if sum(totals) else None,
         complete_interval95_percent=None if interval is None else (100.0 * interval[0], 100.0 * interval[1]),
         hot_spots=_hot_spots(case, squares),
@@ -167,7 +169,8 @@ def refused_slide(survey: Survey, rules: Rules, program: ProgramInfo, notes: Ite
         None, Category.UNDETERMINED, False, CellCounts(), None, None, False, why, why, sentence=f"No score: {why[0]}"
     )
     return SlideScore(
-        survey, case, ControlStanding(), StainCuts(), False, None, None, (), 0.0, 0, program, (*survey.notes, *notes),
+        survey, case, ControlStanding(), StainCuts(), CutsFrom.SETTINGS, None, None, (), 0.0, 0, program,
+        (*survey.notes, *notes),
         guideline=rules.guideline.name, settings_sha256=rules.settings_sha256,
     )  # fmt: skip
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from her2scope.domain.control import CUTS_WORDS
 from her2scope.domain.guideline import Category, guideline
 from her2scope.domain.score import MAX_FURTHER_FIELDS, MAX_LOW_END_UM_PER_PX, ControlStatus
 from her2scope.domain.score_sentence import whole
@@ -126,7 +127,7 @@ def control_paragraph(score: SlideScore) -> str:
     if not score.controls:
         return f"Default cuts from the settings were used: {in_force}."
     read = " ".join(words.reading_text(reading) for reading in score.controls)
-    return f"{read} Cuts {'taken from it' if score.cuts_from_control else 'of the settings'}: {in_force}."
+    return f"{read} {as_sentence(f'{CUTS_WORDS[score.cuts_from]}: {in_force}')}"
 
 
 def control_reasons(score: SlideScore) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from her2scope.app.compose import DEFAULT_METHOD, has_network, make_analyser
 from her2scope.app.slide_controls import ControlFileError, Controls
 from her2scope.app.slides import SlidesRequest, _doubted, _read_back, score_slides
 from her2scope.domain.cells import CellClass
+from her2scope.domain.control import CutsFrom
 from her2scope.domain.errors import BadInputError, SettingsError, StoreError, UnreadableImageError
 from her2scope.domain.score import ControlStatus
 from her2scope.imaging.files import write_png
@@ -111,7 +112,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_a_3_slide_with_its_control_is_scored(run: Run) -> None:
     score = run.good.score
     assert score is not None and run.good.problem == "" and run.good.folder == run.folder
-    assert score.case.score == "3+" and score.cuts_from_control and score.standing.status is not ControlStatus.INVALID
+    assert score.case.score == "3+" and score.cuts_from is CutsFrom.CONTROL
+    assert score.standing.status is not ControlStatus.INVALID
     assert score.case.counts.n_tumour > 300
     assert score.complete_percent == pytest.approx(COMPLETE_PERCENT, abs=10)
     assert [reading.expected for reading in score.controls] == ["3+"]
@@ -331,7 +333,7 @@ def test_a_control_slide_is_read_where_its_outlines_say(run: Run, tmp_path: Path
     )  # fmt: skip
     (outcome,) = score_slides(asked, nothing)
     score = outcome.score
-    assert score is not None and score.case.score == "3+" and score.cuts_from_control
+    assert score is not None and score.case.score == "3+" and score.cuts_from is CutsFrom.CONTROL
     (reading,) = score.controls
     assert reading.result.frame.name.startswith("run.tif at 0.34")  # 1350 px from the left
     assert score.standing.refusals == () and score.survey.tissue.area_mm2(Square.LEFT_OUT) > 0.05
@@ -345,7 +347,7 @@ def test_pictures_of_a_controls_fields_are_all_read(tmp_path: Path) -> None:
     analyser = make_analyser(DEFAULT_METHOD, ScoringSettings(), Calibration())
     controls = Controls(analyser, [("3+", picture)], 0.25)
     held, missing = controls.of_slide(scored_slides.PlainSlide((100, 100)), scored_slides.survey_of(), SlideRegions())
-    assert held.standing.status is ControlStatus.VALID and held.cuts_from_control and missing == ()
+    assert held.standing.status is ControlStatus.VALID and held.cuts_from is CutsFrom.CONTROL and missing == ()
     assert held.readings[0].result.frame.name == "control.png" and held.standing.refusals == ()
     coarse, _ = controls.of_slide(
         scored_slides.PlainSlide((100, 100)), scored_slides.survey_of(um_per_px=0.5), SlideRegions()

@@ -12,7 +12,7 @@ from factories import control_reading
 
 from her2scope.app.compose import DEFAULT_METHOD, make_analyser
 from her2scope.domain.cells import CellCounts, StainCuts
-from her2scope.domain.control import ControlLimits
+from her2scope.domain.control import ControlLimits, CutsFrom
 from her2scope.domain.corrections import RuleChange
 from her2scope.domain.errors import CaseDamagedError, CaseRuleError, DiskFullError
 from her2scope.domain.events import Event, EventKind
@@ -41,7 +41,7 @@ def test_a_new_case_is_empty_and_says_so(session):
     view = session.view
     assert view.score.score is None and view.score.counts == CellCounts()
     assert "insufficient: 0 of at least 100 tumour cells" in view.score.reasons
-    assert not view.cuts_from_control
+    assert view.cuts_from is CutsFrom.SETTINGS
 
 
 def test_without_a_control_nothing_is_reportable(session, frames):
@@ -116,12 +116,38 @@ def test_the_cut_is_the_mean_of_like_readings_whatever_their_order(analyser):
     many = [reading(0.6), reading(0.8), reading(None), reading(0.2), reading(2.0), reading(0.9, "B")]
     many += [reading(1.2, status=ControlStatus.INVALID), reading(0.7)]
     for order in (many, [*many[:-1][::-1], many[-1]]):
-        cuts, from_control = cuts_in_force(default, order, limits)
-        assert from_control and cuts.intense_od10 == pytest.approx(0.7)
+        cuts, cuts_from = cuts_in_force(default, order, limits)
+        assert cuts_from is CutsFrom.CONTROL and cuts.intense_od10 == pytest.approx(0.7)
     for latest in (reading(None), reading(0.2)):  # an older cut must not stand in for the latest reading
-        assert cuts_in_force(default, [reading(0.7), latest], limits) == (default, False)
-    assert cuts_in_force(default, [reading(0.2)], limits) == (default, False)
-    assert cuts_in_force(default, [reading(0.7, status=ControlStatus.INVALID)], limits) == (default, False)
+        assert cuts_in_force(default, [reading(0.7), latest], limits) == (default, CutsFrom.SETTINGS)
+    assert cuts_in_force(default, [reading(0.2)], limits) == (default, CutsFrom.SETTINGS)
+    assert cuts_in_force(default, [reading(0.7, status=ControlStatus.INVALID)], limits) == (default, CutsFrom.SETTINGS)
+
+
+def test_a_cut_that_no_report_can_rest_on_is_used_where_the_levels_below_contradict_the_settings(analyser):
+    def reading(level, membrane_od10, intense_od10=None, moderate_od10=None, scale=1.0):
+        found = control_reading(expected=level, status=ControlStatus.INVALID)
+        measures = replace(
+            found.measures, membrane_od10=membrane_od10, intense_od10=intense_od10, moderate_od10=moderate_od10
+        )
+        frame = replace(found.result.frame, um_per_px=scale * found.result.frame.um_per_px)
+        return replace(found, measures=measures, result=replace(found.result, frame=frame))
+
+    default, limits = StainCuts(), analyser.settings.control
+    dark, its_2, its_1 = reading("3+", 3.5, 1.8), reading("2+", 0.8, None, 0.56), reading("1+", 0.3, None, 0.42)
+    for order in ([dark, its_2, its_1], [its_1, its_2, dark]):
+        cuts, cuts_from = cuts_in_force(default, order, limits)
+        assert cuts_from is CutsFrom.RUN and (cuts.intense_od10, cuts.moderate_od10) == pytest.approx(
+            (1.8, 0.485), abs=1e-3
+        )
+        held = standing(order, None, [], cuts_from)
+        assert held.status is ControlStatus.INVALID
+    assert cuts_in_force(default, [dark], limits) == (default, CutsFrom.SETTINGS)
+    elsewhere = reading("2+", 0.8, None, 0.56, scale=2.0)
+    assert cuts_in_force(default, [dark, elsewhere], limits) == (default, CutsFrom.SETTINGS)
+    warned = replace(dark, verdict=replace(dark.verdict, status=ControlStatus.WARNING))
+    refusals = standing([warned, its_2], None, [], CutsFrom.RUN).refusals
+    assert any("no intense cut that a report can rest on" in refusal for refusal in refusals)
 
 
 def test_a_cut_outside_the_labs_range_is_a_warning_and_not_used(store, clock, frames):
@@ -132,7 +158,7 @@ def test_a_cut_outside_the_labs_range_is_a_warning_and_not_used(store, clock, fr
     verdict = session.read_control(frames["3+"], "3+", "").verdict
     assert verdict.status is ControlStatus.WARNING and "outside the lab's range" in verdict.reasons[0]
     session.accept(frames["2+"])
-    assert session.cuts == settings.cuts and not session.view.cuts_from_control
+    assert session.cuts == settings.cuts and session.view.cuts_from is CutsFrom.SETTINGS
     assert not session.view.score.reportable
 
 

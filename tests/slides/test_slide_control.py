@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from her2scope.annotations.shapes import Polygon
 from her2scope.domain.cells import CellClass, StainCuts
-from her2scope.domain.control import ControlCode
+from her2scope.domain.control import ControlCode, CutsFrom
 from her2scope.domain.false_cells import FalseRates
 from her2scope.domain.guideline import Score
 from her2scope.domain.score import ControlStatus
@@ -224,14 +224,14 @@ def test_the_strongest_level_is_read_first_and_sets_the_scale_of_the_others() ->
     assert strong.cuts == [strong.default_cuts] * 3
     assert {cuts.intense_od10 for cuts in weak.cuts} == {0.62}
     found = controlled(strong, readings)
-    assert found.cuts_from_control and found.cuts.intense_od10 == 0.62
+    assert found.cuts_from is CutsFrom.CONTROL and found.cuts.intense_od10 == 0.62
     assert found.standing.negative_read and not found.standing.low_end_covered
 
 
 def test_a_faded_control_is_invalid_and_gives_no_cut() -> None:
     _, readings = read([counted(0, 120, n) for n in range(4)])
     found = controlled(DrawnAnalyser([]), readings)  # type: ignore[arg-type]
-    assert found.standing.status is ControlStatus.INVALID and not found.cuts_from_control
+    assert found.standing.status is ControlStatus.INVALID and found.cuts_from is CutsFrom.SETTINGS
 
 
 # ---- against the slide --------------------------------------------------------------------------------------------
