@@ -1,9 +1,8 @@
 """A slide run as a program of its own, for tests that kill it, its workers or its scheduler.
 
 python slide_runs.py run SCHEDULER FOLDER N      analyse N tiles slowly on two workers, and say how many were kept
-python slide_runs.py cluster FOLDER N            the same on a cluster of three workers, one of them killed midway
-python slide_runs.py deadly FOLDER N             the same where one tile kills its worker
-python slide_runs.py lost FOLDER N               the same where the scheduler goes away midway
+python slide_runs.py cluster FOLDER N            three runs on one cluster, each with its own trouble
+python slide_runs.py bare FOLDER N               on a worker that cannot import this program
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import slide_work
@@ -32,8 +32,11 @@ def run(crew: Crew, folder: Path, n: int, analyse: Analyse, told=silent) -> RunO
         return run_tiles(slide_work.work_on(folder / "slide.svs"), slide_work.tiles(n), store, crew, analyse, told)
 
 
-def on_cluster(folder: Path, n: int, analyse: Analyse, killed: bool = False, lost: bool = False) -> None:
-    """On three workers, each a process, behind the address of their scheduler."""
+def on_cluster(folder: Path, n: int) -> None:
+    """Three workers, each a process, behind the address of their scheduler: one is killed midway in the first run.
+
+    In the second a tile kills its worker, in the third the scheduler goes away midway. Each has a folder of its own.
+    """
     import dask
     from distributed import LocalCluster
 
@@ -42,22 +45,35 @@ def on_cluster(folder: Path, n: int, analyse: Analyse, killed: bool = False, los
         n_workers=3, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0",
         worker_dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL + 1, memory_limit=0,
     ) as cluster:  # fmt: skip
-        gone: list[int] = []
 
-        def told(progress: Progress) -> None:
-            if progress.n_done < n // 4 or gone:
-                return
-            if killed:
-                pid = int((folder / "calls").read_text().splitlines()[-1].split()[1])
-                os.kill(pid, signal.SIGKILL)
-                gone.append(pid)
-            elif lost:
-                cluster.close()
-                gone.append(0)
+        def kill_a_worker(calls: Path) -> None:
+            os.kill(int(calls.read_text().splitlines()[-1].split()[1]), signal.SIGKILL)
 
-        with open_scheduler(cluster.scheduler_address) as crew:
-            outcome = run(crew, folder, n, analyse, told)
-        say(outcome.n_tiles, outcome.n_kept, len(outcome.lost), len(gone), *outcome.problems)
+        runs: tuple[tuple[str, Analyse, Callable[[Path], None] | None], ...] = (
+            ("killed", slide_work.slow, kill_a_worker),
+            ("deadly", slide_work.deadly_tile, None),
+            ("lost", slide_work.slow, lambda _: cluster.close()),
+        )
+        for name, analyse, trouble in runs:
+            own = folder / name
+            own.mkdir()
+            midway = Midway(n, own / "calls", trouble)
+            with open_scheduler(cluster.scheduler_address) as crew:
+                outcome = run(crew, own, n, analyse, midway)
+            say(" ".join(map(str, (name, outcome.n_tiles, outcome.n_kept, len(outcome.lost), int(midway.came)))))
+            say(*outcome.problems)
+
+
+class Midway:
+    """Listens to a run, and makes trouble once when a quarter of it is done."""
+
+    def __init__(self, n: int, calls: Path, trouble: Callable[[Path], None] | None) -> None:
+        self.n, self.calls, self.trouble, self.came = n, calls, trouble, False
+
+    def __call__(self, progress: Progress) -> None:
+        if self.trouble is not None and not self.came and progress.n_done >= self.n // 4:
+            self.came = True
+            self.trouble(self.calls)
 
 
 def with_a_bare_worker(folder: Path, n: int) -> None:
@@ -99,8 +115,7 @@ def main() -> int:
         elif what == "bare":
             with_a_bare_worker(folder, n)
         else:
-            analyse = slide_work.deadly_tile if what == "deadly" else slide_work.slow
-            on_cluster(folder, n, analyse, killed=what == "cluster", lost=what == "lost")
+            on_cluster(folder, n)
     except (Her2ScopeError, KeyboardInterrupt) as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -20,6 +20,8 @@ from her2scope.slides.schedulers import JobError, SchedulerError, misfit, open_s
 from her2scope.slides.tile_store import TileStore
 
 TESTS = Path(__file__).parents[1]
+N = 40
+"""Tiles of a run on a cluster."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -110,13 +112,30 @@ def program(*arguments: str) -> tuple[int, list[str], str]:
     return done.returncode, done.stdout.splitlines(), done.stderr
 
 
-def test_a_worker_of_three_that_is_killed_midway_changes_nothing(tmp_path: Path) -> None:
-    code, lines, errors = program("cluster", str(tmp_path), "45")
-    assert (code, lines, errors) == (0, ["45", "0", "0", "1"], "")
-    pids = {line.split()[1] for line in (tmp_path / "calls").read_text().splitlines()}
+class Cluster:
+    """Three runs of `N` tiles on one cluster, see `slide_runs.on_cluster`: what they said and left."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.code, self.lines, self.errors = program("cluster", str(folder), str(N))
+
+    def said(self, name: str) -> list[str]:
+        """What a run said at its end, word by word."""
+        return next((line.split() for line in self.lines if line.startswith(f"{name} ")), [])
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Cluster:
+    return Cluster(tmp_path_factory.mktemp("cluster"))
+
+
+def test_a_worker_of_three_that_is_killed_midway_changes_nothing(cluster: Cluster) -> None:
+    assert cluster.said("killed") == ["killed", str(N), "0", "0", "1"]
+    own = cluster.folder / "killed"
+    pids = {line.split()[1] for line in (own / "calls").read_text().splitlines()}
     assert len(pids) >= 3
-    tiles = slide_work.tiles(45)
-    with TileStore(tmp_path / "tiles", slide_runs.DIGEST) as store:
+    tiles = slide_work.tiles(N)
+    with TileStore(own / "tiles", slide_runs.DIGEST) as store:
         results = list(store.results(tiles))
     assert [result.tile for result in results] == list(tiles)
     assert all(
@@ -124,18 +143,18 @@ def test_a_worker_of_three_that_is_killed_midway_changes_nothing(tmp_path: Path)
     )
 
 
-def test_a_tile_that_kills_its_workers_is_lost_and_no_other(tmp_path: Path) -> None:
-    code, lines, errors = program("deadly", str(tmp_path), "25")
-    assert (code, lines[:3], errors) == (0, ["25", "0", "1"], "")
-    assert "each worker that analysed it died" in lines[4]
+def test_a_tile_that_kills_its_workers_is_lost_and_no_other(cluster: Cluster) -> None:
+    assert cluster.said("deadly") == ["deadly", str(N), "0", "1", "0"]
+    (problem,) = (line for line in cluster.lines if "worker" in line)
+    assert "each worker that analysed it died" in problem
 
 
-def test_a_scheduler_that_goes_away_is_one_line_and_what_is_done_stays(tmp_path: Path) -> None:
-    code, lines, errors = program("lost", str(tmp_path), "40")
-    assert (code, lines) == (2, [])
-    assert errors.count("\n") == 1 and "Run the same command again to go on: what is done is kept." in errors
-    with TileStore(tmp_path / "tiles", slide_runs.DIGEST) as store:
-        assert 10 <= len(store.done(slide_work.tiles(40))) < 40
+def test_a_scheduler_that_goes_away_is_one_line_and_what_is_done_stays(cluster: Cluster) -> None:
+    assert cluster.code == 2 and cluster.said("lost") == []
+    assert cluster.errors.count("\n") == 1
+    assert "Run the same command again to go on: what is done is kept." in cluster.errors
+    with TileStore(cluster.folder / "lost" / "tiles", slide_runs.DIGEST) as store:
+        assert N // 4 <= len(store.done(slide_work.tiles(N))) < N
 
 
 def test_a_worker_without_this_program_is_one_line(tmp_path: Path) -> None:
