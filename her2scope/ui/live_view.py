@@ -5,9 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from math import ceil, floor
 
-from PyQt6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt, pyqtSignal
-from PyQt6.QtGui import QCloseEvent, QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
+from PyQt6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, QSizeF, Qt, pyqtSignal
+from PyQt6.QtGui import (
+    QCloseEvent,
+    QColor,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QRegion,
+    QResizeEvent,
+    QWheelEvent,
+)
 from PyQt6.QtWidgets import QApplication, QSizePolicy, QWidget
 
 from her2scope.domain.cells import CellKind
@@ -23,7 +34,7 @@ from her2scope.ui.outline_tool import HINT, OutlineTool
 from her2scope.ui.overlay_drawer import DrawnOverlay, OverlayDrawer, OverlayOrder, draw_overlay
 from her2scope.ui.overlay_state import MAX_SPEED_UM_PER_S, OverlayState, overlay_state
 from her2scope.ui.painters import paint_selected
-from her2scope.ui.picture_marks import paint_hint, paint_notice, paint_scale_bar
+from her2scope.ui.picture_marks import paint_hint, paint_notice, paint_scale_bar, scale_bar_rows
 from her2scope.ui.theme import THEME
 from her2scope.ui.viewport import Viewport
 
@@ -127,13 +138,16 @@ class LiveView(QWidget):
         if self._is_frozen:
             self._held_frame = tracked
             return
-        self._shown = tracked
+        before, self._shown = self._shown, tracked
         height, width = tracked.frame.size_hw
         size = QSizeF(width, height)
         if size != self._viewport.image:
             self._set_viewport(Viewport.fitted(QSizeF(self.size()), size))
         self._update_state()
-        self.update()
+        if before is None or _has_other_bar(before, tracked):
+            self.update()
+        else:
+            self._update_picture()
 
     def show_result(self, live: LiveResult) -> None:
         """Take a new analysis; it is drawn where its tissue is in the frame on screen."""
@@ -144,7 +158,11 @@ class LiveView(QWidget):
         if live.result.quality.usable:
             self._drawn = live
         self._update_state()
-        self.update()
+        self._update_picture()
+
+    def _update_picture(self) -> None:
+        """Paint the picture: what lies around it stays as it is, and so does what lies over that."""
+        self.update(self._viewport.picture_rect().toAlignedRect())
 
     def show_notice(self, text: str) -> None:
         """Write across the picture that it is not live, or nothing."""
@@ -300,7 +318,7 @@ class LiveView(QWidget):
         # One that was never painted stays new when it is drawn again.
         self._overlay_is_new |= self._overlay is None or self._overlay.live is not drawn.live
         self._overlay = drawn
-        self.update()
+        self._update_picture()
 
     def finish_overlay(self) -> None:
         """Draw the overlay at once where it is still being drawn aside: for a picture of the window."""
@@ -313,27 +331,28 @@ class LiveView(QWidget):
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
-        painter.fillRect(self.rect(), QColor(THEME.picture))
         if self._shown is None:
+            painter.fillRect(self.rect(), QColor(THEME.picture))
             paint_notice(painter, self.rect(), self.notice or "Waiting for the camera")
             return
-        overlay = self._paint_picture(painter, self._shown)
+        overlay = self._paint_picture(painter, self._shown, self.rect() if event is None else event.rect())
         painter.end()
         frame, is_new = self._shown.frame, overlay is not None and self._overlay_is_new
         self._overlay_is_new = self._overlay_is_new and not is_new
         overlay_s = None if overlay is None else overlay.tracked.frame.captured_s
         self.meter.painted(Painted(frame.index, frame.captured_s, time.monotonic(), overlay_s, is_new))
 
-    def _paint_picture(self, painter: QPainter, shown: TrackedFrame) -> LiveResult | None:
-        """Paint the frame and all that lies on it; the analysis whose overlay is painted."""
+    def _paint_picture(self, painter: QPainter, shown: TrackedFrame, wanted: QRect) -> LiveResult | None:
+        """Paint the frame and all that lies on it, as far as it is wanted; the analysis whose overlay is painted."""
         image, place = self._picture.of(shown.frame.rgb, self._viewport, self.devicePixelRatioF())
+        self._paint_around(painter, QRectF(place, image.deviceIndependentSize()))
         painter.drawImage(place, image)
         rect = self._viewport.picture_rect()
         overlay = self._paint_overlay(painter, rect) if self._selection.anything else None
         self.marks.paint(painter, shown, self._viewport)
         self._paint_selected(painter, shown, rect)
         self.tool.paint(painter, self._viewport)
-        if not shown.doubt:
+        if not shown.doubt and wanted.intersects(scale_bar_rows(self.rect())):
             paint_scale_bar(painter, self.rect(), shown.frame.um_per_px / self._viewport.zoom)
         if self.tool.is_on and not self.tool.is_closed:
             paint_hint(painter, self.rect(), f"Picture frozen. {HINT}" if self._is_frozen else HINT)
@@ -343,6 +362,16 @@ class LiveView(QWidget):
             painter.setPen(QColor(THEME.accent))
             painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
         return overlay
+
+    def _paint_around(self, painter: QPainter, picture: QRectF) -> None:
+        """Paint what the picture does not cover."""
+        whole = self.rect()
+        corners = ceil(picture.left()), ceil(picture.top()), floor(picture.right()), floor(picture.bottom())
+        covered = QRect(QPoint(*corners[:2]), QPoint(corners[2] - 1, corners[3] - 1))
+        if not covered.contains(whole):
+            painter.setClipRegion(QRegion(whole).subtracted(QRegion(covered)))
+            painter.fillRect(whole, QColor(THEME.picture))
+            painter.setClipping(False)
 
     def _paint_overlay(self, painter: QPainter, picture_rect: QRectF) -> LiveResult | None:
         """Paint the newest drawing, and have a newer one made where it is not the newest any more."""
@@ -485,3 +514,8 @@ class LiveView(QWidget):
 
     def minimumSizeHint(self) -> QSize:
         return QSize(480, 360)
+
+
+def _has_other_bar(before: TrackedFrame, now: TrackedFrame) -> bool:
+    """Whether the scale bar of two frames of one size differs: it may lie beside the picture."""
+    return (before.frame.um_per_px, bool(before.doubt)) != (now.frame.um_per_px, bool(now.doubt))

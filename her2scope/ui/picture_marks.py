@@ -26,6 +26,11 @@ def scale_bar_um(um_per_screen_px: float, longest_px: float = LONGEST_BAR_PX) ->
     return next(step * power for step in (5, 2, 1) if step * power <= longest_um * 1.000001)
 
 
+def scale_bar_rows(view: QRect) -> QRect:
+    """The part of a view that a scale bar may lie in, whatever its length."""
+    return QRect(view.left(), view.bottom() - MARGIN_PX - SCALE_BAR_PX - 1, view.width(), MARGIN_PX + SCALE_BAR_PX + 2)
+
+
 def paint_scale_bar(painter: QPainter, view: QRect, um_per_screen_px: float) -> None:
     """Draw a scale bar in the lower right corner."""
     length_um = scale_bar_um(um_per_screen_px)

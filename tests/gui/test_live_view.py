@@ -6,8 +6,8 @@ import factories
 import numpy as np
 import pytest
 from gui.fake_engine import live, tracked
-from PyQt6.QtCore import QPoint, QPointF, Qt, QVariantAnimation
-from PyQt6.QtGui import QColor, QImage, QWheelEvent
+from PyQt6.QtCore import QEvent, QObject, QPoint, QPointF, QRect, Qt, QVariantAnimation
+from PyQt6.QtGui import QColor, QImage, QPaintEvent, QWheelEvent
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication
 
@@ -295,3 +295,53 @@ def test_while_sweeping_only_invasive_tumour_looks_counted(view):
     assert overlay_at(view, 60, 100) and not overlay_at(view, 240, 100) and view.n_left_out == 1
     view.show_sweep(False)
     assert overlay_at(view, 240, 100)
+
+
+class Painted(QObject):
+    """Notes what of a widget is asked to be painted."""
+
+    def __init__(self, view: LiveView) -> None:
+        super().__init__()
+        self.rects: list[QRect] = []
+        view.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        if isinstance(event, QPaintEvent):
+            self.rects.append(event.rect())
+        return False
+
+
+def on_screen(view: LiveView) -> QImage:
+    """What lies on the screen: all that was painted piece by piece."""
+    QApplication.processEvents()
+    return view.screen().grabWindow(view.winId()).toImage().convertToFormat(QImage.Format.Format_RGB32)
+
+
+@pytest.mark.parametrize(("width", "height"), [(300, 320), (470, 200), (401, 367), (300, 200)])
+def test_a_new_frame_is_painted_where_it_lies_and_what_is_around_it_stays_right(view, width, height):
+    view.resize(width, height)
+    view.set_style(NOTHING, SAFE)
+    view.show_frame(tracked(RESULT))
+    on_screen(view)
+    painted = Painted(view)
+    for seed in range(3):
+        rgb = np.random.default_rng(seed).integers(0, 255, (*SIZE_HW, 3)).astype(np.uint8)
+        view.show_frame(tracked(factories.field_result([], rgb=rgb)))
+        shown = on_screen(view)
+        assert shown == view.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
+    place = view.viewport.picture_rect().toAlignedRect() & view.rect()
+    pieces = [rect for rect in painted.rects if rect != view.rect()]
+    assert place == view.rect() or pieces == 3 * [place], "the others are those of `grab`"
+
+
+def test_a_frame_of_another_scale_is_painted_with_its_scale_bar(view):
+    view.resize(300, 320)
+    view.show_frame(tracked(RESULT))
+    before = on_screen(view)
+    frame = dataclasses.replace(RESULT.frame, um_per_px=4 * RESULT.frame.um_per_px)
+    view.show_frame(TrackedFrame(frame))
+    after = on_screen(view)
+    assert after == view.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
+    assert after != before
+    view.show_frame(TrackedFrame(frame, doubt="the scale is not known"))
+    assert on_screen(view) not in (before, after), "without a scale there is no bar"
