@@ -57,9 +57,11 @@ def _add_phantom(actions: argparse._SubParsersAction[OneLineParser]) -> None:
 def _contest_submit(arguments: argparse.Namespace) -> int:
     from her2scope.app.contest import SubmitRequest, submit
     from her2scope.app.slides import SlidesRequest
+    from her2scope.slides.progress import ProgressLine
 
     how = SlidesRequest(slides=(), out=arguments.out, **slide_options(arguments))
-    lines = submit(SubmitRequest(arguments.slides_dir, arguments.out, how, arguments.work), _tell)
+    request = SubmitRequest(arguments.slides_dir, arguments.out, how, arguments.work)
+    lines = submit(request, _tell, ProgressLine(sys.stderr))
     return say(lines, DONE if len(lines) == 1 else NEGATIVE)
 
 

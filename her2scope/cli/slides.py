@@ -46,7 +46,9 @@ def _add_score(actions: argparse._SubParsersAction[OneLineParser]) -> None:
 
 def add_slide_options(parser: argparse.ArgumentParser) -> None:
     """Add all options of a run over slides but the slides themselves and where results go."""
-    parser.add_argument("--um-per-px", type=scale, metavar="X", help="size of a pixel in um, if the files do not tell")
+    parser.add_argument(
+        "--um-per-px", type=scale, metavar="X", help="size of a pixel in um; it goes before what the files tell"
+    )
     parser.add_argument(
         "--annotations", type=Path, metavar="FILE|DIR",
         help="outlines (GeoJSON, ASAP XML) of the slide, or a folder with a file of each slide's name",
@@ -73,10 +75,21 @@ def add_slide_options(parser: argparse.ArgumentParser) -> None:
         "--scheduler", default="local", metavar="local|processes|tcp://HOST:PORT", help="who analyses tiles (Dask)"
     )
     parser.add_argument("--workers", type=count, metavar="N", help="on this machine (default: one per core)")
-    parser.add_argument("--tile-px", type=count, metavar="N", help="side of a tile")
+    parser.add_argument("--tile-px", type=_tile_px, metavar="N", help="side of a tile (default 3072)")
     parser.add_argument("--region-model", type=Path, metavar="DIR", help="model (`pixels train`) of where to count")
     add_material(parser)
     add_how(parser)
+
+
+def _tile_px(text: str) -> int:
+    """Side of a tile: found out before the first slide is opened."""
+    from her2scope.slides.tiles import TILE_SIDES_PX
+
+    least, most = TILE_SIDES_PX
+    side = count(text)
+    if not least <= side <= most:
+        raise argparse.ArgumentTypeError(f"'{text}' is no side of a tile. Give {least} to {most} px.")
+    return side
 
 
 def slide_options(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import scored_slides as slides
 from her2scope.cli import main
 from her2scope.cli.slides import exit_code, slide_options
 from her2scope.domain.cells import CellClass
+from her2scope.slides.progress import ProgressLine
 from her2scope.slides.records import SlideOutcome
 
 
@@ -83,3 +84,26 @@ def test_options_are_those_of_the_request() -> None:
     plain = SlidesRequest([Path("a.svs")], Path("out"))
     untouched = slide_options(_parser().parse_args(["slides", "score", "a.svs", "--out", "out"]))
     assert dataclasses.replace(plain, **untouched) == plain
+
+
+@pytest.mark.parametrize("side", ["3", "100000", "wide"])
+def test_a_tile_of_no_use_is_refused_before_any_slide(
+    side: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["slides", "score", "a.svs", "--out", str(tmp_path / "out"), "--tile-px", side])
+    said = capsys.readouterr()
+    assert ended.value.code == 2 and said.err.count("\n") == 1 and not said.out and not (tmp_path / "out").exists()
+
+
+def test_a_contest_shows_how_far_it_has_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real slide takes long: `contest submit` has the line of `slides score`."""
+    asked: list[object] = []
+
+    def submit(request: object, told: object, bar: object) -> list[str]:
+        asked.append(bar)
+        return ["1 case written"]
+
+    monkeypatch.setattr("her2scope.app.contest.submit", submit)
+    assert main(["contest", "submit", str(tmp_path), "--out", str(tmp_path / "answers.csv")]) == 0
+    assert isinstance(asked[0], ProgressLine)
