@@ -21,6 +21,9 @@ class TrainConfig:
     seed: int = 1
     widths: tuple[int, ...] = (32, 56, 96)
     depths: tuple[int, ...] = (1, 2, 2)
+    line_width: int = 16
+    """Channels of the branch at half resolution, which looks at membranes."""
+    line_depth: int = 2
     steps: int = 6000
     batch: int = 8
     learning_rate: float = 2e-3
@@ -39,7 +42,12 @@ class TrainConfig:
     check_every: int = 500
     save_every: int = 200
     start_from: str | None = None
-    """Checkpoint whose weights a new run begins with."""
+    """Whose weights a new run begins with: a checkpoint, or the folder of an exported network. A wider exported
+    network is narrowed."""
+    teacher: str | None = None
+    """Folder of an exported network whose answers are learnt beside the truth."""
+    teacher_share: float = 0.5
+    """Of the loss that the teacher's answers are; the rest is the truth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +77,17 @@ class OutlineConfig:
 
 
 COUNTS = {
-    TrainConfig: ("steps", "batch", "pool", "workers", "threads", "check_every", "save_every"),
+    TrainConfig: (
+        "line_width",
+        "line_depth",
+        "steps",
+        "batch",
+        "pool",
+        "workers",
+        "threads",
+        "check_every",
+        "save_every",
+    ),
     OutlineConfig: ("steps", "batch", "fields", "width", "workers", "threads", "check_every"),
 }
 """Settings of each that must be at least 1."""
@@ -97,6 +115,8 @@ def load_config(path: Path) -> TrainConfig | OutlineConfig:
     config = make_config(TrainConfig, found, str(path))
     if not config.sets or config.reuse < 1.0 or not 0.0 <= config.average_decay < 1.0:
         raise SettingsError(f"{path}: sets must be named, reuse at least 1, average_decay from 0 to under 1.")
+    if not 0.0 <= config.teacher_share <= 1.0:
+        raise SettingsError(f"{path}: teacher_share must lie from 0 to 1, not {config.teacher_share}. Correct it.")
     return config
 
 

@@ -24,7 +24,7 @@ from her2scope.segmentation.forms import INPUT, OUTPUTS
 from her2scope.segmentation.sessions import CPU, open_session
 from her2scope.training.batches import plain_batch
 from her2scope.training.half_numbers import halved
-from her2scope.training.net import CellNet, Shipped
+from her2scope.training.net import Shipped, net_of
 from her2scope.training.processor_graph import for_processor, largest_difference
 from her2scope.training.targets import make_record
 from her2scope.training.train import read_checkpoint
@@ -36,6 +36,8 @@ HEADS = ("membrane", "nuclei", "context")
 ANSWERS = ("Sigmoid", "Tanh", "Mul", "Split", "Concat", "DepthToSpace", "Slice")
 """Layers that stay in 32 bits: they cost little, and rounding there is rounding of the answer. Middles then differ from
 torch by a fifth of what they do with 8 bits throughout."""
+PLACES = ("sets", "start_from", "teacher")
+"""Of a recipe: folders of one machine, not for a card."""
 MOST_DIFFERENCE = 1e-3
 """Between torch and the 32-bit file: more is no rounding."""
 MOST_HALVED_DIFFERENCE = 0.01
@@ -69,7 +71,7 @@ def export(run_dir: Path) -> Exported:
     """
     found = read_checkpoint(run_dir / "checkpoint.pt")
     config = found["config"]
-    net = CellNet(tuple(config["widths"]), tuple(config["depths"]))
+    net = net_of(config)
     net.load_state_dict(found["mean"])
     shipped = Shipped(net).eval()
     records = _held_back(config)
@@ -90,11 +92,13 @@ def export(run_dir: Path) -> Exported:
         "architecture": {
             "widths": list(config["widths"]),
             "depths": list(config["depths"]),
+            **{name: config[name] for name in ("line_width", "line_depth") if name in config},
             "parameters": sum(weight.numel() for weight in net.parameters()),
         },
         "training": {
-            "recipe": {name: value for name, value in config.items() if name not in ("sets", "start_from")},
+            "recipe": {name: value for name, value in config.items() if name not in PLACES},
             "begun_with_an_earlier_run": config["start_from"] is not None,
+            "taught_by_another_network": config.get("teacher") is not None,
             "sets": [_described(ShardSet(Path(folder))) for folder in config["sets"]],
             "steps": found["step"],
             "samples_drawn": found["samples"],

@@ -1,4 +1,4 @@
-"""How far the network's answers are from the truth of a sample, wherever something is asked."""
+"""How far the network's answers are from the truth of a sample, wherever something is asked, and from a teacher's."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from her2scope.training.targets import (
     REACH_SPAN_UM,
     REACH_STEP_UM,
 )
+from her2scope.training.teacher import Answers
 
 NEAR_WEIGHT = 0.2
 """Of a pixel beside a line: whether it still belongs to the line is a matter of taste."""
@@ -55,6 +56,39 @@ def losses(answer: tuple[Tensor, Tensor, Tensor, Tensor], truth: Mapping[str, Te
         **_of_nuclei(nuclei, truth),
         **_of_context(context, region, truth),
     }
+
+
+def taught(answer: tuple[Tensor, Tensor, Tensor, Tensor], teacher: Answers) -> dict[str, Tensor]:
+    """The same from a teacher's answers, in every place; 0 where both answer the same.
+
+    Parameters
+    ----------
+    answer : logits, as `CellNet` gives them
+    teacher : probabilities and lengths, as `Teacher` gives them
+    """
+    membrane, nuclei, context, _ = answer
+    line, intense = teacher[0].unbind(1)
+    nucleus, centre, tumour = teacher[1][:, :3].unbind(1)
+    inside = nucleus[:, ::2, ::2]
+    off_um = (nuclei_of(nuclei)[:, 3:] - teacher[1][:, 3:]).abs().sum(dim=1)
+    reach_off_um = (REACH_SPAN_UM * torch.sigmoid(context[:, 1:]) - teacher[2][:, 1:]).abs().mean(dim=1)
+    return {
+        "membrane": _mean(_apart(membrane[:, 0], line), 1.0 + (LINE_WEIGHT - 1.0) * line),
+        "intense": _mean(_apart(membrane[:, 1], intense), line),
+        "nucleus": _apart(nuclei[:, 0], nucleus).mean(),
+        "centre": _mean(_apart(nuclei[:, 1], centre), 1.0 + HILL_WEIGHT * centre),
+        "tumour": _mean(_apart(nuclei[:, 2], tumour), nucleus),
+        "offset": _mean(off_um, nucleus),
+        "tissue": _apart(context[:, 0], teacher[2][:, 0]).mean(),
+        "reach": _mean(reach_off_um, inside),
+    }
+
+
+def _apart(logit: Tensor, share: Tensor) -> Tensor:
+    """Divergence of an answer from a probability: what is missed beyond what the probability itself leaves open."""
+    share = share.clamp(0.0, 1.0)  # rounding in another library: 1.0000001
+    open_still = functional.binary_cross_entropy(share, share, reduction="none")
+    return _bce(logit, share) - open_still
 
 
 def weighted(parts: Mapping[str, Tensor]) -> Tensor:

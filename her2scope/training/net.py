@@ -7,7 +7,8 @@ to four pixels wide, are also looked at by a narrow branch at half resolution.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +17,6 @@ from torch.nn import functional
 from her2scope.segmentation.maps import N_REACHES
 from her2scope.training.targets import OFFSET_SPAN_UM, REACH_SPAN_UM
 
-LINE_WIDTH = 16
-"""Channels of the branch at half resolution."""
 N_REGIONS = 6
 """Kinds of ground (`growth.Matter`) that the training asks for beside what is shipped: it learns to look around."""
 
@@ -51,9 +50,17 @@ class CellNet(nn.Module):
     ----------
     widths : channels at a quarter, an eighth and a sixteenth of the picture
     depths : blocks on the way down at each of them; the way up has one at an eighth and as many as down at a quarter
+    line_width : channels of the branch at half resolution
+    line_depth : layers of that branch before it meets what the quarter knows
     """
 
-    def __init__(self, widths: Sequence[int] = (48, 64, 96), depths: Sequence[int] = (2, 2, 3)) -> None:
+    def __init__(
+        self,
+        widths: Sequence[int] = (48, 64, 96),
+        depths: Sequence[int] = (2, 2, 3),
+        line_width: int = 16,
+        line_depth: int = 2,
+    ) -> None:
         super().__init__()
         wide, middle, deep = widths
         self.stem = _joined(3, wide, 8, 4)
@@ -64,10 +71,11 @@ class CellNet(nn.Module):
         self.up = nn.ModuleList([_joined(deep, middle, 1), _joined(middle, wide, 1)])
         self.medium_up = _Block(middle)
         self.fine_up = nn.Sequential(*[_Block(wide) for _ in range(depths[0])])
-        self.lines = nn.Sequential(_joined(3, LINE_WIDTH, 4, 2), _joined(LINE_WIDTH, LINE_WIDTH, 3))
-        self.around_lines = nn.Conv2d(wide, LINE_WIDTH * 4, 1)
-        self.joint_lines = _joined(LINE_WIDTH, LINE_WIDTH, 3)
-        self.membrane = nn.Conv2d(LINE_WIDTH, 2 * 4, 3, padding=1)
+        later = [_joined(line_width, line_width, 3) for _ in range(line_depth - 1)]
+        self.lines = nn.Sequential(_joined(3, line_width, 4, 2), *later)
+        self.around_lines = nn.Conv2d(wide, line_width * 4, 1)
+        self.joint_lines = _joined(line_width, line_width, 3)
+        self.membrane = nn.Conv2d(line_width, 2 * 4, 3, padding=1)
         self.nuclei = nn.Conv2d(wide, 5 * 4, 3, padding=1)
         self.context = nn.Conv2d(wide, 1 + N_REACHES, 1)
         self.region = nn.Conv2d(wide, N_REGIONS, 1)
@@ -99,6 +107,16 @@ class CellNet(nn.Module):
         membrane = functional.pixel_shuffle(self.membrane(lines), 2)
         nuclei = functional.pixel_shuffle(self.nuclei(quarter), 2)
         return membrane, nuclei, self.context(quarter), self.region(quarter)
+
+
+def net_of(recipe: Mapping[str, Any]) -> CellNet:
+    """The network of a recipe: of a run's settings, or of what a card says of its architecture.
+
+    What older ones do not name is as it was then.
+    """
+    return CellNet(
+        tuple(recipe["widths"]), tuple(recipe["depths"]), recipe.get("line_width", 16), recipe.get("line_depth", 2)
+    )
 
 
 class Shipped(nn.Module):

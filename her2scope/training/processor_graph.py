@@ -4,7 +4,8 @@ The quantiser leaves 32-bit layers between rounding steps, channels first. ONNX 
 them, channels last, and carries pixels to and fro between the two. Here all of it is written channels last:
 
 - The picture comes in as the bytes that the first rounding step would make of it.
-- Four pixels of a row are the channels of one place, so the first layers work on whole blocks of channels.
+- Four pixels of a row are the channels of one place, so the first layers work on whole blocks of channels; so are two
+  pixels where a later layer has few channels.
 - The left and right half of a pixel are neighbours in memory, so enlarging and shuffling are copies of rows.
 - Probabilities leave as the four phases of each 2x2 pixels, which the program puts in their places.
 """
@@ -34,6 +35,10 @@ ROUNDING = ("DequantizeLinear", "QuantizeLinear")
 N_NUCLEI, N_OFFSETS = (PLANES[name][0] * HALF**2 for name in ("nuclei", "offset_um"))
 """Phases of the nuclei's probabilities and offsets: the channels of one head."""
 LAYERS = ("Conv", "Add", "Resize", "DepthToSpace")
+BLOCK = 16
+"""Channels that a processor works on at once: with 8 it takes as long, and longer for carrying them about."""
+COARSEST_OF_PLACES = 8
+"""Reduction up to which a plane's rows have an even number of pixels: pictures are multiples of 16."""
 
 
 def for_processor(quantised: bytes) -> bytes:
@@ -100,6 +105,8 @@ class _Rewriter:
         self.rounded = {node.input[0]: node for node in self.source if node.op_type == "QuantizeLinear"}
         self.levels: dict[str, _Levels] = {}
         """Planes by their name in the quantiser's graph, rounded and read back."""
+        self.by: dict[str, int] = {}
+        """How many times smaller than the picture they are."""
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, NDArray[Any]] = {}
 
@@ -107,10 +114,13 @@ class _Rewriter:
         """The model, serialised."""
         picture = next(node for node in self.source if node.op_type == "QuantizeLinear")
         self._rounded_as(picture.input[0], self._seen(INPUT, (0, 0, -1, RGB * PIXELS_OF_PLACE)))
+        self.by[picture.input[0]] = 1
         for node in self.source:
             if node.op_type == "DequantizeLinear" and node.input[0] in self.maker:
-                self.levels[node.output[0]] = self.levels[self.maker[node.input[0]].input[0]]
+                before = self.maker[node.input[0]].input[0]
+                self.levels[node.output[0]], self.by[node.output[0]] = self.levels[before], self.by[before]
             elif node.op_type in LAYERS and node.output[0] in self.rounded:
+                self.by[node.output[0]] = self._reduction(node)
                 getattr(self, f"_{node.op_type.lower()}")(node)
         self._answers()
         step, zero = (self.known[name] for name in picture.input[1:])
@@ -126,7 +136,10 @@ class _Rewriter:
         if self._is_shuffled(node.output[0]):  # each place's halves of rows together, then its columns
             n = len(weights.values)
             weights = weights.rows(np.arange(n).reshape(n // HALF**2, HALF, HALF).transpose(1, 2, 0).reshape(-1))
-        self._convolved(node, weights, how, node.output[0])
+        if self._is_narrow(node, weights, how):
+            self._conv_of_places(node, weights, how)
+            return
+        self._convolved(node, weights, how, node.output[0], self.levels[node.input[0]])
 
     def _first_conv(self, node: onnx.NodeProto, weights: _Weights, how: dict[str, Any]) -> None:
         """A layer on the picture, of places of four pixels instead of pixels.
@@ -145,10 +158,42 @@ class _Rewriter:
         each = weights.rows(np.tile(np.arange(n), n_columns))
         wide = _Weights(np.ascontiguousarray(places), each.step, each.zero, each.bias)
         how = {"strides": [stride, 1], "pads": [pad, 0, pad, 0], "kernel_shape": [height, n_places]}
-        self._convolved(node, wide, how, f"{node.output[0]} of places")
+        self._convolved(node, wide, how, f"{node.output[0]} of places", self.levels[node.input[0]])
         self._rounded_as(node.output[0], self._seen(f"{node.output[0]} of places", (0, 0, -1, n)))
 
-    def _convolved(self, node: onnx.NodeProto, weights: _Weights, how: dict[str, Any], output: str) -> None:
+    def _is_narrow(self, node: onnx.NodeProto, weights: _Weights, how: dict[str, Any]) -> bool:
+        """Whether two pixels of a row fit into one block of channels, before the layer and after it."""
+        outer, inner, *size = weights.values.shape
+        is_plain = size == [3, 3] and set(how["strides"]) == set(how["dilations"]) == set(how["pads"]) == {1}
+        return is_plain and HALF * max(outer, inner) <= BLOCK and self.by[node.output[0]] <= COARSEST_OF_PLACES
+
+    def _conv_of_places(self, node: onnx.NodeProto, weights: _Weights, how: dict[str, Any]) -> None:
+        """A layer of few channels, of places of two pixels."""
+        source = self.levels[node.input[0]]
+        n, channels, height, _ = weights.values.shape
+        places = self._places_of_two(source, channels)
+        twice = weights.rows(np.tile(np.arange(n), HALF))
+        wide = _Weights(_of_two_pixels(weights.values), twice.step, twice.zero, twice.bias)
+        how = {"strides": [1, 1], "pads": [1, 0, 1, 0], "kernel_shape": [height, HALF]}
+        self._convolved(node, wide, how, f"{node.output[0]} of places", _Levels(places, source.step, source.zero))
+        self._rounded_as(node.output[0], self._seen(f"{node.output[0]} of places", (0, 0, -1, n)))
+
+    def _places_of_two(self, levels: _Levels, channels: int) -> str:
+        """Two pixels of a row as one place: with a margin of one pixel, a layer's pixel looks at two of them."""
+        margin = self._constant("margin of a pixel", np.array([0, 0, 1, 0, 0, 0, 1, 0], np.int64))
+        padded = self._node("Pad", [levels.plane, margin, levels.zero], f"{levels.plane} with margin")
+        return self._seen(padded, (0, 0, -1, HALF * channels))
+
+    def _reduction(self, node: onnx.NodeProto) -> int:
+        """How many times smaller than the picture a layer's plane is."""
+        before = self.by[node.input[0]]
+        if node.op_type in ("Resize", "DepthToSpace"):
+            return before // HALF
+        return before * (_attributes(node)["strides"][0] if node.op_type == "Conv" else 1)
+
+    def _convolved(
+        self, node: onnx.NodeProto, weights: _Weights, how: dict[str, Any], output: str, source: _Levels
+    ) -> None:
         name = node.name
         parts = [
             self._constant(f"{name} weights", weights.values),
@@ -157,7 +202,7 @@ class _Rewriter:
         ]
         bias = self._constant(f"{name} bias", weights.bias)
         to = self._rounded_as(node.output[0], output)
-        inputs = [*self.levels[node.input[0]].inputs, *parts, to.step, to.zero, bias]
+        inputs = [*source.inputs, *parts, to.step, to.zero, bias]
         self._node("QLinearConv", inputs, output, MICROSOFT, channels_last=1, **how)
 
     def _add(self, node: onnx.NodeProto) -> None:
@@ -209,18 +254,11 @@ class _Rewriter:
         conv = self._head("membrane")
         weights, bias = (self.known[item][: HALF**2] for item in conv.input[1:])
         levels = self.levels[conv.input[0]]
-        margin = self._constant("margin of a pixel", np.array([0, 0, 1, 0, 0, 0, 1, 0], np.int64))
-        n, channels, height, width = weights.shape
-        padded = self._node("Pad", [levels.plane, margin, levels.zero], f"{levels.plane} with margin")
-        places = self._first_channels(
-            _Levels(self._seen(padded, (0, 0, -1, HALF * channels)), levels.step, levels.zero), "places of membrane"
-        )
-        values = np.zeros((HALF, n, height, HALF * HALF, channels), np.float32)
-        for pixel in range(HALF):
-            values[pixel, :, :, pixel : pixel + width] = weights.transpose(0, 2, 3, 1)
-        wide = values.reshape(HALF * n, height, HALF, HALF * channels).transpose(0, 3, 1, 2)
+        _, channels, height, _ = weights.shape
+        seen = _Levels(self._places_of_two(levels, channels), levels.step, levels.zero)
+        places = self._first_channels(seen, "places of membrane")
         how = {"kernel_shape": [height, HALF], "pads": [1, 0, 1, 0], "strides": [1, 1]}
-        logits = self._convolved_whole("membrane", places, np.ascontiguousarray(wide), np.tile(bias, HALF), how)
+        logits = self._convolved_whole("membrane", places, _of_two_pixels(weights), np.tile(bias, HALF), how)
         self._answer("Sigmoid", logits, "membrane", "membrane")
 
     def _answer_nuclei(self) -> None:
@@ -335,6 +373,16 @@ class _Rewriter:
         model = helper.make_model(graph, opset_imports=domains, ir_version=IR_VERSION, producer_name="her2scope")
         helper.set_model_props(model, dict(facts))
         return bytes(model.SerializeToString())
+
+
+def _of_two_pixels(weights: NDArray[Any]) -> NDArray[Any]:
+    """Weights `(2 * O, 2 * I, H, 2)` that make two pixels of a row of places of two; others are 0."""
+    n, channels, height, width = weights.shape
+    values = np.zeros((HALF, n, height, HALF * HALF, channels), weights.dtype)
+    for pixel in range(HALF):
+        values[pixel, :, :, pixel : pixel + width] = weights.transpose(0, 2, 3, 1)
+    places = values.reshape(HALF * n, height, HALF, HALF * channels).transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(places)
 
 
 def _attributes(node: onnx.NodeProto) -> dict[str, Any]:

@@ -23,14 +23,18 @@ from her2scope.phantom.noise import mixed_seed
 from her2scope.phantom.shards.store import ShardSet
 from her2scope.training.batches import make_batch, plain_batch
 from her2scope.training.config import OutlineConfig, TrainConfig
-from her2scope.training.feed import Pool
-from her2scope.training.losses import losses, weighted
-from her2scope.training.net import CellNet
+from her2scope.training.feed import Pool, draw_sample
+from her2scope.training.losses import losses, taught, weighted
+from her2scope.training.narrow import begin_as, network_in
+from her2scope.training.net import CellNet, net_of
 from her2scope.training.pictures import draw_answers
 from her2scope.training.targets import make_record
+from her2scope.training.teacher import Teacher
 
 CHECKPOINT, LOG = "checkpoint.pt", "log.jsonl"
 CHECK_SAMPLES = 64
+FITTED_SAMPLES = 48
+"""That a network is fitted to a wider one on."""
 GRADIENT_LIMIT = 5.0
 Told = Callable[[str], None]
 
@@ -58,15 +62,16 @@ def train(config: TrainConfig, out_dir: Path, told: Told) -> Path:
         signal.signal(name, signal.default_int_handler)
     sets = [ShardSet(Path(folder)) for folder in config.sets]
     learnt, held = _split(sets, config)
-    state = _begin(config, out_dir, told)
+    teacher = None if config.teacher is None else Teacher(Path(config.teacher), config.threads)
     checks = _check_records(sets, held, config)
+    state = _begin(config, sets, learnt, out_dir, told)
     pool = Pool(
         sets, learnt, mixed_seed("training", config.seed, state.step), config.pool, config.reuse, config.workers
     )
     try:
         told(f"step {state.step} of {config.steps}; waiting for the first samples")
         pool.fill(min(config.pool, 40 * config.batch))
-        _run(config, state, pool, checks, out_dir, told)
+        _run(config, state, pool, teacher, checks, out_dir, told)
     except KeyboardInterrupt:
         told(f"stopped at step {state.step}; the same command goes on from there")
     finally:
@@ -93,20 +98,30 @@ def _check_records(sets: list[ShardSet], held: list[tuple[int, int]], config: Tr
     return np.stack([make_record(sets[held[i][0]].sample(held[i][1], rng)) for i in chosen.tolist()])
 
 
-def _begin(config: TrainConfig, out_dir: Path, told: Told) -> _State:
+def _begin(
+    config: TrainConfig, sets: list[ShardSet], learnt: list[tuple[int, int]], out_dir: Path, told: Told
+) -> _State:
     torch.manual_seed(config.seed)
-    net, mean = (CellNet(config.widths, config.depths).to(memory_format=torch.channels_last) for _ in range(2))
+    net, mean = (net_of(dataclasses.asdict(config)).to(memory_format=torch.channels_last) for _ in range(2))
     optimiser = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     state = _State(net, mean, optimiser, 0, 0.0, 0)
     if (out_dir / CHECKPOINT).exists():
         _resume(state, read_checkpoint(out_dir / CHECKPOINT), out_dir)
-    elif config.start_from:
-        _begin_with(net, read_checkpoint(Path(config.start_from))["mean"], told)
-        mean.load_state_dict(net.state_dict())
     else:
+        if config.start_from and Path(config.start_from).is_dir():
+            told(f"fitting the network to that of {config.start_from}")
+            begin_as(net, network_in(Path(config.start_from)), _fitting_pictures(sets, learnt, config))
+        elif config.start_from:
+            _begin_with(net, read_checkpoint(Path(config.start_from))["mean"], told)
         mean.load_state_dict(net.state_dict())
     out_dir.mkdir(parents=True, exist_ok=True)
     return state
+
+
+def _fitting_pictures(sets: list[ShardSet], learnt: list[tuple[int, int]], config: TrainConfig) -> Tensor:
+    rng = np.random.default_rng(mixed_seed("fitting", config.seed))
+    chosen = [learnt[i] for i in rng.integers(0, len(learnt), FITTED_SAMPLES)]
+    return plain_batch(np.stack([make_record(draw_sample(sets[number], index, rng)) for number, index in chosen]))[0]
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -185,19 +200,27 @@ def falling_rate(config: TrainConfig | OutlineConfig, step: int) -> float:
     return config.learning_rate * (low + (1.0 - low) * 0.5 * (1.0 + math.cos(math.pi * part)))
 
 
-def _run(config: TrainConfig, state: _State, pool: Pool, checks: NDArray[np.void], out_dir: Path, told: Told) -> None:
+def _run(
+    config: TrainConfig,
+    state: _State,
+    pool: Pool,
+    teacher: Teacher | None,
+    checks: NDArray[np.void],
+    out_dir: Path,
+    told: Told,
+) -> None:
     rng = np.random.default_rng(mixed_seed("batches", config.seed, state.step))
     began, kept, made = time.monotonic(), state.seconds, state.samples
     sums: dict[str, float] = {}
     since = 0
     while state.step < config.steps:
-        parts = _step(config, state, *make_batch(pool.batch(config.batch, rng), rng))
+        parts = _step(config, state, teacher, *make_batch(pool.batch(config.batch, rng), rng))
         for name, value in parts.items():
             sums[name] = sums.get(name, 0.0) + value
         state.step, since = state.step + 1, since + 1
         state.seconds, state.samples = kept + time.monotonic() - began, made + pool.n_made
         if state.step % config.check_every == 0 or state.step == config.steps:
-            row = _check(state, checks, {name: value / since for name, value in sums.items()})
+            row = _check(state, teacher, checks, {name: value / since for name, value in sums.items()})
             _tell(row, out_dir, told)
             draw_answers(state.mean, checks[:8], out_dir / f"check_{state.step:06d}.png")
             sums, since = {}, 0
@@ -209,13 +232,21 @@ def _run(config: TrainConfig, state: _State, pool: Pool, checks: NDArray[np.void
             _save(state, config, out_dir)
 
 
-def _step(config: TrainConfig, state: _State, picture: Tensor, truth: dict[str, Tensor]) -> dict[str, float]:
+def _step(
+    config: TrainConfig, state: _State, teacher: Teacher | None, picture: Tensor, truth: dict[str, Tensor]
+) -> dict[str, float]:
     for group in state.optimiser.param_groups:
         group["lr"] = falling_rate(config, state.step)
     state.net.train()
-    parts = losses(state.net(picture), truth)
+    answer = state.net(picture)
+    parts = losses(answer, truth)
+    loss = weighted(parts)
+    if teacher is not None:
+        apart = taught(answer, teacher.answers(picture))
+        loss = (1.0 - config.teacher_share) * loss + config.teacher_share * weighted(apart)
+        parts |= _from_teacher(apart)
     state.optimiser.zero_grad(set_to_none=True)
-    weighted(parts).backward()
+    loss.backward()
     torch.nn.utils.clip_grad_norm_(state.net.parameters(), GRADIENT_LIMIT)
     state.optimiser.step()
     decay = min(config.average_decay, (state.step + 1) / (state.step + 10))
@@ -228,18 +259,28 @@ def _step(config: TrainConfig, state: _State, picture: Tensor, truth: dict[str, 
     return {name: float(value.detach()) for name, value in parts.items()}
 
 
+def _from_teacher(apart: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{name} from teacher": value for name, value in apart.items()}
+
+
 def _tensors(state: _State) -> Iterator[tuple[Tensor, Tensor]]:
     yield from zip(state.mean.state_dict().values(), state.net.state_dict().values(), strict=True)
 
 
 @torch.no_grad()
-def _check(state: _State, checks: NDArray[np.void], learnt: dict[str, float]) -> dict[str, Any]:
+def _check(
+    state: _State, teacher: Teacher | None, checks: NDArray[np.void], learnt: dict[str, float]
+) -> dict[str, Any]:
     state.mean.eval()
     sums: dict[str, float] = {}
     pieces = np.array_split(checks, max(1, len(checks) // 8))
     for records in pieces:
         picture, truth = plain_batch(records)
-        for name, value in losses(state.mean(picture), truth).items():
+        answer = state.mean(picture)
+        parts = losses(answer, truth)
+        if teacher is not None:
+            parts |= _from_teacher(taught(answer, teacher.answers(picture)))
+        for name, value in parts.items():
             sums[name] = sums.get(name, 0.0) + float(value) / len(pieces)
     return {
         "step": state.step,

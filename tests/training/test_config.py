@@ -12,11 +12,12 @@ from her2scope.training.config import OutlineConfig, TrainConfig, load_config
 
 def test_a_file_is_read_and_the_rest_stays_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "run.yaml"
-    path.write_text("sets: [a, b]\nsteps: 7\nwidths: [8, 16, 24]\nlearning_rate: 1\n")
+    path.write_text("sets: [a, b]\nsteps: 7\nwidths: [8, 16, 24]\nlearning_rate: 1\nteacher: m\nteacher_share: 0.25\n")
     config = load_config(path)
     assert isinstance(config, TrainConfig)
     assert config.sets == ("a", "b")
     assert (config.steps, config.widths, config.learning_rate) == (7, (8, 16, 24), 1)
+    assert (config.teacher, config.teacher_share) == ("m", 0.25)
     assert config.batch == TrainConfig(("a",)).batch
 
 
@@ -37,6 +38,9 @@ def test_a_file_that_names_a_model_is_a_run_of_the_reader_of_outlines(tmp_path: 
         "sets: [a]\nsteps: 0\n",
         "sets: [a]\nwidths: [8, 16]\n",
         "sets: [a]\nreuse: 0.5\n",
+        "sets: [a]\nline_width: 0\n",
+        "sets: [a]\nteacher: 3\n",
+        "sets: [a]\nteacher: m\nteacher_share: 1.5\n",
         "model: 7\n",
         "model: m\nsets: [a]\n",
         "model: m\nfields: 0\n",

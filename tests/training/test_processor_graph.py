@@ -17,12 +17,12 @@ from her2scope.segmentation.maps import N_REACHES
 from her2scope.segmentation.sessions import CPU, open_session
 from her2scope.training.processor_graph import for_processor, largest_difference
 
-WIDE, DEEP, LINES = 8, 16, 16
+WIDE, DEEP = 8, 16
 WHITE = (240.0, 238.0, 251.0)
 ANSWERS = ("Sigmoid", "Tanh", "Mul", "Split", "Concat", "DepthToSpace", "Slice")
 
 
-def small_network(seed: int) -> onnx.ModelProto:
+def small_network(seed: int, lines_width: int) -> onnx.ModelProto:
     """A network built as `net.CellNet` is, by hand and of chance weights: stem, one block, down, up, lines, heads."""
     rng = np.random.default_rng(seed)
     nodes: list[onnx.NodeProto] = []
@@ -67,9 +67,11 @@ def small_network(seed: int) -> onnx.ModelProto:
         nearest_mode="floor",
     )  # fmt: skip
     quarter = layer("Add", [quarter, large], "joined")
-    around = layer("DepthToSpace", [conv(quarter, "around", WIDE, 4 * LINES, 1)], "shuffled", blocksize=2, mode="CRD")
-    lines = relu(conv(relu(conv(shown, "lines", 3, LINES, 4, 2)), "again", LINES, LINES))
-    lines = relu(conv(relu(layer("Add", [lines, around], "with")), "joint", LINES, LINES))
+    around = layer(
+        "DepthToSpace", [conv(quarter, "around", WIDE, 4 * lines_width, 1)], "shuffled", blocksize=2, mode="CRD"
+    )
+    lines = relu(conv(relu(conv(shown, "lines", 3, lines_width, 4, 2)), "again", lines_width, lines_width))
+    lines = relu(conv(relu(layer("Add", [lines, around], "with")), "joint", lines_width, lines_width))
 
     def phases(source: str, name: str) -> str:
         return layer("DepthToSpace", [source], name, blocksize=2, mode="CRD")
@@ -82,7 +84,7 @@ def small_network(seed: int) -> onnx.ModelProto:
             layer("Slice", [source, ends[1], ends[2], axis], f"{name}_end"),
         )
 
-    layer("Sigmoid", [phases(conv(lines, "membrane_head", LINES, 8), "membrane_logits")], "membrane")
+    layer("Sigmoid", [phases(conv(lines, "membrane_head", lines_width, 8), "membrane_logits")], "membrane")
     found, away = parts(phases(conv(quarter, "nuclei_head", WIDE, 20), "nuclei_logits"), 3, "nuclei_parts")
     away = layer("Mul", [layer("Tanh", [away], "away"), constant("ten", np.float32(10))], "away_um")
     layer("Concat", [layer("Sigmoid", [found], "found"), away], "nuclei", axis=1)
@@ -104,9 +106,9 @@ def pictures(n: int, height: int, width: int, seed: int = 0) -> list[np.ndarray]
     return [rng.integers(0, 256, (height, width, 3), np.uint8) for _ in range(n)]
 
 
-def quantised(folder: Path, seed: int) -> bytes:
+def quantised(folder: Path, seed: int, lines_width: int = 16) -> bytes:
     """The file that the quantiser makes of it, by the settings of the export."""
-    network = small_network(seed)
+    network = small_network(seed, lines_width)
     full, path = folder / "full.onnx", folder / "int8.onnx"
     onnx.save(network, str(full))
 
@@ -125,9 +127,9 @@ def quantised(folder: Path, seed: int) -> bytes:
     return path.read_bytes()
 
 
-@pytest.fixture(scope="module", params=[0, 1])
+@pytest.fixture(scope="module", params=[(0, 16), (1, 16), (0, 8)])
 def files(request, tmp_path_factory) -> tuple[bytes, bytes]:
-    before = quantised(tmp_path_factory.mktemp("files"), request.param)
+    before = quantised(tmp_path_factory.mktemp("files"), *request.param)
     return before, for_processor(before)
 
 
