@@ -62,6 +62,8 @@ class OutlineConfig:
     usual_share: float = 0.3
     recipe_share: float = 0.12
     width: int = 40
+    together: int = 1
+    """Neighbouring places that the reader sees as one within, 1, 2 or 4: with 2, a third of its work."""
     steps: int = 12_000
     batch: int = 256
     """Cells a step."""
@@ -69,6 +71,12 @@ class OutlineConfig:
     weight_decay: float = 0.02
     warmup_steps: int = 100
     final_rate_share: float = 0.02
+    teacher: str | None = None
+    """Folder of an exported network whose reader's answers are learnt beside the truth."""
+    teacher_share: float = 0.5
+    """Of the loss that the teacher's answers are; the rest is the truth."""
+    splice_share: float = 0.0
+    """Of the cells of a step, those that get an arc of another cell: of as many shapes as there are pairs."""
     check_share: float = 0.08
     """Fields held back."""
     check_every: int = 1000
@@ -91,6 +99,7 @@ COUNTS = {
     OutlineConfig: ("steps", "batch", "fields", "width", "workers", "threads", "check_every"),
 }
 """Settings of each that must be at least 1."""
+TOGETHER = (1, 2, 4)
 AnyConfig = TypeVar("AnyConfig", TrainConfig, OutlineConfig)
 
 
@@ -106,7 +115,7 @@ def load_config(path: Path) -> TrainConfig | OutlineConfig:
     except (yaml.YAMLError, ValueError) as error:
         raise SettingsError(f"{path}: not YAML. Correct it: one `name: value` a line.") from error
     if isinstance(found, dict) and "model" in found:
-        return make_config(OutlineConfig, found, str(path))
+        return _of_outlines(found, str(path))
     if not isinstance(found, dict) or "sets" not in found:
         raise SettingsError(
             f"{path}: names neither `sets` of tiles (`her2scope phantom shards` draws them) nor the `model` whose "
@@ -117,6 +126,16 @@ def load_config(path: Path) -> TrainConfig | OutlineConfig:
         raise SettingsError(f"{path}: sets must be named, reuse at least 1, average_decay from 0 to under 1.")
     if not 0.0 <= config.teacher_share <= 1.0:
         raise SettingsError(f"{path}: teacher_share must lie from 0 to 1, not {config.teacher_share}. Correct it.")
+    return config
+
+
+def _of_outlines(found: dict[str, Any], where: str) -> OutlineConfig:
+    config = make_config(OutlineConfig, found, where)
+    if config.together not in TOGETHER:
+        raise SettingsError(f"{where}: together is 1, 2 or 4, not {config.together}. Correct it.")
+    for name in ("teacher_share", "splice_share"):
+        if not 0.0 <= getattr(config, name) <= 1.0:
+            raise SettingsError(f"{where}: {name} must lie from 0 to 1, not {getattr(config, name)}. Correct it.")
     return config
 
 

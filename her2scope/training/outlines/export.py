@@ -52,7 +52,7 @@ def export_reader(run_dir: Path, card: ModelCard) -> ExportedReader:
             f"{run_dir}: trained with another network than that in {card.folder}. Train it again with "
             f"`model: {card.folder}`; its fields are kept."
         )
-    net = OutlineNet(int(config["width"]))
+    net = OutlineNet.of_recipe(config)
     net.load_state_dict(found["net"])
     shipped = ShippedReader(net).eval()
     path = run_dir / "outlines.onnx"
@@ -69,6 +69,7 @@ def export_reader(run_dir: Path, card: ModelCard) -> ExportedReader:
     facts = {
         "parameters": sum(weight.numel() for weight in net.parameters()),
         "recipe": {name: value for name, value in config.items() if name != "model"},
+        **{name: found[name] for name in ("teacher_sha256",) if name in found},
         "cells": found["cells"],
         "held_back": found["held_back"],
         "largest_difference_from_torch": round(largest, 7),
