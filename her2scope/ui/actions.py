@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from PyQt6.QtCore import QEvent, Qt
+from PyQt6.QtCore import QEvent, QObject, Qt
 from PyQt6.QtGui import QAction, QKeyEvent, QKeySequence
 from PyQt6.QtWidgets import (
     QAbstractButton,
@@ -102,3 +102,22 @@ def keeps_key(focused: QWidget | None, event: QKeyEvent) -> bool:
 def is_shortcut_override(event: QEvent | None) -> bool:
     """Whether Qt asks if the focused widget wants a key before it becomes a shortcut."""
     return event is not None and event.type() == QEvent.Type.ShortcutOverride
+
+
+class KeyKeeper(QObject):
+    """Lets a window keep keys from becoming shortcuts.
+
+    A filter, and not the window's `event`: every event would pass through Python there, and its lock would be held for
+    as long as Qt paints the whole window and waits for the screen.
+    """
+
+    def __init__(self, window: QWidget, keeps: Callable[[QKeyEvent], bool]) -> None:
+        super().__init__(window)
+        self._keeps = keeps
+        window.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        if isinstance(event, QKeyEvent) and is_shortcut_override(event) and self._keeps(event):
+            event.accept()
+            return True
+        return False

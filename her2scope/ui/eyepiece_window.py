@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from PyQt6.QtCore import QEvent, QPointF, Qt, QTimer, pyqtSignal
+from PyQt6.QtCore import QPointF, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QColor, QKeyEvent, QPainter, QPaintEvent, QRegion, QResizeEvent, QScreen
 from PyQt6.QtWidgets import QWidget
 
@@ -19,7 +19,7 @@ from her2scope.pipeline.live import CameraPhase, CameraStatus, LiveResult, Mode
 from her2scope.pipeline.live_camera import STALLED_AFTER_S
 from her2scope.records import CaseView, TrackedFrame
 from her2scope.settings.eyepiece import EyepieceMaps, EyepieceView
-from her2scope.ui.actions import is_shortcut_override
+from her2scope.ui.actions import KeyKeeper
 from her2scope.ui.case_marks import CaseMarks
 from her2scope.ui.eyepiece_drawing import DrawnMarks, MarkDrawer, MarkOrder, MarkStyle, corners_of, draw_marks
 from her2scope.ui.eyepiece_marks import (
@@ -90,6 +90,8 @@ class EyepieceWindow(QWidget):
         self._silence.setInterval(round(1000 * STALLED_AFTER_S))
         self._silence.timeout.connect(self._take_silence)
         self._fade = Fade(self)
+        # Esc is an action of the main window, too; here it closes.
+        self._keeper = KeyKeeper(self, lambda event: event.key() == Qt.Key.Key_Escape)
 
     # ---- what it is told -------------------------------------------------------------------------------------------
 
@@ -299,13 +301,6 @@ class EyepieceWindow(QWidget):
             paint_crosshair(painter, shown, matrix, palette, view.line_px)
 
     # ---- Qt --------------------------------------------------------------------------------------------------------
-
-    def event(self, event: QEvent | None) -> bool:
-        # Esc is an action of the main window, too; here it closes.
-        if isinstance(event, QKeyEvent) and is_shortcut_override(event) and event.key() == Qt.Key.Key_Escape:
-            event.accept()
-            return True
-        return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         if event is not None and event.key() == Qt.Key.Key_Escape:

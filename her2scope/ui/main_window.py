@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from PyQt6.QtCore import QEvent, QSize, Qt, QTimer, pyqtSignal
-from PyQt6.QtGui import QAction, QCloseEvent, QGuiApplication, QKeyEvent, QResizeEvent
+from PyQt6.QtCore import QSize, Qt, QTimer, pyqtSignal
+from PyQt6.QtGui import QAction, QCloseEvent, QGuiApplication, QResizeEvent
 from PyQt6.QtWidgets import QApplication, QMainWindow, QMenu, QTabWidget, QWidget
 
 from her2scope.domain.control_history import ControlEntry
@@ -22,7 +22,7 @@ from her2scope.records import CaseView, TrackedFrame
 from her2scope.settings import Calibration, Preferences
 from her2scope.settings.instruments import ButtonAction
 from her2scope.ui.action_table import ACTIONS, Menu
-from her2scope.ui.actions import apply_scope, fill_menus, is_shortcut_override, keeps_key, make_actions
+from her2scope.ui.actions import KeyKeeper, apply_scope, fill_menus, keeps_key, make_actions
 from her2scope.ui.background_read import BackgroundRead
 from her2scope.ui.bridge import LiveBridge
 from her2scope.ui.calibration_steps import CalibrationSetup
@@ -143,6 +143,7 @@ class MainWindow(QMainWindow):
         self.steps = CaseSteps(commands, self.tools.may_finish, signer_names, stored_cases, self._tell, self)
         self.fields = FieldKeys(self.review, self.case_panel, self._read_tissue, self._tell, self)
         self.actions_by_id = make_actions(self, self._handlers())
+        self._keeper = KeyKeeper(self, lambda event: keeps_key(QApplication.focusWidget(), event))
         self._desk = Desk(desk, self.status, self._button_handlers(), self.messages, self, self._is_setting_up)
         self._make_menus()
         lay_out(self, self._parts())
@@ -655,13 +656,6 @@ class MainWindow(QMainWindow):
             self._desk.note_refusal(text)
 
     # ---- Qt --------------------------------------------------------------------------------------------------------
-
-    def event(self, event: QEvent | None) -> bool:
-        if event is not None and is_shortcut_override(event) and isinstance(event, QKeyEvent):
-            if keeps_key(QApplication.focusWidget(), event):
-                event.accept()
-                return True
-        return super().event(event)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         super().resizeEvent(event)

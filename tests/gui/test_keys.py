@@ -16,6 +16,8 @@ from her2scope.pipeline.live import Mode
 from her2scope.records import ReaderScore
 from her2scope.ui.action_table import ACTIONS, Scope, keys_in, shortcut_text
 from her2scope.ui.dialogs import KeysDialog, Question
+from her2scope.ui.eyepiece_window import EyepieceWindow
+from her2scope.ui.main_window import MainWindow
 
 Key = Qt.Key
 CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
@@ -339,3 +341,10 @@ def test_level_by_keyboard(stand: Stand):
     assert stand.engine.calls[-1] == ("read_control", "1+", "")
     # The 3+ is still missing, and it is the next that the window expects.
     assert "CONTROL 3+" in stand.window.area.chip.text()
+
+
+@pytest.mark.parametrize("window", [MainWindow, EyepieceWindow])
+def test_events_of_a_window_do_not_pass_through_python(window):
+    """Else its lock would be held while Qt paints all of the window: an analysis would wait for each frame shown."""
+    own = [made for made in window.__mro__ if made.__module__.startswith("her2scope")]
+    assert own and not any("event" in vars(made) for made in own)
