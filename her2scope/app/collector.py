@@ -13,12 +13,16 @@ once some fields were accepted, for next to nothing: frames, analyses and fields
 
 @contextmanager
 def few_collections() -> Iterator[None]:
-    """Meanwhile look seldom, and never through what the program itself consists of."""
-    before = gc.get_threshold()
+    """Meanwhile look seldom, and never through what the program itself consists of.
+
+    Where whoever calls this keeps something out already, that and what is there now stay out afterwards.
+    """
+    before, keeps_out = gc.get_threshold(), gc.get_freeze_count() > 0
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
     try:
         yield
     finally:
         gc.set_threshold(*before)
-        gc.unfreeze()
+        if not keeps_out:
+            gc.unfreeze()
