@@ -36,6 +36,9 @@ run: setup-base
 # The second run opens real windows, on a virtual screen: painting, focus and
 # window states differ from Qt's offscreen platform. With ARGS, which choose
 # tests, there is only the first.
+# Compiled modules are kept even where the user keeps none: the second run and
+# each program that a test starts would compile them all again.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: setup
 	@QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 	@if [ ! -d tests/gui ] || [ -n "$(strip $(ARGS))" ]; then :; \
