@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from her2scope.imaging.files import write_png
 from her2scope.imaging.opencv import cv2
 from her2scope.records import Mask, RgbImage
 from her2scope.segmentation.region_model import OnnxRegionModel, load_region_model, resized
+from her2scope.slides.progress import duration
 
 TILE_PX = 512
 """Of the written TIFF files, and the windows of a slide are so large: one keeps what the other writes."""
@@ -90,6 +92,7 @@ def apply_model(request: ApplyRequest, told: Told) -> list[str]:
     """Apply a model to each image and write its four files; an image is whole or not written."""
     model = load_region_model(request.model, request.threads)
     images = find_images(request.images)
+    _check_folder(request.out, images)
     found = {path: _checked(path, request.um_per_px, model) for path in images}
     _make_folder(request.out)
     lines = []
@@ -108,6 +111,16 @@ def _checked(path: Path, um_per_px: float, model: OnnxRegionModel) -> str:
         return f"{opened.size_wh[0]} x {opened.size_wh[1]} px of {opened.um_per_px:.4g} um{own}"
     finally:
         opened.close()
+
+
+def _check_folder(out: Path, images: Sequence[Path]) -> None:
+    """No result lies among the images: it might take a file's place there, and be taken for an image itself."""
+    own = os.path.realpath(out)
+    beside = [path for path in images if os.path.dirname(os.path.realpath(path)) == own]
+    if beside:
+        raise BadInputError(
+            f"{out}: holds {beside[0].name} itself. Give another --out: results never lie among images."
+        )
 
 
 def _make_folder(folder: Path) -> None:
@@ -238,6 +251,7 @@ def _of_slide(opened: Opened, out: Path, model: OnnxRegionModel, told: Told) -> 
     missing = [number for number in range(len(grid)) if not kept.path(number).exists()]
     if len(missing) < len(grid):
         told(f"{opened.path.name}: {len(grid) - len(missing)} of {len(grid)} windows are there already")
+    began_s = time.monotonic()
     for done, number in enumerate(missing, 1):
         labels, levels = _in_levels(asked_of_slide(pixels, grid.box(number), model))
         aside = folder / "next.part"
@@ -245,7 +259,8 @@ def _of_slide(opened: Opened, out: Path, model: OnnxRegionModel, told: Told) -> 
             np.savez_compressed(file, labels=labels, levels=levels)
         os.replace(aside, kept.path(number))
         if done % 100 == 0:
-            told(f"{opened.path.name}: {done} of {len(missing)} windows")
+            left_s = (time.monotonic() - began_s) / done * (len(missing) - done)
+            told(f"{opened.path.name}: {done} of {len(missing)} windows, about {duration(left_s)} left")
     return kept
 
 

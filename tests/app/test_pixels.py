@@ -214,12 +214,12 @@ def test_files_of_an_image_have_its_size_whatever_the_scale(folder: Path, tmp_pa
     y, x = np.mgrid[:side, :side]
     inside = np.hypot((x + 0.5) * um_per_px - 60, (y + 0.5) * um_per_px - 130) < 30
     write_png(tmp_path / "a.png", np.where(inside[:, :, None], (60, 60, 180), (235, 225, 230)).astype(np.uint8))
-    apply_model(ApplyRequest(folder, [tmp_path / "a.png"], um_per_px, tmp_path), quiet)
-    mask = tifffile.imread(tmp_path / "a_mask.tif")
+    apply_model(ApplyRequest(folder, [tmp_path / "a.png"], um_per_px, tmp_path / "out"), quiet)
+    mask = tifffile.imread(tmp_path / "out" / "a_mask.tif")
     assert mask.shape == (side, side)
     middle = (np.mean(np.nonzero(mask)[::-1], axis=1) + 0.5) * um_per_px
     assert middle == pytest.approx((60, 130), abs=0.4)
-    (region,) = read_annotations(tmp_path / "a_regions.geojson", (side, side)).items
+    (region,) = read_annotations(tmp_path / "out" / "a_regions.geojson", (side, side)).items
     corners = (region.polygons[0].outer + 0.5) * um_per_px
     assert (corners.min(axis=0) + corners.max(axis=0)) / 2 == pytest.approx((60, 130), abs=0.6)
 

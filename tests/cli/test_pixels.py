@@ -86,6 +86,15 @@ def test_apply_stopped_says_how_to_go_on(
     assert said[0] == "one.png: 120 x 80 px of 1 um" and "Run the same command again" in said[-1]
 
 
+def test_results_never_lie_among_the_images(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """There `one_mask.tif` might be somebody's own, and would be the next run's image."""
+    before = sorted(path.name for path in (place / "images").iterdir())
+    assert "holds one.png itself" in refused(
+        ["apply", "model", "images", "--um-per-px", "1", "--out", "images"], capsys
+    )
+    assert sorted(path.name for path in (place / "images").iterdir()) == before
+
+
 @pytest.mark.usefixtures("place")
 def test_wrong_use_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     scale = ["--um-per-px", "1"]
