@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -310,3 +311,14 @@ def check_classes(wanted: Sequence[str], found: dict[str, Annotations]) -> None:
         if name not in known:
             there = f"The files have: {', '.join(known)}." if known else "The files have no class at all."
             raise BadInputError(f"no annotation is of class '{name}'. {there}")
+
+
+def other_classes(wanted: Sequence[str], found: dict[str, Annotations]) -> tuple[str, ...]:
+    """A line on outlines of classes that were not asked for, a misspelt one among them; empty where there is none."""
+    counts = Counter(
+        item.class_name for annotations in found.values() for item in annotations.items if item.class_name not in wanted
+    )
+    if not counts:
+        return ()
+    named = ", ".join(f"{name} ({n})" for name, n in sorted(counts.items()))
+    return (f"outlines of classes that were not asked for, as if nobody had drawn them: {named}",)

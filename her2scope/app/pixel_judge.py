@@ -21,6 +21,7 @@ from her2scope.app.pixel_images import (
     annotations_of,
     check_classes,
     open_image,
+    other_classes,
     pair_up,
 )
 from her2scope.domain.errors import BadInputError
@@ -120,8 +121,8 @@ def judge(
             opened.close()
     check_classes(classes, annotations)
     repairs = tuple(f"{name}: {repair}" for name, found in annotations.items() for repair in found.repairs)
-    for repair in repairs:
-        told(repair)
+    for line in (*repairs, *other_classes(classes, annotations)):
+        told(line)
     images: dict[str, PixelCounts] = {}
     finds: list[SlideFinds] = []
     for pair in pairs:

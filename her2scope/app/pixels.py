@@ -29,6 +29,7 @@ from her2scope.app.pixel_images import (
     annotations_of,
     check_classes,
     open_image,
+    other_classes,
     pair_up,
     picture_at,
     whole_slide,
@@ -123,6 +124,11 @@ def _check_numbers(request: TrainRequest, n_images: int) -> None:
             f"with {request.folds} folds of {n_images} images too few are left to learn from and check on. Take more "
             "folds, or more images."
         )
+    if request.options.get("ignore_unlabelled") and len(request.classes) == 1 and not request.empty:
+        raise BadInputError(
+            f"nothing would say what is not {request.classes[0]}: with --unlabelled ignore outline some of the rest, "
+            "too, as a class of its own (--classes A,other)."
+        )
     if request.folds_only and not request.folds:
         raise BadInputError("say with --folds how many folds; --folds-only leaves out the model of all images.")
 
@@ -151,6 +157,8 @@ def _read_all(
         for repair in found[pair.name].repairs:
             told(f"{pair.name}: {repair}")
     check_classes(request.classes, found)
+    for line in other_classes(request.classes, found):
+        told(line)
     return found
 
 

@@ -386,6 +386,7 @@ def with_torch(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"folds": 3}, "3 folds of 2 images"),
         ({"folds": 2}, "too few are left"),
         ({"folds_only": True}, "how many folds"),
+        ({"options": {"ignore_unlabelled": True}}, "nothing would say what is not blue"),
         ({"um_per_px": 1.0, "work_um_per_px": 0.5}, "coarser than the model's 0.5"),
         ({"work_um_per_px": 15.0}, "too small to learn from"),
         ({"options": {"tile_px": 100}}, "tiles are multiples"),
@@ -408,6 +409,16 @@ def test_without_torch_it_says_how_to_get_it(marked: Path, monkeypatch: pytest.M
     monkeypatch.setattr(pixels.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(NotAvailableError, match="make train-env"):
         train_model(TrainRequest([marked], marked, ("blue",), 1.0, marked / "model"), quiet)
+
+
+def test_outlines_of_classes_that_were_not_asked_for_are_told(marked: Path, folder: Path) -> None:
+    """A name that is spelt otherwise in one file would else be learnt as background without a word."""
+    height, width = read_rgb(marked / "one.png").shape[:2]
+    outlines(marked / "one.geojson", height, width, name="Blue ")
+    told: list[str] = []
+    evaluate_model(JudgeRequest(folder, [marked], marked, 1.0), told.append)
+    (line,) = [line for line in told if "not asked for" in line]
+    assert "Blue (" in line and "blue (" not in line
 
 
 def test_a_mask_names_classes_by_their_place_in_the_list(tmp_path: Path) -> None:
