@@ -85,5 +85,6 @@ def test_the_same_command_goes_on(images: Path, tmp_path: Path) -> None:
     told: list[str] = []
     train_model(request, told.append)
     assert {path.name: path.read_bytes() for path in (tmp_path / "m").iterdir() if path.is_file()} == first
-    assert not any("epoch" in line for line in told)
+    assert not any(line.startswith("epoch") for line in told)
+    assert any("this run has ended (all 2 epochs)" in line for line in told)
     assert (tmp_path / "m" / RUN / "curves.png").read_bytes() == first["curves.png"]
