@@ -205,7 +205,8 @@ class LoopWatch(QObject):
 class CodeReader(QObject):
     """Reads the time code from the window's own pixels, and compares it with the frame that was said to be painted."""
 
-    EVERY_MS = 250
+    EVERY_MS = 1000
+    """To ask the screen takes 2 to 10 ms with Python's lock held: more often, it would slow what it looks at."""
 
     def __init__(self, desk: Desk) -> None:
         super().__init__()
