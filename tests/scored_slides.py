@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from her2scope.domain.cells import CellClass, StainCuts
+from her2scope.domain.control import CutsFrom
 from her2scope.domain.false_cells import FalseRates
 from her2scope.domain.guideline import BREAST_2023
 from her2scope.domain.score import ControlStanding, ControlStatus
@@ -33,13 +34,13 @@ from her2scope.slides.slide_score import Controlled, Rules, score_slide
 from her2scope.slides.slide_words import SlideContent
 
 RULES = Rules(BREAST_2023, FalseRates(), 100, "cd" * 32)
-VALID = Controlled((factories.control_reading(),), factories.VALID, StainCuts(0.1, 0.31, 0.62), True)
-ABSENT = Controlled((), ControlStanding(), StainCuts(), False)
+VALID = Controlled((factories.control_reading(),), factories.VALID, StainCuts(0.1, 0.31, 0.62), CutsFrom.CONTROL)
+ABSENT = Controlled((), ControlStanding(), StainCuts(), CutsFrom.SETTINGS)
 INVALID = Controlled(
     (factories.control_reading(ControlStatus.INVALID, ["DAB too weak"]),),
     ControlStanding(ControlStatus.INVALID),
     StainCuts(),
-    False,
+    CutsFrom.SETTINGS,
 )
 RADIUS_UM = 5.0
 SQUARE_UM = 64.0
