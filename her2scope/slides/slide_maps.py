@@ -112,7 +112,8 @@ def _pixels(square: ScoredSquare, um_per_px: float) -> tuple[slice, slice]:
 
 
 def _mark_spots(canvas: RgbImage, score: SlideScore, um_per_px: float) -> None:
-    """A frame with its square's number round each hot spot."""
+    """A frame with its square's number round each hot spot, which can be read however large the picture is."""
+    scale = float(np.clip(max(canvas.shape[:2]) / _LEGEND_PX, 1.0, 2.0))
     for spot in score.hot_spots:
         corner = ((spot.x_um - spot.side_um / 2) / um_per_px, (spot.y_um - spot.side_um / 2) / um_per_px)
         side = spot.side_um / um_per_px
@@ -120,9 +121,11 @@ def _mark_spots(canvas: RgbImage, score: SlideScore, um_per_px: float) -> None:
         ends = tuple(low), tuple(high)
         for colour, width in ((halo(MARKED), 5), (MARKED, 2)):
             cv2.rectangle(canvas, *ends, colour, width)
-        at = (ends[0][0] + 4, ends[0][1] + 16)
-        for colour, width in ((halo(MARKED), 4), (MARKED, 1)):
-            cv2.putText(canvas, str(spot.number), at, cv2.FONT_HERSHEY_SIMPLEX, 0.5, colour, width, cv2.LINE_AA)
+        at = (ends[0][0] + round(6 * scale), ends[0][1] + round(22 * scale))
+        for colour, width in ((halo(MARKED), round(5 * scale)), (MARKED, round(1.5 * scale))):
+            cv2.putText(
+                canvas, str(spot.number), at, cv2.FONT_HERSHEY_SIMPLEX, 0.65 * scale, colour, width, cv2.LINE_AA
+            )
 
 
 # ---- the map of what was left out ---------------------------------------------------------------------------------

@@ -31,8 +31,8 @@ from her2scope.slides.slide_places import Place
 from her2scope.slides.slide_words import SlideContent
 
 _PLACE_HEIGHT = 0.38 * HEIGHT
-_MAP_HEIGHT = 0.8 * HEIGHT
-"""Of an upright slide's map, whose legend would else be too small to read; a wide one is as high as its width asks."""
+_MAP_HEIGHT, _UPRIGHT_HEIGHT = 0.42 * HEIGHT, 0.8 * HEIGHT
+"""Of a map at most: two to a page, but for upright slides, whose legend would be too small to read."""
 
 
 def slide_pdf(content: SlideContent, palette: Palette = SAFE) -> bytes:
@@ -114,7 +114,8 @@ def _maps(content: SlideContent) -> list[Flowable]:
     # below what page one left over: a few lines of it on a page of their own would else leave that empty
     story: list[Flowable] = [Spacer(1, 6)]
     for title, rgb in shown:
-        story.append(KeepTogether([heading(title), picture(rgb, _MAP_HEIGHT), Spacer(1, 6)]))
+        height = _UPRIGHT_HEIGHT if rgb.shape[0] > rgb.shape[1] else _MAP_HEIGHT
+        story.append(KeepTogether([heading(title), picture(rgb, height), Spacer(1, 6)]))
     rows = told.hot_spot_rows(content.score)
     if rows:
         story += [heading("Hot spots"), table(told.HOT_SPOT_HEAD, rows, [0.1 * WIDTH, 0.3 * WIDTH, 0.6 * WIDTH])]

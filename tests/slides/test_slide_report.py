@@ -155,6 +155,14 @@ def test_notes_that_overflow_page_one_leave_no_empty_page() -> None:
     assert "Note 24" in pages[1] and "The slide" in pages[1]
 
 
+@pytest.mark.parametrize(("size_um", "is_wide"), [((700.0, 500.0), True), ((400.0, 2400.0), False)])
+def test_two_maps_share_a_page_but_for_upright_slides(size_um: tuple[float, float], is_wide: bool) -> None:
+    made = slides.content_of(*slides.scored(MIXED, survey=slides.survey_of(size_um)))
+    of_maps = [page for page in pdf_text(made)[1:] if "Complete membrane staining" in page]
+    others = ("The slide", "All staining")
+    assert any(title in of_maps[0] for title in others) == is_wide
+
+
 def test_a_refused_slide_does_not_claim_that_cuts_were_used() -> None:
     survey = slides.survey_of((700.0, 500.0), refusals=("its colours are haematoxylin and eosin",))
     first = pdf_text(
