@@ -52,7 +52,7 @@ class ApplyRequest:
 
     model: Path
     images: Sequence[Path]
-    um_per_px: float
+    um_per_px: float | None
     """Of the images; slides tell their own."""
     out: Path
     threads: int = 0
@@ -102,7 +102,7 @@ def apply_model(request: ApplyRequest, told: Told) -> list[str]:
     return lines
 
 
-def _checked(path: Path, um_per_px: float, model: OnnxRegionModel) -> str:
+def _checked(path: Path, um_per_px: float | None, model: OnnxRegionModel) -> str:
     """Size and scale of an image that can be read and is fine enough: found out before any is worked on."""
     opened = open_image(path, um_per_px)
     try:

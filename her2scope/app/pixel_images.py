@@ -188,10 +188,18 @@ class Opened:
             self.slide.close()
 
 
-def open_image(path: Path, um_per_px: float) -> Opened:
+class NoScaleError(BadInputError):
+    """Nobody says how large a pixel is."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path}: the file does not tell the size of its pixels. Give it with --um-per-px X.")
+
+
+def open_image(path: Path, um_per_px: float | None) -> Opened:
     """Open an image, or a slide, which tells its own pixel size; `um_per_px` holds where it tells none.
 
-    A TIFF that is no picture of one field is opened as a slide. Raises UnreadableImageError.
+    A TIFF that is no picture of one field is opened as a slide. Raises UnreadableImageError, and NoScaleError where
+    neither says how large a pixel is.
     """
     if is_phantom_slide(path) or path.suffix.lower() in SLIDE_SUFFIXES:
         return _opened_slide(path, um_per_px)
@@ -202,16 +210,24 @@ def open_image(path: Path, um_per_px: float) -> Opened:
             raise
         try:
             return _opened_slide(path, um_per_px)
+        except NoScaleError:
+            raise
         except BadInputError:
             pass
         raise
+    if um_per_px is None:
+        raise NoScaleError(path)
     return Opened(path, (rgb.shape[1], rgb.shape[0]), um_per_px, rgb, None)
 
 
-def _opened_slide(path: Path, um_per_px: float) -> Opened:
+def _opened_slide(path: Path, um_per_px: float | None) -> Opened:
     reader = open_slide(path)
     full = reader.levels[0]
-    return Opened(path, (full.width_px, full.height_px), reader.um_per_px or um_per_px, None, reader)
+    scale = reader.um_per_px or um_per_px
+    if scale is None:
+        reader.close()
+        raise NoScaleError(path)
+    return Opened(path, (full.width_px, full.height_px), scale, None, reader)
 
 
 class SlidePixels:

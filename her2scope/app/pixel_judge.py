@@ -50,7 +50,7 @@ class JudgeRequest:
     model: Path
     images: Sequence[Path]
     annotations: Path
-    um_per_px: float
+    um_per_px: float | None
     """Of the images; slides tell their own."""
     json_path: Path | None = None
     empty: bool = False
@@ -100,7 +100,7 @@ def evaluate_model(request: JudgeRequest, told: Told) -> list[str]:
 def judge(
     model: OnnxRegionModel,
     pairs: Sequence[Pair],
-    um_per_px: float,
+    um_per_px: float | None,
     classes: Sequence[str],
     lesions: str | None = None,
     told: Told = lambda line: None,

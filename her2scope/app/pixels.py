@@ -64,7 +64,7 @@ class TrainRequest:
     images: Sequence[Path]
     annotations: Path
     classes: tuple[str, ...]
-    um_per_px: float
+    um_per_px: float | None
     """Of the images; slides tell their own."""
     out: Path
     work_um_per_px: float | None = None
@@ -92,6 +92,8 @@ def train_model(request: TrainRequest, told: Told) -> list[str]:
     from her2scope.training.pixels.config import PixelConfig, check_config
 
     work_um_per_px = request.work_um_per_px or request.um_per_px
+    if work_um_per_px is None:
+        raise BadInputError("say with --work-um-per-px at what scale the model works, or with --um-per-px the images'.")
     config = PixelConfig(request.classes, work_um_per_px, **request.options)
     check_config(config)
     pairs = pair_up(request.images, request.annotations, request.empty)
@@ -137,7 +139,7 @@ def _check_numbers(request: TrainRequest, n_images: int) -> None:
 
 
 @contextlib.contextmanager
-def _opened(pairs: Sequence[Pair], um_per_px: float) -> Iterator[list[Opened]]:
+def _opened(pairs: Sequence[Pair], um_per_px: float | None) -> Iterator[list[Opened]]:
     with contextlib.ExitStack() as stack:
         found = []
         for pair in pairs:

@@ -224,6 +224,13 @@ def test_files_of_an_image_have_its_size_whatever_the_scale(folder: Path, tmp_pa
     assert (corners.min(axis=0) + corners.max(axis=0)) / 2 == pytest.approx((60, 130), abs=0.6)
 
 
+def test_a_slide_tells_its_own_scale(folder: Path, as_slide: Callable[..., Path], tmp_path: Path) -> None:
+    path = as_slide(ArraySlide(blue_discs(150, 200), um_per_px=0.5))
+    told: list[str] = []
+    apply_model(ApplyRequest(folder, [path], None, tmp_path / "out"), told.append)
+    assert told[0].endswith("200 x 150 px of 0.5 um as the file tells")
+
+
 def test_a_slide_goes_in_windows_and_gives_what_the_whole_would(
     folder: Path, model: OnnxRegionModel, as_slide: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -388,6 +395,8 @@ def with_torch(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"folds_only": True}, "how many folds"),
         ({"options": {"ignore_unlabelled": True}}, "nothing would say what is not blue"),
         ({"um_per_px": 1.0, "work_um_per_px": 0.5}, "coarser than the model's 0.5"),
+        ({"um_per_px": None}, "--work-um-per-px"),
+        ({"um_per_px": None, "work_um_per_px": 1.0}, "does not tell the size of its pixels"),
         ({"work_um_per_px": 15.0}, "too small to learn from"),
         ({"options": {"tile_px": 100}}, "tiles are multiples"),
     ],

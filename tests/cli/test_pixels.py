@@ -86,6 +86,12 @@ def test_apply_stopped_says_how_to_go_on(
     assert said[0] == "one.png: 120 x 80 px of 1 um" and "Run the same command again" in said[-1]
 
 
+@pytest.mark.usefixtures("place")
+def test_images_need_a_scale(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "Give it with --um-per-px X" in refused(["apply", "model", "images", "--out", "out"], capsys)
+    assert "Give it with --um-per-px X" in refused(["evaluate", "model", "images", "--annotations", "marks"], capsys)
+
+
 def test_results_never_lie_among_the_images(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """There `one_mask.tif` might be somebody's own, and would be the next run's image."""
     before = sorted(path.name for path in (place / "images").iterdir())
