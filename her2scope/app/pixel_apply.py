@@ -116,7 +116,7 @@ def _checked(path: Path, um_per_px: float | None, model: OnnxRegionModel) -> str
 def _check_folder(out: Path, images: Sequence[Path]) -> None:
     """No result lies among the images: it might take a file's place there, and be taken for an image itself."""
     own = os.path.realpath(out)
-    beside = [path for path in images if os.path.dirname(os.path.realpath(path)) == own]
+    beside = [path for path in images if os.path.realpath(path.parent) == own]
     if beside:
         raise BadInputError(
             f"{out}: holds {beside[0].name} itself. Give another --out: results never lie among images."

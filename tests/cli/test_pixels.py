@@ -94,6 +94,8 @@ def test_images_need_a_scale(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_results_never_lie_among_the_images(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """There `one_mask.tif` might be somebody's own, and would be the next run's image."""
+    (place / "images" / "one.png").rename(place / "elsewhere.png")
+    (place / "images" / "one.png").symlink_to(place / "elsewhere.png")
     before = sorted(path.name for path in (place / "images").iterdir())
     assert "holds one.png itself" in refused(
         ["apply", "model", "images", "--um-per-px", "1", "--out", "images"], capsys
