@@ -107,13 +107,13 @@ def pair_up(given: Sequence[Path], folder: Path, empty_without: bool = False) ->
     lacking = [path.name for path in images if stem_of(path) not in files]
     if lacking and not empty_without:
         raise BadInputError(
-            f"{folder}: no annotations for {_some(lacking)}. Outline something in them, leave them out, or say with "
+            f"{folder}: no annotations for {some_of(lacking)}. Outline something in them, leave them out, or say with "
             "--empty that images without annotations hold none of the classes."
         )
     stems = {stem_of(path) for path in images}
     if any(path.is_dir() for path in given) and (alone := sorted(set(files) - stems)):
         raise BadInputError(
-            f"{folder}: no image for the annotations {_some(alone)}. Put the images there, or the files away."
+            f"{folder}: no image for the annotations {some_of(alone)}. Put the images there, or the files away."
         )
     return [Pair(path, files.get(stem_of(path))) for path in images]
 
@@ -132,7 +132,7 @@ def _annotations_in(folder: Path, images: Sequence[Path]) -> dict[str, Path]:
     return found
 
 
-def _some(names: Sequence[str]) -> str:
+def some_of(names: Sequence[str]) -> str:
     """Names for a line of text."""
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 

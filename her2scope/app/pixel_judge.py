@@ -23,6 +23,7 @@ from her2scope.app.pixel_images import (
     open_image,
     other_classes,
     pair_up,
+    some_of,
 )
 from her2scope.domain.errors import BadInputError
 from her2scope.evaluation.froc import SlideFinds, compare_detections, froc
@@ -30,6 +31,7 @@ from her2scope.evaluation.lesions import LESION_UM_PER_PX, detections_of, lesion
 from her2scope.evaluation.pixel_measures import PixelCounts, count_pixels, measures_json, sum_counts
 from her2scope.imaging.opencv import cv2
 from her2scope.reporting.json_report import json_bytes
+from her2scope.reporting.words import count
 from her2scope.segmentation.region_model import OnnxRegionModel, load_region_model, resized
 
 SCHEMA = "her2scope.pixels/1"
@@ -91,10 +93,25 @@ def evaluate_model(request: JudgeRequest, told: Told) -> list[str]:
         inputs = [path for pair in pairs for path in (pair.image, pair.annotations) if path is not None]
         check_outputs([request.json_path], inputs)
     judged = judge(model, pairs, request.um_per_px, classes, request.lesions, told, request.check_scale)
+    seen = _seen_before(model, pairs)
     if request.json_path is not None:
         about = {"schema": SCHEMA, "model": {"name": model.name, "sha256": model.sha256, "um_per_px": model.um_per_px}}
-        write_all({request.json_path: json_bytes(about | judged_json(judged))})
-    return [f"{len(pairs)} images: {words}" for words in words_of(judged)]
+        write_all({request.json_path: json_bytes(about | judged_json(judged) | {"seen_in_training": seen})})
+    lines = [f"{len(pairs)} images: {words}" for words in words_of(judged)]
+    if seen:
+        lines.append(
+            f"by its card the model was made with {count(len(seen), 'image')} of these names ({some_of(seen)}): if they are the "
+            "same, the figures are better than those of new images"
+        )
+    return lines
+
+
+def _seen_before(model: OnnxRegionModel, pairs: Sequence[Pair]) -> list[str]:
+    """Names of images that the model's card names as learnt from, or held back."""
+    training = model.card.entries.get("training")
+    named = [training.get(key) for key in ("images", "images_held_back")] if isinstance(training, dict) else []
+    known = {str(name) for names in named if isinstance(names, list) for name in names}
+    return [pair.name for pair in pairs if pair.name in known]
 
 
 def judge(

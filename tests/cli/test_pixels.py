@@ -74,6 +74,18 @@ def test_what_was_mended_is_said_and_kept(place: Path, capsys: pytest.CaptureFix
     assert repair.startswith("one: annotation 1: the outline crosses itself") and repair in capsys.readouterr().err
 
 
+def test_judged_on_what_it_was_made_with_it_says_so(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["pixels", "evaluate", "model", "images", "--annotations", "marks", "--um-per-px", "1"]
+    assert main([*command, "--json", "figures.json"]) == 0
+    assert "made with" not in capsys.readouterr().out
+    card = place / "model" / "card.yaml"
+    with card.open("a", encoding="utf-8") as file:
+        file.write("training: {images: [one, three], images_held_back: ['4']}\n")
+    assert main([*command, "--json", "figures.json"]) == 0
+    assert "made with 1 image of these names (one)" in capsys.readouterr().out
+    assert json.loads((place / "figures.json").read_text(encoding="utf-8"))["seen_in_training"] == ["one"]
+
+
 def test_apply_stopped_says_how_to_go_on(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
