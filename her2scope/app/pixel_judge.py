@@ -99,10 +99,8 @@ def evaluate_model(request: JudgeRequest, told: Told) -> list[str]:
         write_all({request.json_path: json_bytes(about | judged_json(judged) | {"seen_in_training": seen})})
     lines = [f"{len(pairs)} images: {words}" for words in words_of(judged)]
     if seen:
-        lines.append(
-            f"by its card the model was made with {count(len(seen), 'image')} of these names ({some_of(seen)}): if they are the "
-            "same, the figures are better than those of new images"
-        )
+        made_with = f"by its card the model was made with {count(len(seen), 'image')} of these names ({some_of(seen)})"
+        lines.append(f"{made_with}: if they are the same, the figures are better than those of new images")
     return lines
 
 
