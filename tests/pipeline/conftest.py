@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
+from made_once import made_once
 
 from her2scope.app.compose import DEFAULT_METHOD, make_analyser
 from her2scope.domain.errors import SigningError
 from her2scope.domain.sign_off import signer_key
 from her2scope.phantom.field import PhantomSpec, render_field
 from her2scope.pipeline.analyse import FieldAnalyser
-from her2scope.records import FieldResult, Frame
+from her2scope.records import FieldResult, Frame, RgbImage
 from her2scope.settings import Calibration, ScoringSettings
 
 
@@ -63,18 +67,48 @@ def analyser() -> FieldAnalyser:
 
 def phantom_frame(score: str, number: int = 0, seed: int = 21, **more: object) -> Frame:
     field = render_field(PhantomSpec(score, seed, number, difficulty="easy", camera="linear", **more))
-    return Frame(field.rgb, number, 0.0, 0.25, name=f"{score}_{number}.png")
+    return framed(score, number, field.rgb)
+
+
+def framed(score: str, number: int, rgb: RgbImage) -> Frame:
+    return Frame(rgb, number, 0.0, 0.25, name=f"{score}_{number}.png")
+
+
+FRAMES = {
+    "2+": ("2+", 0, None),
+    "2+ again": ("2+", 1, None),
+    "3+": ("3+", 0, None),
+    "1+": ("1+", 0, None),
+    "0": ("0", 0, None),
+    "hazy 0": ("0", 0, "background"),
+    "faded 3+": ("3+", 0, "faded"),
+    "blurred": ("2+", 0, "blurred"),
+}
+"""Score, number and damage of each."""
+
+
+class Frames(dict[str, Frame]):
+    """Each is drawn when it is asked for."""
+
+    def __init__(self, factory: pytest.TempPathFactory) -> None:
+        super().__init__()
+        self._factory = factory
+
+    def __missing__(self, name: str) -> Frame:
+        score, number, damage = FRAMES[name]
+
+        def draw(folder: Path) -> None:
+            np.save(folder / "rgb.npy", phantom_frame(score, number, damage=damage).rgb)
+
+        rgb = np.load(made_once(self._factory, f"pipeline-{name}", draw) / "rgb.npy")
+        self[name] = framed(score, number, rgb)
+        return self[name]
 
 
 @pytest.fixture(scope="session")
-def frames() -> dict[str, Frame]:
+def frames(tmp_path_factory: pytest.TempPathFactory) -> Frames:
     """Fields of one run: two of a 2+ tissue, controls of three levels, a failed one and an empty place."""
-    wanted = {"2+": ("2+", 0), "2+ again": ("2+", 1), "3+": ("3+", 0), "1+": ("1+", 0), "0": ("0", 0)}
-    found = {name: phantom_frame(score, number) for name, (score, number) in wanted.items()}
-    found["hazy 0"] = phantom_frame("0", damage="background")
-    found["faded 3+"] = phantom_frame("3+", damage="faded")
-    found["blurred"] = phantom_frame("2+", damage="blurred")
-    return found
+    return Frames(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
