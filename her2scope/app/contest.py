@@ -28,6 +28,7 @@ from her2scope.slides.contest_tables import (
     read_truth,
     truth_csv,
 )
+from her2scope.slides.progress import ProgressLine
 from her2scope.slides.records import SlideOutcome
 
 READ_SUFFIXES = (*SLIDE_SUFFIXES, ".tif", ".tiff", ".svslide")
@@ -53,18 +54,22 @@ class SubmitRequest:
     """Folder of the slides' results; None: beside the table."""
 
 
-def submit(request: SubmitRequest, told: Told) -> list[str]:
+def submit(request: SubmitRequest, told: Told, bar: ProgressLine | None = None) -> list[str]:
     """Score all slides of a folder in the order of their names, and write the table of answers.
 
     Every slide has a line. One without a score has an empty one and says why: no score is made up for it, so it has no
     points.
+
+    Parameters
+    ----------
+    bar : shows how far a slide has come
     """
     slides, others = slides_of(request.slides_dir)
     work = request.work or request.out.with_name(f"{request.out.stem}_slides")
     check_outputs([request.out], slides)
     if others:
         told(f"{len(others)} other files in {request.slides_dir} are no slides: {', '.join(others[:5])}")
-    outcomes = score_slides(replace(request.how, slides=slides, out=work), told)
+    outcomes = score_slides(replace(request.how, slides=slides, out=work), told, bar)
     answers = [answer_of(outcome) for outcome in outcomes]
     write_all({request.out: answers_csv(answers)})
     without = [answer.case for answer in answers if answer.score is None]

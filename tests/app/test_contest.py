@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from her2scope.domain.score import CaseScore
 from her2scope.phantom.contest import plan_contest
 from her2scope.phantom.slide_file import read_slide_spec
 from her2scope.slides.contest_tables import Answer, answers_csv, read_answers, read_truth
+from her2scope.slides.progress import ProgressLine
 from her2scope.slides.records import SlideOutcome
 
 SMALL_UM = (440.0, 440.0)
@@ -126,7 +128,10 @@ def test_every_slide_has_a_line_and_those_without_a_score_are_named(
 ) -> None:
     asked: list[SlidesRequest] = []
 
-    def score(request: SlidesRequest, told: object) -> tuple[SlideOutcome, ...]:
+    shown = ProgressLine(io.StringIO())
+
+    def score(request: SlidesRequest, told: object, bar: object) -> tuple[SlideOutcome, ...]:
+        assert bar is shown
         asked.append(request)
         first, second = request.slides
         return outcome(first.name, CASE), outcome(second.name, None, "no tissue")
@@ -134,7 +139,7 @@ def test_every_slide_has_a_line_and_those_without_a_score_are_named(
     monkeypatch.setattr(app_contest, "score_slides", score)
     out = tmp_path / "results.csv"
     how = SlidesRequest((), Path(), annotations=phantom_contest / "controls", workers=3)
-    lines = submit(SubmitRequest(phantom_contest / "slides", out, how), lambda line: None)
+    lines = submit(SubmitRequest(phantom_contest / "slides", out, how), lambda line: None, shown)
     assert lines[1] == "without a score: case_02"
     assert asked[0].out == tmp_path / "results_slides" and asked[0].workers == 3
     answers = read_answers(out)
