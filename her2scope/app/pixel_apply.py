@@ -40,6 +40,7 @@ OVERVIEW_PX = 2000
 TINT = 0.35
 COLOURS = ((230, 159, 0), (0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (240, 228, 66))
 """Okabe and Ito: told apart by colour-blind readers, on blue, pink and brown tissue."""
+COLOUR_NAMES = ("orange", "blue", "vermilion", "green", "purple", "sky blue", "yellow")
 GLASS_LEVEL = 232
 """A window of a slide in which no pixel is darker, in any channel, is glass: background, without asking the model."""
 MASK, MAP, REGIONS, OVERLAY = "_mask.tif", "_probability.tif", "_regions.geojson", "_overlay.png"
@@ -144,7 +145,10 @@ def _applied(path: Path, request: ApplyRequest, model: OnnxRegionModel, told: To
         ) from error
     finally:
         opened.close()
-    found = ", ".join(f"{name} {100 * share:.1f} %" for name, share in zip(model.classes[1:], shares, strict=True))
+    found = ", ".join(
+        f"{name} {100 * share:.1f} % ({COLOUR_NAMES[k % len(COLOURS)]})"
+        for k, (name, share) in enumerate(zip(model.classes[1:], shares, strict=True))
+    )
     return f"{path.name}: {found} of the picture; {request.out / stem_of(path)}{MASK}"
 
 

@@ -246,7 +246,7 @@ def words_of(judged: Judged) -> list[str]:
     lines = []
     for name, row in found["classes"].items():
         mean = found["mean_of_images"][name]["dice"]["mean"]
-        apart = f" (mean of images {_figure(mean)})" if len(judged.images) > 1 else ""
+        apart = f" ({_over_images(judged, name, mean)})" if len(judged.images) > 1 else ""
         lines.append(
             f"{name}: Dice {_figure(row['dice'])}{apart}, IoU {_figure(row['iou'])}, AUC {_figure(row['auc'])}"
         )
@@ -258,6 +258,15 @@ def words_of(judged: Judged) -> list[str]:
             f"slides; sensitivity at false positives per slide {at}), AUC of slides {_figure(lesions['slide_auc'])}"
         )
     return lines
+
+
+def _over_images(judged: Judged, name: str, mean: float | None) -> str:
+    """The mean over images, and of how many it is: in one without the class a single pixel that is found makes it 0."""
+    own = [counts[name] for counts in judged.images.values() if counts[name].dice is not None]
+    without = sum(counts.n_px == 0 for counts in own)
+    return f"mean of {count(len(own), 'image')} {_figure(mean)}" + (
+        f", {without} of them without it" if without else ""
+    )
 
 
 def _figure(value: float | None) -> str:

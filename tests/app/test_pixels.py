@@ -420,6 +420,15 @@ def test_without_torch_it_says_how_to_get_it(marked: Path, monkeypatch: pytest.M
         train_model(TrainRequest([marked], marked, ("blue",), 1.0, marked / "model"), quiet)
 
 
+def test_a_mean_over_images_says_how_many_lack_the_class(folder: Path, tmp_path: Path) -> None:
+    """Found where there is nothing: that image's Dice is 0, which says more of the mean than of the model."""
+    for name in ("with", "without"):
+        write_png(tmp_path / f"{name}.png", blue_discs(80, 120))
+    outlines(tmp_path / "with.geojson", 80, 120)
+    (line,) = evaluate_model(JudgeRequest(folder, [tmp_path], tmp_path, 1.0, empty=True), quiet)
+    assert "(mean of 2 images 0.4" in line and ", 1 of them without it)" in line
+
+
 def test_outlines_of_classes_that_were_not_asked_for_are_told(marked: Path, folder: Path) -> None:
     """A name that is spelt otherwise in one file would else be learnt as background without a word."""
     height, width = read_rgb(marked / "one.png").shape[:2]

@@ -42,7 +42,7 @@ def refused(command: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 def test_apply_and_evaluate(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["pixels", "apply", "model", "images", "--um-per-px", "1", "--out", "out"]) == 0
     said = capsys.readouterr().out
-    assert said.count("\n") == 2 and "one.png: blue" in said
+    assert said.count("\n") == 2 and "one.png: blue " in said and " % (orange) of the picture" in said
     assert sum(1 for _ in (place / "out").iterdir()) == 8
     command = ["pixels", "evaluate", "model", "images", "--annotations", "marks", "--um-per-px", "1"]
     assert main([*command, "--json", "figures.json"]) == 0
