@@ -47,11 +47,11 @@ ROWS = ("fine", "fine_up", "medium", "coarse", "lines")
 """Blocks or layers in a row, as many as a recipe says."""
 PLACES_OF_PICTURE = 1024
 """Places of a plane that a layer is fitted on, drawn anew for each picture."""
-RIDGE = 1e-4
+RIDGE = 1e-3
 """Of the mean square of a layer's inputs: what they hardly tell apart stays small."""
 ROUNDS = 4
 """What lies under 0 is cut off after most layers: how far under is not asked for. It is known after a first fit."""
-STEPS_OF_HEAD = 60
+STEPS_OF_HEAD, RIDGE_OF_HEAD = 60, 1e-4
 LEAST_WORTH = 0.1
 """Of a place far from any line, in the branch that looks at lines."""
 
@@ -176,20 +176,19 @@ def _moments(made: Tensor) -> tuple[Tensor, Tensor]:
 # ---- narrowing ----------------------------------------------------------------------------------------------------
 
 
-def begin_as(net: CellNet, wider: CellNet, picture: Tensor) -> None:
+def begin_as(net: CellNet, wider: CellNet, shown: Sequence[Tensor]) -> None:
     """Fit `net` to the planes of a `wider` network of the same depths, or larger ones.
 
     Parameters
     ----------
-    picture : (B, 3, H, W) 0..1
-        What both are shown: a few dozen samples.
+    shown : (1, 3, H, W) 0..1, each of its own size
+        What both look at: a hundred samples, as varied as what they are to read.
 
     Raises
     ------
     BadInputError
         Where the other one is narrower or has fewer blocks somewhere.
     """
-    shown = [picture[i : i + 1] for i in range(len(picture))]
     layers, others = _layers(net), _layers(wider)
     _check_wider(layers, others)
     seen = [_seen(wider, others, one) for one in shown]
@@ -334,7 +333,7 @@ class _Task:
     def answered(self) -> tuple[Tensor, Tensor]:
         """Weights and bias of a head: what is nearest by the logarithms of what it holds for likely."""
         rows, wanted, _, worth = (torch.cat(values) for values in zip(*self._parts, strict=True))
-        share = torch.sigmoid(wanted)
+        share, spread = torch.sigmoid(wanted), RIDGE_OF_HEAD * rows.square().mean()
         weights = torch.zeros(rows.shape[1], wanted.shape[1], requires_grad=True)
         bias = torch.logit((worth * share).mean(dim=0) / worth.mean(dim=0)).requires_grad_()
         optimiser = torch.optim.LBFGS([weights, bias], max_iter=STEPS_OF_HEAD, line_search_fn="strong_wolfe")
@@ -343,7 +342,7 @@ class _Task:
             optimiser.zero_grad()
             with torch.enable_grad():
                 found = functional.binary_cross_entropy_with_logits(rows @ weights + bias, share, worth)
-                found = found + RIDGE * weights.square().mean()
+                found = found + spread * weights.square().sum(dim=0).mean()
             found.backward()
             return found
 

@@ -33,7 +33,7 @@ from her2scope.training.teacher import Teacher
 
 CHECKPOINT, LOG = "checkpoint.pt", "log.jsonl"
 CHECK_SAMPLES = 64
-FITTED_SAMPLES = 48
+FITTED_SAMPLES = 96
 """That a network is fitted to a wider one on."""
 GRADIENT_LIMIT = 5.0
 Told = Callable[[str], None]
@@ -118,10 +118,12 @@ def _begin(
     return state
 
 
-def _fitting_pictures(sets: list[ShardSet], learnt: list[tuple[int, int]], config: TrainConfig) -> Tensor:
+def _fitting_pictures(sets: list[ShardSet], learnt: list[tuple[int, int]], config: TrainConfig) -> list[Tensor]:
+    """Samples as the run shows them, each read by a camera and at a scale of its own."""
     rng = np.random.default_rng(mixed_seed("fitting", config.seed))
     chosen = [learnt[i] for i in rng.integers(0, len(learnt), FITTED_SAMPLES)]
-    return plain_batch(np.stack([make_record(draw_sample(sets[number], index, rng)) for number, index in chosen]))[0]
+    records = [make_record(draw_sample(sets[number], index, rng)) for number, index in chosen]
+    return [make_batch(record[None], rng)[0] for record in records]
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

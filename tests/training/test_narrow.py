@@ -63,7 +63,7 @@ def test_an_exported_network_comes_back(tmp_path: Path) -> None:
 def test_a_network_of_the_same_widths_answers_as_the_other_one(tmp_path: Path) -> None:
     wide, same = chance_net(1), net_of(WIDE)
     picture = torch.rand(6, 3, 64, 64)
-    begin_as(same, wide, picture)
+    begin_as(same, wide, picture.split(1))
     assert difference(wide, same, picture) < 0.01
     with torch.no_grad():  # and learns as it answers: what a batch's own means would change is little
         assert all(torch.isfinite(plane).all() for plane in same.train()(picture))
@@ -82,14 +82,14 @@ def test_a_smaller_one_comes_near(recipe: dict[str, object]) -> None:
     picture = torch.rand(8, 3, 64, 64)
     picture = nn.functional.avg_pool2d(picture, 5, 1, 2)  # something to see
     before = difference(wide, narrow, picture)
-    begin_as(narrow, wide, picture[:6])
+    begin_as(narrow, wide, picture[:6].split(1))
     assert difference(wide, narrow, picture[6:]) < 0.6 * before
 
 
 @pytest.mark.parametrize("more", [{"widths": [16, 24, 16]}, {"depths": [1, 3, 2]}, {"line_width": 24}])
 def test_a_larger_network_is_not_begun_with_a_smaller_one(more: dict[str, object]) -> None:
     with pytest.raises(BadInputError, match="smaller somewhere") as error:
-        begin_as(net_of(WIDE | more), chance_net(4), torch.rand(1, 3, 32, 32))
+        begin_as(net_of(WIDE | more), chance_net(4), [torch.rand(1, 3, 32, 32)])
     assert "\n" not in str(error.value)
 
 
