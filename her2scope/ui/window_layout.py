@@ -34,42 +34,47 @@ class Parts:
 
 
 def lay_out(window: QMainWindow, parts: Parts) -> None:
-    """The picture on the left, the panels on the right, the status below."""
+    """The picture on the left, the panels on the right, the status below.
+
+    From the outside in: with each new parent, the style sheet goes through a part and all that it holds once more.
+    """
+    middle = QWidget()
+    window.setCentralWidget(middle)
+    whole = QVBoxLayout(middle)
+    whole.setContentsMargins(0, 0, 0, 0)
+    whole.setSpacing(0)
     split = QSplitter(Qt.Orientation.Horizontal)
+    whole.addWidget(split, 1)
+    whole.addWidget(parts.status)
     split.addWidget(parts.area)
-    split.addWidget(_panels(parts))
+    column = QWidget()
+    split.addWidget(column)
+    _fill_column(column, parts)
     split.setStretchFactor(0, 1)
     split.setStretchFactor(1, 0)
     split.setChildrenCollapsible(False)
     split.setHandleWidth(3)
-    middle = QWidget()
-    whole = QVBoxLayout(middle)
-    whole.setContentsMargins(0, 0, 0, 0)
-    whole.setSpacing(0)
-    whole.addWidget(split, 1)
-    whole.addWidget(parts.status)
-    window.setCentralWidget(middle)
     window.setMinimumSize(MINIMUM_SIZE)
     _set_tab_order(parts)
 
 
-def _panels(parts: Parts) -> QWidget:
+def _fill_column(column: QWidget, parts: Parts) -> None:
+    column.setMinimumWidth(PANEL_WIDTH_PX)
+    stack = QVBoxLayout(column)
+    stack.setContentsMargins(0, 0, 0, 0)
+    stack.setSpacing(0)
     tabs = parts.tabs
-    tabs.addTab(_scrolled(parts.control), "Control  F2")
+    stack.addWidget(tabs, 1)
+    for part in (parts.rules, parts.curve, parts.inspector):
+        stack.addWidget(part)
+    scrolled = _scrolling()
+    tabs.addTab(scrolled, "Control  F2")
+    scrolled.setWidget(parts.control)
     tabs.addTab(parts.case, "Case  F3")
     tabs.setDocumentMode(True)
     bar = tabs.tabBar()
     if bar is not None:
         bar.setDrawBase(False)
-    column = QWidget()
-    column.setMinimumWidth(PANEL_WIDTH_PX)
-    stack = QVBoxLayout(column)
-    stack.setContentsMargins(0, 0, 0, 0)
-    stack.setSpacing(0)
-    stack.addWidget(tabs, 1)
-    for part in (parts.rules, parts.curve, parts.inspector):
-        stack.addWidget(part)
-    return column
 
 
 def _set_tab_order(parts: Parts) -> None:
@@ -83,10 +88,9 @@ def _set_tab_order(parts: Parts) -> None:
         QWidget.setTabOrder(first, second)
 
 
-def _scrolled(panel: QWidget) -> QScrollArea:
+def _scrolling() -> QScrollArea:
     """A panel on a low screen is scrolled rather than cut."""
     area = QScrollArea()
-    area.setWidget(panel)
     area.setWidgetResizable(True)
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
