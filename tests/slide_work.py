@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from her2scope.domain.errors import UnreadableImageError
+from her2scope.domain.errors import BadInputError, UnreadableImageError
 from her2scope.settings import Calibration, ScoringSettings
 from her2scope.slides.records import OUTLINE_PLACES, SlideCells, SlideScale, Tile, TileResult, TileWork
 from her2scope.slides.run import UnfitWorkerError
@@ -90,6 +90,13 @@ def faulty(work: TileWork, tile: Tile) -> TileResult:
     """As `damaged`, by a fault of the program."""
     if (tile.row, tile.column) == (0, 1):
         raise ZeroDivisionError("a fault\nin two lines")
+    return drawn(work, tile)
+
+
+def refused(work: TileWork, tile: Tile) -> TileResult:
+    """As `damaged`, by an error of the program's own that says nothing of the worker."""
+    if (tile.row, tile.column) == (0, 1):
+        raise BadInputError("this tile cannot be")
     return drawn(work, tile)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from her2scope.app.arenas import few_arenas
 from her2scope.app.compose import make_analyser
 from her2scope.cameras.slide_readers import open_slide
-from her2scope.domain.errors import UnreadableImageError
+from her2scope.domain.errors import Her2ScopeError, UnreadableImageError
 from her2scope.ports import SlideReader
 from her2scope.records import ProgramInfo
 from her2scope.segmentation.region_model import load_region_model
@@ -66,7 +66,12 @@ def _open_for(work: TileWork) -> _Open:
     if kept is not None and kept.work == work and kept.file == _file(work):
         return kept
     let_go()
-    _mine.open = opened = _opened(work)
+    try:
+        _mine.open = opened = _opened(work)
+    except UnfitWorkerError:
+        raise
+    except Her2ScopeError as error:  # no tile can be done here: the model, a setting or a program is missing
+        raise UnfitWorkerError(str(error)) from error
     return opened
 
 

@@ -157,7 +157,7 @@ def score_case(
     heterogeneity = find_heterogeneity(fields, numbers, table)
     shares, intervals = counts.shares_percent(), _intervals(beliefs)
     if isinstance(finding, TooFewCells):
-        blocking = (str(finding), *_deviation(deviates), *ducts.blocking)
+        blocking = (str(finding), *_deviation(deviates), *ducts.blocking, *_control_reasons(None, control)[0])
         return CaseScore(
             None, Category.UNDETERMINED, False, counts, shares, intervals, False,
             (*blocking, *ducts.warnings), blocking,
@@ -260,7 +260,7 @@ def _deviation(deviates: str) -> tuple[str, ...]:
     return (f"the reader moved the cuts away from the stored settings: {deviates}; not reportable",)
 
 
-def _control_reasons(score: Score, control: ControlStanding) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _control_reasons(score: Score | None, control: ControlStanding) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Why the control forbids a report, and what it cannot vouch for in one."""
     if control.status is ControlStatus.ABSENT:
         return (*control.refusals, "no control of this run was read: default cuts, not reportable"), ()

@@ -208,7 +208,7 @@ def _n(number: int, what: str) -> str:
 
 
 def _percent(value: float | None) -> str:
-    return f"{NOT_AVAILABLE} (a case has no percentage)" if value is None else f"{value:.2f} points"
+    return f"{NOT_AVAILABLE} (a case has no percentage)" if value is None else f"{value:.2f} percentage points"
 
 
 def _share(value: float | None) -> str:

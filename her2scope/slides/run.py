@@ -337,8 +337,10 @@ def analyse_block(analyse: Analyse, work: TileWork, tiles: Sequence[Tile], expec
             results.append(analyse(work, tile))
         except UnreadableImageError as error:
             failed.append(FailedTile(tile, error.why))
-        except Her2ScopeError as error:
+        except UnfitWorkerError as error:
             return BlockDone(worker, unfit=one_line(error))
+        except Her2ScopeError as error:
+            failed.append(FailedTile(tile, one_line(error)))
         except Exception as error:  # noqa: BLE001 - a slide of hours is not lost for a tile, which is said
             why = f"something unexpected went wrong: {type(error).__name__}, {one_line(error)}"
             failed.append(FailedTile(tile, why, "".join(traceback.format_exception(error))))

@@ -128,6 +128,12 @@ def test_a_worker_that_cannot_do_the_work_says_so_in_one_line(
     assert "\n" not in str(told.value)
 
 
+def test_a_worker_that_lacks_what_a_run_needs_does_no_tile(work: TileWork, tmp_path: Path) -> None:
+    for changed in ({"method": "no-such-method"}, {"region_model": tmp_path / "none"}):
+        done = analyse_block(analyse_tile, replace(work, **changed), (TILE,), versions())  # type: ignore[arg-type]
+        assert done.unfit and "\n" not in done.unfit and not done.failed
+
+
 def test_the_right_file_is_known_by_its_digest(work: TileWork) -> None:
     assert len(analyse_tile(replace(work, slide_sha256=slide_digest(work.path)), TILE).cells) > 20
 

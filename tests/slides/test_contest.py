@@ -141,6 +141,7 @@ def test_a_contest_by_hand() -> None:
     assert result.mean_confidence(False) == pytest.approx((0.6 + 0.5 + 0.8 + 0.7 + 0.55) / 5)
     told = "\n".join(result_lines(result))
     assert "points: 47.5 of 105 (7 cases) [not verified]" in told
+    assert "complete membrane staining: 13.29 percentage points" in told
     for name in ("bonus points", "confidence weighted by agreement", "points and weighted confidence together"):
         assert f"{name}: not available (" in told
     assert "the contest had 28 cases: these points stand beside no entry of it" in told

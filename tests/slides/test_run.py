@@ -130,6 +130,12 @@ def test_a_fault_of_the_program_costs_its_tile_and_keeps_the_details(
     assert "Traceback" in (tmp_path / "home" / "last-error.txt").read_text()
 
 
+def test_a_tile_that_is_refused_stops_neither_the_slide_nor_those_after_it(crew: Crew, tmp_path: Path) -> None:
+    outcome = run(crew, tmp_path, slide_work.refused)
+    assert [item.tile.name for item in outcome.lost] == ["r00000c00001"]
+    assert "could not be analysed (this tile cannot be)" in outcome.problems[0]
+
+
 def test_a_slide_of_which_too_much_is_lost_is_refused_and_what_is_done_stays(crew: Crew, tmp_path: Path) -> None:
     with pytest.raises(UnreadableImageError, match="50 % of its tissue could not be analysed") as told:
         run(crew, tmp_path, slide_work.half_damaged)

@@ -5,9 +5,11 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import factories
 import jsonschema
 import numpy as np
 import pytest
@@ -15,10 +17,11 @@ import scored_slides as slides
 
 from her2scope.domain.cells import CellClass
 from her2scope.domain.errors import BadInputError, DiskFullError, StoreError
+from her2scope.domain.score import ControlStatus
 from her2scope.reporting.content import schema
 from her2scope.slides import slide_outputs
 from her2scope.slides.records import SlideOutcome
-from her2scope.slides.slide_json import SLIDE_SCHEMA, slide_json
+from her2scope.slides.slide_json import SLIDE_SCHEMA, control_doubts, slide_json
 from her2scope.slides.slide_outputs import FILES, check_folder, write_slide
 from her2scope.slides.slide_score import Controlled, refused_slide
 from her2scope.slides.slide_table import COLUMNS, read_table, write_table
@@ -145,6 +148,15 @@ def test_the_json_fits_its_schema(controlled: Controlled, counts: dict[CellClass
     assert data["control"]["status"] == controlled.standing.status
     assert (data["case"]["score"] is None) is (score.case.score is None)
     assert sum(sum(square["counts"].values()) for square in data["squares"]) == sum(counts.values())
+
+
+def test_a_level_is_named_once_in_what_is_wrong_with_it() -> None:
+    readings = tuple(
+        replace(factories.control_reading(ControlStatus.INVALID, texts), expected=level)
+        for level, texts in (("3+", ["3+ control reads 2+"]), ("2+", ["2+ control reads 3+", "brown nuclei"]))
+    )
+    score, _ = slides.scored(MIXED, replace(slides.INVALID, readings=readings))
+    assert control_doubts(score) == ("3+ control reads 2+", "2+ control reads 3+", "2+ control: brown nuclei")
 
 
 def test_a_refused_slide_fits_it_too() -> None:

@@ -13,6 +13,7 @@ from her2scope.domain.cells import CellClass, CellCounts
 from her2scope.domain.false_cells import FalseRates
 from her2scope.domain.guideline import BREAST_2023, Category
 from her2scope.domain.score import LOW_END_NOT_COVERED, NEGATIVE_NOT_READ, ControlStanding, ControlStatus, score_case
+from her2scope.slides.slide_json import slide_json
 from her2scope.slides.slide_score import (
     MAX_DOUBTED_PERCENT,
     UNSTAINED,
@@ -107,6 +108,19 @@ def test_without_a_cell_there_is_no_percentage() -> None:
     score, _ = slides.scored({})
     assert score.complete_percent is None and score.complete_interval95_percent is None
     assert score.case.score is None and "insufficient" in score.case.reasons[0]
+
+
+def test_too_few_cells_are_not_the_only_reason_that_is_said() -> None:
+    for controlled, why in ((slides.ABSENT, "no control of this run"), (slides.INVALID, "the control is invalid")):
+        case = slides.scored({NONE: 30}, controlled)[0].case
+        assert case.score is None and "insufficient" in case.blocking[0] and why in case.blocking[1]
+    assert len(slides.scored({NONE: 30})[0].case.blocking) == 1
+
+
+def test_what_else_forbids_a_report_is_no_fault_of_the_control() -> None:
+    score, _ = slides.scored({INTENSE: 300, NONE: 100}, refusals=("haze",))
+    assert not score.case.reportable and score.case.blocking == ("haze",)
+    assert score.standing.refusals == () and slide_json(score, "ef" * 32)["control"]["reasons"] == []
 
 
 def test_the_words_of_a_slide_have_squares_and_no_fields() -> None:
