@@ -585,7 +585,7 @@ def test_what_is_no_file_of_annotations(tmp_path: Path):
             read_annotations(tmp_path / name)
 
 
-@pytest.mark.parametrize(("suffix", "n"), [(".xml", 250_000), (".geojson", 1_000_000)])
+@pytest.mark.parametrize(("suffix", "n"), [(".xml", 100_000), (".geojson", 1_000_000)])
 def test_outlines_of_very_many_places(tmp_path: Path, suffix, n):
     turn = np.linspace(0, 2 * np.pi, n, endpoint=False)
     places = np.round(np.stack([5000 + 4000 * np.cos(turn), 5000 + 4000 * np.sin(turn)], axis=1), 4)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import pytest
 
 from her2scope.app.compose import make_analyser
 from her2scope.domain.cells import CellClass
 from her2scope.domain.errors import BadInputError
+from her2scope.evaluation import false_cells
 from her2scope.evaluation.false_cells import UNSEEN_CELLS, measure_false_cells
+from her2scope.phantom.field import render_field
 from her2scope.segmentation.methods import CLOSED_CONTOURS
 from her2scope.settings import Calibration, ScoringSettings
 
@@ -15,6 +20,13 @@ from her2scope.settings import Calibration, ScoringSettings
 @pytest.fixture(scope="module")
 def analyser():
     return make_analyser(CLOSED_CONTOURS, ScoringSettings(), Calibration())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_fields() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(false_cells, "render_field", lambda spec: render_field(replace(spec, size_wh=(640, 480))))
+        yield
 
 
 def test_a_rate_is_never_below_what_so_many_cells_can_show(analyser):
