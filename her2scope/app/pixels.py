@@ -296,34 +296,12 @@ def _cross_validated(
     """Train without the images of each fold and judge on them, with the very files that were written."""
     from her2scope.training.pixels.grounds import fold_numbers
 
-    judged: list[Judged] = []
-    rows: list[dict[str, Any]] = []
     having = [ground.classes for ground in grounds]
     folds = fold_numbers(having, request.folds, config.seed)
     _check_folds(config, folds, having)
-    for number, out in enumerate(folds):
-        folder = request.out / f"fold_{number + 1}"
-        told(f"fold {number + 1} of {request.folds}: held out {', '.join(pairs[n].name for n in out)}")
-        inner = [n for n in range(len(pairs)) if n not in out]
-        trained = _trained(replace(request, out=folder), config, folder, inner, grounds, told)
-        began, cpu_began = time.monotonic(), time.process_time()
-        model = load_region_model(folder, config.threads)
-        fold = judge(model, [pairs[n] for n in out], request.um_per_px, config.classes, check_scale=request.check_scale)
-        judged.append(fold)
-        state = trained.state
-        row = {
-            "fold": number + 1,
-            "held_out": [pairs[n].name for n in out],
-            "minutes": round(state.seconds / 60.0, 1),
-            "processor_minutes": round(state.cpu_seconds / 60.0, 1),
-            "ended": state.finished,
-            "judged_s": round(time.monotonic() - began, 1),
-            "judged_processor_s": round(time.process_time() - cpu_began, 1),
-            **judged_json(fold),
-        }
-        rows.append(row)
-        told(f"fold {number + 1}: " + "; ".join(words_of(fold)))
-    whole = Judged.joined(judged)
+    done = [_fold(request, config, pairs, grounds, number, out, told) for number, out in enumerate(folds, start=1)]
+    rows = [row for _, row in done]
+    whole = Judged.joined([judged for judged, _ in done])
     answer = {
         "schema": "her2scope.folds/1",
         "um_per_px": config.um_per_px,
@@ -341,3 +319,33 @@ def _cross_validated(
         f"training: {answer['minutes']:g} minutes for all folds ({longest:g} the longest), "
         f"{answer['processor_minutes']:g} of the processor; {request.out / FOLDS}",
     ]
+
+
+def _fold(
+    request: TrainRequest,
+    config: PixelConfig,
+    pairs: Sequence[Pair],
+    grounds: Sequence[Ground],
+    number: int,
+    out: Sequence[int],
+    told: Told,
+) -> tuple[Judged, dict[str, Any]]:
+    """Train without the images `out` and judge on them; also what stands of it in the file."""
+    folder = request.out / f"fold_{number}"
+    told(f"fold {number} of {request.folds}: held out {', '.join(pairs[n].name for n in out)}")
+    inner = [n for n in range(len(pairs)) if n not in out]
+    state = _trained(replace(request, out=folder), config, folder, inner, grounds, told).state
+    began, cpu_began = time.monotonic(), time.process_time()
+    model = load_region_model(folder, config.threads)
+    judged = judge(model, [pairs[n] for n in out], request.um_per_px, config.classes, check_scale=request.check_scale)
+    told(f"fold {number}: " + "; ".join(words_of(judged)))
+    return judged, {
+        "fold": number,
+        "held_out": [pairs[n].name for n in out],
+        "minutes": round(state.seconds / 60.0, 1),
+        "processor_minutes": round(state.cpu_seconds / 60.0, 1),
+        "ended": state.finished,
+        "judged_s": round(time.monotonic() - began, 1),
+        "judged_processor_s": round(time.process_time() - cpu_began, 1),
+        **judged_json(judged),
+    }
