@@ -16,6 +16,9 @@ and blue od10 are (0.396, 0.429, 0.174) and (0.166, 0.353, 0.481): all their mix
 LEAST_FROM_LINE = -0.025
 """Stained HER2 fields of cameras and scanners, and phantoms of all stainers, have 0.00 to 0.06; haematoxylin and eosin
 -0.05 to -0.08."""
+LEAST_COLOUR = 0.10
+"""Median difference of a place's channels, as a share of its darkest one. Haematoxylin has 0.6, DAB 0.65, as much of
+both 0.28; a picture in shades of grey has 0.00 and would be taken for a mixture of both."""
 
 Floats = NDArray[np.float32]
 
@@ -39,9 +42,21 @@ def from_line(od10: Floats) -> float | None:
     return float((LINE_RED * red + LINE_BLUE * blue) / (red + green + blue) - LINE_AT)
 
 
+def _colour(od10: Floats) -> float:
+    """Median difference between the channels of stained places, as a share of the darkest one."""
+    darkest = od10.max(axis=1)
+    stained = darkest >= LEAST_OD10
+    return float(np.median((darkest[stained] - od10[stained].min(axis=1)) / darkest[stained]))
+
+
 def stain_refusal(od10: Floats) -> str:
     """Why tissue of these colours cannot be scored, in words; empty where it can, or where too little is stained."""
     away = from_line(od10)
+    if away is not None and (colour := _colour(od10)) < LEAST_COLOUR:
+        return (
+            f"its tissue has hardly any colour ({colour:.2f}, at least {LEAST_COLOUR:g}): a picture in shades of grey "
+            "does not tell haematoxylin from DAB: scan it in colours"
+        )
     if away is None or away >= LEAST_FROM_LINE:
         return ""
     return (

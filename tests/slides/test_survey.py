@@ -269,6 +269,13 @@ def test_hardly_stained_tissue_is_not_judged():
     assert from_line(np.full((100, 3), 0.05, np.float32)) is None
 
 
+def test_a_picture_in_shades_of_grey_is_refused(light):
+    grey = np.repeat(picture(light)[..., 1:2], 3, axis=2)
+    found = survey(ArraySlide(grey), PATH, Calibration())
+    assert len(found.refusals) == 1 and "shades of grey" in found.refusals[0]
+    assert surveyed(light).refusals == ()
+
+
 def test_a_pink_slide_is_refused_and_a_brown_one_is_not():
     pink, brown = (surveyed(on_glass(tissue_light((600, 600), stain=stain))) for stain in (EOSIN, DAB))
     assert "eosin" in pink.refusals[0]
