@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
 
@@ -242,26 +242,22 @@ class Rig:
 # ---- drivers that can be broken ----------------------------------------------------------------------------------
 
 
-class BrokenCapture(fakes.FakeCapture):  # type: ignore[misc]
-    """An OpenCV camera or file."""
+class BrokenDriver:
+    """What these drivers have in common, before a fake of one: the scene, the fault, answers that may stay away."""
+
+    driver_answers: threading.Event
+    """The fake's own."""
 
     def __init__(self, **more: object) -> None:
-        super().__init__(interval_s=FRAME_S, **more)
         self.scene = Scene()
         self.kind = ""
+        super().__init__(interval_s=FRAME_S, **more)  # type: ignore[call-arg]
 
-    def opened_again(self, device: int | str) -> BrokenCapture:
-        """As the system opens it."""
+    def as_opened(self, *_: object) -> Self:
+        """As whatever opens it gets it."""
         if self.kind == "slow open":
             time.sleep(SLOW_OPEN_S)
         return self
-
-    def read(self) -> tuple[bool, object]:
-        """Give the next picture as the fault has it."""
-        done, _ = super().read()
-        if self.kind == "garbage":
-            return done, np.frombuffer(GARBAGE.randbytes(300), np.uint8)
-        return (True, self.scene.picture()[..., ::-1].copy()) if done else (False, None)
 
     def break_it(self, kind: str) -> None:
         """Begin a fault."""
@@ -270,30 +266,53 @@ class BrokenCapture(fakes.FakeCapture):  # type: ignore[misc]
         if kind == "stall":
             self.driver_answers.clear()
         if kind in ("cut", "slow open"):
-            self.failing.set()
-            self.opened = kind != "cut"
+            self.unplug(kind)
 
     def mend(self) -> None:
         """End it."""
-        self.kind, self.scene.mode, self.opened = "", "live", True
-        self.failing.clear()
+        self.kind, self.scene.mode = "", "live"
+        self.plug_in()
         self.driver_answers.set()
+
+    def unplug(self, kind: str) -> None:
+        """Be gone (`cut`), or come back only after a while."""
+        raise NotImplementedError
+
+    def plug_in(self) -> None:
+        """Be there again."""
+        raise NotImplementedError
+
+
+class BrokenCapture(BrokenDriver, fakes.FakeCapture):  # type: ignore[misc]
+    """An OpenCV camera or file."""
+
+    def read(self) -> tuple[bool, object]:
+        """Give the next picture as the fault has it."""
+        done, _ = super().read()
+        if self.kind == "garbage":
+            return done, np.frombuffer(GARBAGE.randbytes(300), np.uint8)
+        return (True, self.scene.picture()[..., ::-1].copy()) if done else (False, None)
+
+    def unplug(self, kind: str) -> None:
+        """Fail to read; after a cut it does not open either."""
+        self.failing.set()
+        self.opened = kind != "cut"
+
+    def plug_in(self) -> None:
+        """Open and read."""
+        self.opened = True
+        self.failing.clear()
 
 
 def uvc_rig(folder: Path) -> Rig:
     """A UVC camera over a capture of our own."""
     capture = BrokenCapture()
-    source = UvcCameraSource(0, UM_PER_PX, STATE, capture_factory=capture.opened_again, lost_after_s=0.5)
+    source = UvcCameraSource(0, UM_PER_PX, STATE, capture_factory=capture.as_opened, lost_after_s=0.5)
     return Rig("uvc", source, DEVICE_FAULTS, capture.break_it, capture.mend)
 
 
-class BrokenLibrary(fake_genicam.FakeLibrary):  # type: ignore[misc]
+class BrokenLibrary(BrokenDriver, fake_genicam.FakeLibrary):  # type: ignore[misc]
     """A GenICam camera and its producer."""
-
-    def __init__(self) -> None:
-        self.scene = Scene()
-        self.kind = ""
-        super().__init__(interval_s=FRAME_S)
 
     @property
     def picture(self) -> RgbImage:
@@ -304,49 +323,32 @@ class BrokenLibrary(fake_genicam.FakeLibrary):  # type: ignore[misc]
     def picture(self, rgb: RgbImage) -> None:
         pass
 
-    def loaded(self, producers: object) -> BrokenLibrary:
-        """As harvesters loads it."""
-        if self.kind == "slow open":
-            time.sleep(SLOW_OPEN_S)
-        return self
-
     def try_fetch(self, *, timeout: float) -> object:
         """Give the next picture as the fault has it."""
         if self.kind == "garbage":
             raise ValueError("payload of 13 bytes")
         return super().try_fetch(timeout=timeout)
 
-    def break_it(self, kind: str) -> None:
-        """Begin a fault."""
-        self.kind = kind
-        self.scene.mode = kind if kind in (*PICTURES, "resize") else "live"
-        if kind == "stall":
-            self.driver_answers.clear()
-        if kind in ("cut", "slow open"):
-            self.unplugged.set()
-            self.open_error = CameraNotFound("it is not there.") if kind == "cut" else None
+    def unplug(self, kind: str) -> None:
+        """Be unplugged; after a cut it is not found either."""
+        self.unplugged.set()
+        self.open_error = CameraNotFound("it is not there.") if kind == "cut" else None
 
-    def mend(self) -> None:
-        """End it."""
-        self.kind, self.scene.mode, self.open_error = "", "live", None
+    def plug_in(self) -> None:
+        """Be found and open."""
+        self.open_error = None
         self.unplugged.clear()
-        self.driver_answers.set()
 
 
 def genicam_rig(folder: Path) -> Rig:
     """A GenICam camera over a library of our own."""
     library = BrokenLibrary()
-    source = GenicamSource("40123", UM_PER_PX, STATE, producers=(), load=library.loaded, lost_after_s=0.5)
+    source = GenicamSource("40123", UM_PER_PX, STATE, producers=(), load=library.as_opened, lost_after_s=0.5)
     return Rig("genicam", source, DEVICE_FAULTS, library.break_it, library.mend)
 
 
-class BrokenCore(fake_core.FakeCore):  # type: ignore[misc]
+class BrokenCore(BrokenDriver, fake_core.FakeCore):  # type: ignore[misc]
     """A microscope that Micro-Manager drives."""
-
-    def __init__(self) -> None:
-        self.scene = Scene()
-        self.kind = ""
-        super().__init__(interval_s=FRAME_S)
 
     @property
     def pixels(self) -> object:
@@ -359,35 +361,23 @@ class BrokenCore(fake_core.FakeCore):  # type: ignore[misc]
     def pixels(self, pixels: object) -> None:
         pass
 
-    def made(self) -> BrokenCore:
-        """As pymmcore makes it."""
-        if self.kind == "slow open":
-            time.sleep(SLOW_OPEN_S)
-        return self
-
-    def break_it(self, kind: str) -> None:
-        """Begin a fault."""
-        self.kind = kind
-        self.scene.mode = kind if kind in (*PICTURES, "resize") else "live"
-        if kind == "stall":
-            self.driver_answers.clear()
+    def unplug(self, kind: str) -> None:
+        """Refuse to go on and to open, or have stopped."""
         if kind == "cut":
             self.refuses |= {"getRemainingImageCount", "loadSystemConfiguration"}
-        if kind == "slow open":
+        else:
             self.running = False
 
-    def mend(self) -> None:
-        """End it."""
-        self.kind, self.scene.mode = "", "live"
+    def plug_in(self) -> None:
+        """Refuse nothing."""
         self.refuses.clear()
-        self.driver_answers.set()
 
 
 def micro_manager_rig(folder: Path) -> Rig:
     """A Micro-Manager configuration over a core of our own."""
     core = BrokenCore()
     known = KnownScale(objective="40x", um_per_px=UM_PER_PX)
-    source = MicroManagerSource(fake_core.config_file(folder), known, STATE, core_factory=core.made)
+    source = MicroManagerSource(fake_core.config_file(folder), known, STATE, core_factory=core.as_opened)
     return Rig("micro-manager", source, DEVICE_FAULTS, core.break_it, core.mend)
 
 
@@ -445,7 +435,7 @@ def rtsp_rig(folder: Path) -> Rig:
     server = stream_servers.Server(lambda call: None)
 
     def connected(address: StreamAddress, limits: Limits) -> RtspPictures:
-        return RtspPictures(address, limits, lambda *_: capture.opened_again(0))
+        return RtspPictures(address, limits, lambda *_: capture.as_opened(0))
 
     source = StreamSource(parse_address(f"rtsp://{server.place}/field"), UM_PER_PX, STATE, connection=connected)
 
@@ -461,7 +451,7 @@ def video_rig(folder: Path) -> Rig:
     path = folder / "slide.avi"
     path.write_bytes(b"played by the capture below")
     capture = BrokenCapture(properties={cv2.CAP_PROP_FPS: 1.0 / FRAME_S})
-    source = VideoFileSource(path, UM_PER_PX, STATE, capture_factory=capture.opened_again)
+    source = VideoFileSource(path, UM_PER_PX, STATE, capture_factory=capture.as_opened)
     kinds = tuple(kind for kind in NO_NOISE if kind != "resize")  # a file has one size
     return Rig("video", source, kinds, capture.break_it, capture.mend)
 
