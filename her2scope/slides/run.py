@@ -23,7 +23,17 @@ from her2scope.settings import home_dir
 from her2scope.slides.progress import Progress, Told, silent
 from her2scope.slides.records import SlideScale, Square, Tile, TileResult, TileWork, TissueMap
 from her2scope.slides.run_identity import versions
-from her2scope.slides.schedulers import GO_ON, SAME, Crew, Job, JobError, WorkerDiedError, misfit, one_line
+from her2scope.slides.schedulers import (
+    GO_ON,
+    SAME,
+    Crew,
+    Job,
+    JobError,
+    SchedulerError,
+    WorkerDiedError,
+    misfit,
+    one_line,
+)
 from her2scope.slides.tile_store import TileStore
 
 MAX_LOST_SHARE = 0.05
@@ -34,6 +44,9 @@ MOST_IN_BLOCK, BLOCKS_PER_WORKER = 4, 8
 """Tiles of a block at most; fewer where each worker would get fewer blocks than these, for the last ones' sake."""
 TIMES_TRIED = 2
 TICK_S = 1.0
+HUNG_S = 3600.0
+"""Where no block ended for so long those in work are taken for hung (on a drive that does not answer): a block of the
+largest tiles takes some minutes."""
 
 Analyse = Callable[[TileWork, Tile], TileResult]
 """A function of a module, which workers import by its name."""
@@ -161,7 +174,8 @@ class _Run:
         self._lost: dict[Tile, str] = {}
         self._jobs: dict[Job, tuple[Tile, ...]] = {}
         self._peak_mb: dict[str, float] = {}
-        self._start_s = time.monotonic()
+        self._start_s = self._heard_s = time.monotonic()
+        self._has_hung = False
 
     def go(self) -> RunOutcome:
         self._told(self._progress())
@@ -170,6 +184,8 @@ class _Run:
                 self._hand_out()
                 for job in self._crew.wait(self._jobs, TICK_S) if self._jobs else self._nobody():
                     self._take(job)
+                    self._heard_s = time.monotonic()
+                self._check_heard()
                 self._told(self._progress())
         finally:
             for job in self._jobs:
@@ -227,6 +243,19 @@ class _Run:
         for failed in done.failed:
             _keep_details(failed.details)
             self._fail((failed.tile,), failed.why, self._again)
+
+    def _check_heard(self) -> None:
+        """Take blocks that nothing is heard of from their workers, once; SchedulerError where that did not help."""
+        if not self._jobs or time.monotonic() - self._heard_s < HUNG_S:
+            return
+        silence = f"no tile ended for {HUNG_S / 60:.0f} minutes"
+        if self._has_hung:
+            raise SchedulerError(f"{self._crew.name}: {silence}. Check the drive and restart the workers. {GO_ON}")
+        self._has_hung, self._heard_s = True, time.monotonic()
+        for job, block in self._jobs.items():
+            job.cancel()
+            self._fail(block, silence, self._suspects)
+        self._jobs.clear()
 
     def _fail(self, block: Sequence[Tile], why: str, later: deque[Tile]) -> None:
         """Try these once more, later, or give them up."""

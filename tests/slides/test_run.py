@@ -5,8 +5,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from her2scope.domain.errors import DiskFullError, UnreadableImageError
+from her2scope.slides import run as slide_run
 from her2scope.slides.progress import Progress
 from her2scope.slides.records import SlideScale, Square, Tile, TissueMap
 from her2scope.slides.run import (
@@ -30,7 +32,7 @@ from her2scope.slides.run import (
     tissue_mm2,
 )
 from her2scope.slides.run_identity import versions
-from her2scope.slides.schedulers import Crew, Job, open_scheduler
+from her2scope.slides.schedulers import Crew, Job, SchedulerError, open_scheduler
 from her2scope.slides.tile_store import TileStore
 
 TESTS = Path(__file__).parents[1]
@@ -246,6 +248,56 @@ class Watched(Crew):
     def wait(self, jobs: Sequence[Job], timeout_s: float) -> list[Job]:  # type: ignore[override]
         self.most = max(self.most, len(jobs))
         return self._crew.wait(jobs, timeout_s)
+
+
+class HangingJob:
+    """Work that never ends."""
+
+    is_cancelled = False
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+
+class DoneJob:
+    """Work that is done."""
+
+    def __init__(self, done: Any) -> None:
+        self.answer = lambda: done
+
+    def cancel(self) -> None:
+        """There is nothing left to do."""
+
+
+class HangingCrew:
+    """A crew that never ends the first blocks it is given, and does all others at once."""
+
+    name, n_workers = "hanging", 2
+
+    def __init__(self, n_hung: int) -> None:
+        self.hung = [HangingJob() for _ in range(n_hung)]
+        self._left = list(self.hung)
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        if self._left:
+            return self._left.pop()
+        return DoneJob(function(*arguments))
+
+    def wait(self, jobs: Collection[Any], timeout_s: float) -> list[Any]:
+        return [job for job in jobs if not isinstance(job, HangingJob)]
+
+
+def test_blocks_of_which_nothing_is_heard_are_done_by_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slide_run, "HUNG_S", 0.0)
+    crew = HangingCrew(2)
+    assert run(cast(Crew, crew), tmp_path, slide_work.drawn).lost == ()
+    assert kept(tmp_path) == list(slide_work.tiles(N)) and all(job.is_cancelled for job in crew.hung)
+
+
+def test_a_crew_that_never_answers_is_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slide_run, "HUNG_S", 0.0)
+    with pytest.raises(SchedulerError, match="no tile ended for 0 minutes.*Run the same command again"):
+        run(cast(Crew, HangingCrew(99)), tmp_path, slide_work.drawn)
 
 
 def test_only_a_few_blocks_are_handed_out_at_a_time(crew: Crew, tmp_path: Path) -> None:
