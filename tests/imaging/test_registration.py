@@ -183,7 +183,7 @@ def different() -> list[tuple[Relief, float]]:
         for score, seed, damage in (("0", 1, None), ("2+", 9, "too_few"), ("1+", 2, None), ("3+", 3, None))
     ]
     views = [(0, 0, (640, 480)), (650, 0, (640, 480)), (0, 490, (640, 480)), (650, 490, (640, 480))]
-    parts = [part_of(render_field(spec).rgb, *view) for spec in specs for view in views]
+    parts = [part_of(rgb, *view) for rgb in (render_field(spec).rgb for spec in specs) for view in views]
     other_scale = render_field(PhantomSpec(score="2+", seed=4, um_per_px=0.5, size_wh=SIDE)).rgb
     return [*((relief_of(rgb), UM_PER_PX) for rgb in parts), (relief_of(other_scale, 0.5), 0.5)]
 
