@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, combinations
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ _LEFT_OUT = re.compile(r"(excluded?|ignored?|artifacts?|artefacts?|necrosis|in[\
 CONTROL_RIM_UM = 50.0
 """So near beside the outline of a control no cell is counted: a hand that follows a rim of tissue cuts some of it off,
 and the cells of a 3+ control are enough to make a case 2+."""
+MAX_SHARED = 0.01
+"""Of the smaller of two levels' outlines, that they may share by a slip of the pen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ def sorted_regions(
     ------
     BadInputError
         If nothing to count in is outlined though it was asked for: counting everywhere would be another question. If
-        something is called a control and tells no level: its cells would be counted as tumour.
+        something is called a control and tells no level: its cells would be counted as tumour. If one tissue is
+        outlined as two levels: it would set the cuts as the stronger one.
     """
     classes = annotations.classes
     to_leave_out = {name.strip().casefold(): name for name in leave_out}
@@ -81,6 +84,7 @@ def sorted_regions(
     for name, level in levels.items():
         if name not in left_out:
             controls[level] = (*controls.get(level, ()), *annotations.of_class(name))
+    _check_apart(controls)
     rest = [name for name in classes if name not in (*counted, *left_out, *levels)]
     unclear = next(filter(_CALLED_CONTROL.search, rest), None)
     if unclear is not None:
@@ -99,6 +103,15 @@ def sorted_regions(
         *_said("to be left out, but nothing is outlined as", not_outlined),
     ]
     return SlideRegions(annotations.of_class(*counted), annotations.of_class(*left_out), controls, tuple(notes))
+
+
+def _check_apart(controls: Mapping[Score, tuple[Polygon, ...]]) -> None:
+    """BadInputError where outlines of two levels share tissue."""
+    areas = {level: shapely.union_all(shapes_of(polygons)) for level, polygons in controls.items()}
+    for (one, area), (other, other_area) in combinations(areas.items(), 2):
+        shared = shapely.intersection(area, other_area).area
+        if shared > MAX_SHARED * min(area.area, other_area.area):
+            raise BadInputError(f"the outlines of control {one} and control {other} overlap: draw them apart.")
 
 
 def _said(words: str, names: Sequence[str]) -> list[str]:

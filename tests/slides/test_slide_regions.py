@@ -82,6 +82,19 @@ def test_a_control_of_unknown_level_is_refused_and_never_counted(name: str) -> N
     assert len(sorted_regions(drawn("Tumor", name), (name,), ()).restrict) == 1
 
 
+@pytest.mark.parametrize(("left", "is_refused"), [(50.0, True), (10.0, True), (99.5, False), (300.0, False)])
+def test_one_tissue_is_no_control_of_two_levels(left: float, is_refused: bool) -> None:
+    def of(name: str, *boxes: Polygon) -> Annotation:
+        return Annotation("", name, boxes)
+
+    items = (of("control 3+", box(0, 0, 100, 100)), of("control 1+", box(left, 0, left + 90, 100)))
+    if not is_refused:
+        assert len(sorted_regions(Annotations(items), (), ()).controls) == 2
+        return
+    with pytest.raises(BadInputError, match=r"control 3\+ and control 1\+ overlap|control 1\+ and control 3\+ overlap"):
+        sorted_regions(Annotations(items), (), ())
+
+
 def test_a_class_to_leave_out_is_found_in_any_writing_and_missed_in_words() -> None:
     regions = sorted_regions(drawn("DCIS solid", "Tumor"), (), ("dcis Solid ", "Necrossis"))
     assert len(regions.exclude) == 1
