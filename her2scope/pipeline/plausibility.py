@@ -46,7 +46,9 @@ def scale_doubt(
     if low <= width_um <= high:
         return ()
     seen = "small" if width_um < low else "large"
+    # as many digits as tell the width from the limit
+    digits = next((n for n in (1, 2, 3) if not low <= round(width_um, n) <= high), 4)
     return (
-        f"nuclei too {seen} for this pixel size ({width_um:.1f} um, {low:g} to {high:g} expected): is the objective in "
-        f"the light path {f'really {objective}' if objective else 'the one that is selected'}?",
+        f"nuclei too {seen} for this pixel size ({width_um:.{digits}f} um, {low:g} to {high:g} expected): is the objective "
+        f"in the light path {f'really {objective}' if objective else 'the one that is selected'}?",
     )

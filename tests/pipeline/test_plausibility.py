@@ -24,6 +24,11 @@ def test_nuclei_of_another_size_are_said(width_um, says):
     assert says in doubt and "objective" in doubt and f"{width_um} um" in doubt
 
 
+@pytest.mark.parametrize(("width_um", "said"), [(10.52, "10.52 um"), (4.68, "4.68 um"), (10.5003, "10.5003 um")])
+def test_a_width_right_beside_the_limit_is_told_apart_from_it(width_um, said):
+    assert said in scale_doubt(nuclei(width_um), EXPECTED_UM)[0]
+
+
 def test_the_objective_that_was_told_is_named():
     assert "really 20x?" in scale_doubt(nuclei(2.0), EXPECTED_UM, "20x")[0]
 
