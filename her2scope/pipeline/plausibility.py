@@ -48,7 +48,8 @@ def scale_doubt(
     seen = "small" if width_um < low else "large"
     # as many digits as tell the width from the limit
     digits = next((n for n in (1, 2, 3) if not low <= round(width_um, n) <= high), 4)
+    told = f"{width_um:.{digits}f} um, {low:g} to {high:g} expected"
     return (
-        f"nuclei too {seen} for this pixel size ({width_um:.{digits}f} um, {low:g} to {high:g} expected): is the objective "
-        f"in the light path {f'really {objective}' if objective else 'the one that is selected'}?",
+        f"nuclei too {seen} for this pixel size ({told}): is the objective in the light path "
+        f"{f'really {objective}' if objective else 'the one that is selected'}?",
     )
