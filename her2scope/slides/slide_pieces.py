@@ -16,8 +16,8 @@ from her2scope.imaging.opencv import cv2
 from her2scope.slides.records import SlideCells, Square, TissueMap
 from her2scope.slides.slide_score import Rules, scored_squares
 
-APART_UM = 1000.0
-"""Tissue with less glass between is one piece: cores of a control lie millimetres from the case."""
+APART_UM = 200.0
+"""Tissue with less glass between is one piece: a cleft, or a duct. Cores of a control lie farther from the case."""
 HIGH: Score = "3+"
 LOW: tuple[Score, ...] = ("0", "1+")
 
