@@ -7,7 +7,7 @@ reader would.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
@@ -35,6 +35,8 @@ SCORES = ("0", "ultralow", "1+", "2+", "3+", "mixed")
 CONTROL_LEVELS: tuple[Score, ...] = ("3+", "2+", "1+")
 CONTROL_NUMBER = 1_000_000
 """The controls are other tissues than any field of their run."""
+MOST_CONTROL_FIELDS = 4
+"""Fields of a level that are read while there are too few cells."""
 MATCH_UM = 3.0
 CLASSES = tuple(SHARE_ORDER)
 NO_SCORE = "no score"
@@ -93,14 +95,35 @@ def read_field(analysers: Analysers, spec: PhantomSpec) -> dict[str, FieldTally]
     return {method: _read(analyser, spec, frame, drawn.truth, controls) for method, analyser in analysers.items()}
 
 
-def controls_of(spec: PhantomSpec) -> dict[Score, Frame]:
-    """A control field of each level of a spec's run, of the same size and scale."""
-    specs = {level: replace(spec, score=level, number=CONTROL_NUMBER) for level in CONTROL_LEVELS}
-    return {level: Frame(render_field(one).rgb, 0, 0.0, spec.um_per_px) for level, one in specs.items()}
+def controls_of(spec: PhantomSpec) -> dict[Score, ControlFields]:
+    """The control fields of each level of a spec's run, of the same size and scale."""
+    return {level: ControlFields(replace(spec, score=level, number=CONTROL_NUMBER)) for level in CONTROL_LEVELS}
+
+
+class ControlFields:
+    """Fields of one level of a control; the first is drawn at once, a further one when it is first asked for."""
+
+    def __init__(self, spec: PhantomSpec) -> None:
+        self._spec = spec
+        self._drawn = [self._field(0)]
+
+    def __iter__(self) -> Iterator[Frame]:
+        for number in range(MOST_CONTROL_FIELDS):
+            if number == len(self._drawn):
+                self._drawn.append(self._field(number))
+            yield self._drawn[number]
+
+    def _field(self, number: int) -> Frame:
+        spec = replace(self._spec, number=self._spec.number + number)
+        return Frame(render_field(spec).rgb, 0, 0.0, spec.um_per_px)
 
 
 def _read(
-    analyser: FieldAnalyser, spec: PhantomSpec, frame: Frame, truth: Mapping[str, Any], controls: Mapping[Score, Frame]
+    analyser: FieldAnalyser,
+    spec: PhantomSpec,
+    frame: Frame,
+    truth: Mapping[str, Any],
+    controls: Mapping[Score, ControlFields],
 ) -> FieldTally:
     anchor = read_anchor(analyser, controls)
     result = analyser.analyse(frame, anchor.cuts)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from her2scope.domain.cells import CellKind, StainCuts
-from her2scope.domain.control import CutsFrom
+from her2scope.domain.control import ControlCode, CutsFrom
 from her2scope.domain.guideline import Score
 from her2scope.evaluation.matching import Places
 from her2scope.pipeline.analyse import FieldAnalyser
 from her2scope.pipeline.control import cuts_in_force, judge, measure_control, read_field
-from her2scope.records import Cell, ControlReading, Frame
+from her2scope.records import Cell, ControlReading, FieldResult, Frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +29,32 @@ class Anchor:
     """Verdict on the 3+ level."""
 
 
-def read_anchor(analyser: FieldAnalyser, controls: Mapping[Score, Frame]) -> Anchor:
-    """Read one field of each level in the order given, the 3+ first: its verdict, and the cuts for the run's cases."""
+def read_anchor(analyser: FieldAnalyser, controls: Mapping[Score, Iterable[Frame]]) -> Anchor:
+    """Read each level in the order given, the 3+ first: its verdict, and the cuts for the run's cases.
+
+    Of a level further fields are read while there are too few cells, and measured together, as on a slide.
+    """
     readings: list[ControlReading] = []
     default, limits = analyser.default_cuts, analyser.settings.control
-    for number, (level, frame) in enumerate(controls.items(), start=1):
+    for number, (level, frames) in enumerate(controls.items(), start=1):
         cuts, _ = cuts_in_force(default, readings, limits)
-        result = read_field(analyser, frame, level, cuts)
-        measures = measure_control(analyser, [result], level)
-        readings.append(ControlReading(number, "", level, "", measures, judge(analyser, measures, level, []), result))
+        readings.append(_read_level(analyser, level, frames, cuts, number))
     cuts, cuts_from = cuts_in_force(default, readings, limits)
     verdict, from_control = readings[0].verdict, cuts_from is not CutsFrom.SETTINGS
     return Anchor(cuts, from_control, verdict.status.value, tuple(code.value for code in verdict.codes))
+
+
+def _read_level(
+    analyser: FieldAnalyser, level: Score, frames: Iterable[Frame], cuts: StainCuts, number: int
+) -> ControlReading:
+    results: list[FieldResult] = []
+    for frame in frames:
+        results.append(read_field(analyser, frame, level, cuts))
+        measures = measure_control(analyser, results, level)
+        verdict = judge(analyser, measures, level, [])
+        if ControlCode.TOO_FEW not in verdict.codes:
+            break
+    return ControlReading(number, "", level, "", measures, verdict, results[-1])
 
 
 def centres_of(cells: Sequence[Cell]) -> Places:

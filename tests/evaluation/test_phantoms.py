@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import operator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import islice
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from factories import honeycomb_field
 
 from her2scope.app.compose import make_analyser
-from her2scope.domain.cells import CellCounts
+from her2scope.domain.cells import CellClass, CellCounts
 from her2scope.domain.errors import BadInputError
+from her2scope.evaluation import phantom_fields
 from her2scope.evaluation.agreement import Agreement, compare_analysers, evaluate_agreement
 from her2scope.evaluation.phantom_cases import (
     CasePlan,
@@ -25,12 +30,15 @@ from her2scope.evaluation.phantom_cases import (
 )
 from her2scope.evaluation.phantom_fields import (
     CLASSES,
+    MOST_CONTROL_FIELDS,
+    ControlFields,
     class_accuracy,
     evaluate_phantom_fields,
     match_cells,
     read_field,
     share_error,
 )
+from her2scope.evaluation.reading import read_anchor
 from her2scope.evaluation.work import done_in_any_order
 from her2scope.phantom.compare.truth_marks import truth_cells, truth_result
 from her2scope.phantom.field import PhantomField, PhantomSpec, render_field
@@ -46,6 +54,40 @@ PLAN = CasePlan(cases=1, cells=20, first_seed=700, size_wh=SMALL)
 @pytest.fixture(scope="module")
 def analysers():
     return {METHOD: MAKERS[METHOD]()}
+
+
+def test_a_level_is_read_in_so_many_fields_as_have_cells_enough(analysers):
+    cells = {CellClass.COMPLETE_INTENSE: 1.0}
+    taken: list[int] = []
+
+    def fields(size_hw: tuple[int, int]) -> Iterator[Frame]:
+        for number in range(MOST_CONTROL_FIELDS):
+            taken.append(number)
+            yield Frame(honeycomb_field(cells, size_hw, seed=number).frame.rgb, 0, 0.0, 0.25)
+
+    one = read_anchor(analysers[METHOD], {"3+": fields((900, 1200))})
+    assert taken == [0] and one.from_control and "too_few" not in one.codes
+    taken.clear()
+    several = read_anchor(analysers[METHOD], {"3+": fields((560, 700))})
+    assert 1 < len(taken) < MOST_CONTROL_FIELDS and several.from_control and "too_few" not in several.codes
+    taken.clear()
+    none = read_anchor(analysers[METHOD], {"3+": fields((220, 300))})
+    assert len(taken) == MOST_CONTROL_FIELDS and not none.from_control and "too_few" in none.codes
+
+
+def test_further_fields_of_a_control_are_drawn_when_they_are_asked_for(monkeypatch):
+    drawn: list[PhantomSpec] = []
+
+    def field(spec: PhantomSpec) -> SimpleNamespace:
+        drawn.append(spec)
+        return SimpleNamespace(rgb=np.full((2, 2, 3), len(drawn), np.uint8))
+
+    monkeypatch.setattr(phantom_fields, "render_field", field)
+    fields = ControlFields(PhantomSpec("3+", 1, 5))
+    assert [spec.number for spec in drawn] == [5]
+    first, second = islice(fields, 2)
+    assert [spec.number for spec in drawn] == [5, 6] and (first.rgb[0, 0, 0], second.rgb[0, 0, 0]) == (1, 2)
+    assert len(list(fields)) == len(drawn) == MOST_CONTROL_FIELDS and next(iter(fields)) is first
 
 
 @pytest.fixture(scope="module")
