@@ -12,10 +12,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from factories import honeycomb_field
 
 from her2scope.app.compose import make_analyser
-from her2scope.domain.cells import CellClass, CellCounts
+from her2scope.domain.cells import CellCounts
 from her2scope.domain.errors import BadInputError
 from her2scope.evaluation import phantom_fields
 from her2scope.evaluation.agreement import Agreement, compare_analysers, evaluate_agreement
@@ -57,22 +56,20 @@ def analysers():
 
 
 def test_a_level_is_read_in_so_many_fields_as_have_cells_enough(analysers):
-    cells = {CellClass.COMPLETE_INTENSE: 1.0}
-    taken: list[int] = []
+    taken: list[Frame] = []
 
-    def fields(size_hw: tuple[int, int]) -> Iterator[Frame]:
-        for number in range(MOST_CONTROL_FIELDS):
-            taken.append(number)
-            yield Frame(honeycomb_field(cells, size_hw, seed=number).frame.rgb, 0, 0.0, 0.25)
+    def level(size_wh: tuple[int, int]) -> Iterator[Frame]:
+        taken.clear()
+        for frame in ControlFields(PhantomSpec("3+", 701, 1_000_000, size_wh, difficulty="easy")):
+            taken.append(frame)
+            yield frame
 
-    one = read_anchor(analysers[METHOD], {"3+": fields((900, 1200))})
-    assert taken == [0] and one.from_control and "too_few" not in one.codes
-    taken.clear()
-    several = read_anchor(analysers[METHOD], {"3+": fields((560, 700))})
-    assert 1 < len(taken) < MOST_CONTROL_FIELDS and several.from_control and "too_few" not in several.codes
-    taken.clear()
-    none = read_anchor(analysers[METHOD], {"3+": fields((220, 300))})
-    assert len(taken) == MOST_CONTROL_FIELDS and not none.from_control and "too_few" in none.codes
+    small = read_anchor(analysers[METHOD], {"3+": level(SMALL)})
+    assert 1 < len(taken) < MOST_CONTROL_FIELDS and "too_few" not in small.codes
+    smallest = read_anchor(analysers[METHOD], {"3+": level((160, 120))})
+    assert len(taken) == MOST_CONTROL_FIELDS and "too_few" in smallest.codes and not smallest.from_control
+    large = read_anchor(analysers[METHOD], {"3+": level((900, 700))})
+    assert len(taken) == 1 and "too_few" not in large.codes
 
 
 def test_further_fields_of_a_control_are_drawn_when_they_are_asked_for(monkeypatch):
