@@ -14,10 +14,14 @@ from segmentation.tiny_network import card_of, write_tiny_model  # noqa: E402
 from torch import nn  # noqa: E402
 
 from her2scope.domain.errors import BadInputError  # noqa: E402
+from her2scope.phantom.shards.store import render_shards  # noqa: E402
+from her2scope.phantom.shards.tiles import TileSettings  # noqa: E402
 from her2scope.segmentation.model_card import CARD, FULL  # noqa: E402
+from her2scope.training.config import TrainConfig  # noqa: E402
 from her2scope.training.export import _to_onnx  # noqa: E402
 from her2scope.training.narrow import begin_as, network_in  # noqa: E402
 from her2scope.training.net import CellNet, Shipped, net_of  # noqa: E402
+from her2scope.training.train import read_checkpoint, train  # noqa: E402
 
 torch.set_num_threads(1)
 WIDE = {"widths": [16, 16, 16], "depths": [1, 2, 2], "line_width": 16, "line_depth": 2}
@@ -62,7 +66,7 @@ def test_an_exported_network_comes_back(tmp_path: Path) -> None:
 
 def test_a_network_of_the_same_widths_answers_as_the_other_one(tmp_path: Path) -> None:
     wide, same = chance_net(1), net_of(WIDE)
-    picture = torch.rand(6, 3, 64, 64)
+    picture = torch.rand(3, 3, 48, 48)
     begin_as(same, wide, picture.split(1))
     assert difference(wide, same, picture) < 0.01
     with torch.no_grad():  # and learns as it answers: what a batch's own means would change is little
@@ -84,6 +88,25 @@ def test_a_smaller_one_comes_near(recipe: dict[str, object]) -> None:
     before = difference(wide, narrow, picture)
     begin_as(narrow, wide, picture[:6].split(1))
     assert difference(wide, narrow, picture[6:]) < 0.6 * before
+
+
+def test_a_run_begins_with_an_exported_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("her2scope.training.train.FITTED_SAMPLES", 4)
+    wide = chance_net(5)
+    model = exported(wide, tmp_path / "model", architecture=WIDE)
+    render_shards(tmp_path / "tiles", 16, TileSettings(seed=3, tile_um=64.0))
+    config = TrainConfig(
+        (str(tmp_path / "tiles"),), widths=(8, 16, 16), depths=(1, 1, 2), line_width=8, steps=1, batch=2,
+        learning_rate=1e-6, pool=8, threads=1, check_groups=2, start_from=str(model),
+    )  # fmt: skip
+    said: list[str] = []
+    train(config, tmp_path / "run", said.append)
+    assert said[0] == f"fitting the network to that of {model}"
+    found = read_checkpoint(tmp_path / "run" / "checkpoint.pt")
+    begun, anew = net_of(found["config"]), net_of(found["config"])
+    begun.load_state_dict(found["mean"])
+    picture = torch.rand(1, 3, 64, 64)
+    assert difference(wide, begun, picture) < 0.8 * difference(wide, anew, picture)
 
 
 @pytest.mark.parametrize("more", [{"widths": [16, 24, 16]}, {"depths": [1, 3, 2]}, {"line_width": 24}])
