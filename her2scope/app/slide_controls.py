@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -50,6 +50,7 @@ class Controls:
     um_per_px : of the given files; None: what the slides tell
     outlines : folder that may hold outlines of a control slide, too: its tissue of a level is then what they say
     scored : slides of the run: the tissue of a case is no control of itself
+    opened : opens a control slide
     """
 
     def __init__(
@@ -59,8 +60,9 @@ class Controls:
         um_per_px: float | None = None,
         outlines: Path | None = None,
         scored: Sequence[Path] = (),
+        opened: Callable[[Path], SlideReader] = open_slide,
     ) -> None:
-        self._analyser, self._um_per_px, self._scored = analyser, um_per_px, scored
+        self._analyser, self._um_per_px, self._scored, self._opened = analyser, um_per_px, scored, opened
         self._outlines = outlines if outlines is not None and outlines.is_dir() else None
         self._given: dict[Score, list[Path]] = {}
         for level, path in given:
@@ -123,7 +125,7 @@ class Controls:
 
     def _tissue(self, level: Score, path: Path, opened: ExitStack) -> ControlTissue:
         """Tissue of a level on a control slide: where its outlines say so, else all of it."""
-        reader = open_slide(path)
+        reader = self._opened(path)
         opened.callback(reader.close)
         regions = outlined_regions(path, reader, self._outlines)
         found = survey(reader, path, self._analyser.calibration, self._um_per_px, exclude=regions.exclude)

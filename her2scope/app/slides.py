@@ -1,26 +1,28 @@
 """Whole slides from the command line: each is surveyed, its control read, its tiles analysed, and its results written.
 
-One slide that cannot be read does not stop the others.
+One slide that cannot be read does not stop the others. While the tiles of one are analysed, the next is prepared.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 
 from her2scope.annotations.files import read_annotations
 from her2scope.annotations.shapes import Annotations
 from her2scope.app.compose import DEFAULT_METHOD, make_analyser, read_calibration, read_settings, with_material
+from her2scope.app.slide_ahead import Ahead, stoppable
 from her2scope.app.slide_controls import ControlFileError, Controls
 from her2scope.app.slide_worker import analyse_tile, worker_program
 from her2scope.app.where_to_count import asked_gate, where_words
 from her2scope.cameras.slide_readers import open_slide, scanned_corner_px
-from her2scope.domain.errors import BadInputError, Her2ScopeError, StoreError, UnreadableImageError
+from her2scope.domain.errors import BadInputError, CaseLockedError, Her2ScopeError, StoreError, UnreadableImageError
 from her2scope.domain.guideline import Score
 from her2scope.domain.settings_digest import settings_digest
 from her2scope.phantom.slide_file import is_phantom_slide, phantom_stem
@@ -63,6 +65,10 @@ ANCHOR_LEVEL: Score = "3+"
 """What `--control` is: the level that anchors the intensity scale."""
 TILES_FOLDER = ".tiles"
 """Within the folder of results: tiles that are done, for a run that was stopped."""
+TABLE_LOCK = f"{TABLE_NAME}.lock"
+"""Within it: one program at a time writes into the table."""
+TIMES_CLAIMED = 10
+"""So often the lock may be removed just when it is claimed; then it is believed, as on a drive that cannot tell."""
 NUCLEI_ASKED = 2000
 """Nuclei by which the pixel size is judged: more would tell the same."""
 Told = Callable[[str], None]
@@ -103,6 +109,9 @@ class SlidesRequest:
 def score_slides(request: SlidesRequest, told: Told, bar: ProgressLine | None = None) -> tuple[SlideOutcome, ...]:
     """Score slides one after the other and write the results of each as soon as they are there.
 
+    What can be done of a slide without the crew is done while the crew has the tiles of the one before it. What there
+    is to tell of a slide is told, and what is wrong with it raised, in its turn.
+
     Parameters
     ----------
     bar : shows how far a slide has come
@@ -123,30 +132,66 @@ def score_slides(request: SlidesRequest, told: Told, bar: ProgressLine | None = 
     if request.guideline:
         settings = replace(settings, guideline=request.guideline)
     _check_out(request, stems)
-    read_table(request.out)  # refuses one that is not this program's
-    calibration = read_calibration(request.calibration)
     outcomes: list[SlideOutcome] = []
-    with open_scheduler(request.scheduler, request.workers) as crew:
-        run = _Run(request, settings, calibration, crew, told, bar)
-        for number, (stem, path) in enumerate(stems.items(), start=1):
-            told(f"slide {number} of {len(stems)}: {path.name}")
-            outcome = run.outcome(stem, path, (number, len(stems)))
-            _add_line(request.out, stem, outcome)
-            outcomes.append(outcome)
-            told(_line(outcome))
+    stop = Event()
+    with _no_empty_tiles(request.out):
+        read_table(request.out)  # refuses one that is not this program's
+        calibration = read_calibration(request.calibration)
+        with open_scheduler(request.scheduler, request.workers) as crew:
+            run = _Run(request, settings, calibration, crew, told, bar, stop)
+            with closing(Ahead(stems.items(), run.prepared, stop)) as ahead:
+                for number, (stem, path) in enumerate(stems.items(), start=1):
+                    told(f"slide {number} of {len(stems)}: {path.name}")
+                    outcome = run.outcome(stem, path, ahead.take, (number, len(stems)))
+                    _add_line(request.out, stem, outcome)
+                    outcomes.append(outcome)
+                    told(_line(outcome))
     return tuple(outcomes)
+
+
+@contextmanager
+def _no_empty_tiles(out: Path) -> Iterator[None]:
+    """Remove the folder of tiles at the end where no slide has any, as when all were refused."""
+    try:
+        yield
+    finally:
+        folder = out / TILES_FOLDER
+        with suppress(OSError, CaseLockedError):  # in use: it stays
+            if all(item.name == TABLE_LOCK for item in folder.iterdir()):
+                lock = CaseLock(folder / TABLE_LOCK, "")
+                try:  # under the lock: who waits for it finds out that it is gone
+                    if lock.in_place():
+                        (folder / TABLE_LOCK).unlink()
+                        folder.rmdir()
+                finally:
+                    lock.release()
 
 
 def _add_line(out: Path, stem: str, outcome: SlideOutcome) -> None:
     """Put a slide's line into the table at once: another program may write lines of other slides meanwhile."""
-    lock: CaseLock | None = None
-    with suppress(OSError):  # a drive that knows no locks
-        lock = lock_of_file(out / TILES_FOLDER / TABLE_NAME, "table")
+    lock = _table_lock(out)
     try:
         write_table(out, read_table(out), [(stem, outcome)])
     finally:
         if lock is not None:
             lock.release()
+
+
+def _table_lock(out: Path) -> CaseLock | None:
+    """The lock of the table; None on a drive that knows no locks."""
+    folder = out / TILES_FOLDER
+    for tries_left in range(TIMES_CLAIMED, 0, -1):
+        try:
+            folder.mkdir(exist_ok=True)
+            lock = lock_of_file(folder / TABLE_NAME, "table")
+        except FileNotFoundError:  # another program that came to its end removed the folder just now
+            continue
+        except OSError:
+            return None
+        if lock.in_place() or tries_left == 1:
+            return lock
+        lock.release()  # it was removed while it was waited for
+    return None
 
 
 def _line(outcome: SlideOutcome) -> str:
@@ -223,6 +268,29 @@ def _inputs(request: SlidesRequest) -> list[Path]:
 # ---- one slide after the other ------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Prepared:
+    """A slide that is surveyed and whose control is read: its tiles can be analysed."""
+
+    path: Path
+    reader: SlideReader
+    identity: str
+    regions: SlideRegions
+    found: Survey
+    notes: tuple[str, ...]
+    rules: Rules
+    held: Controlled | None
+    """None where the survey refuses the slide."""
+    missing: tuple[str, ...]
+    """Controls that could not be read, in words."""
+    program: ProgramInfo
+    """What the control was read with."""
+
+    def close(self) -> None:
+        """Let go of the slide's file."""
+        self.reader.close()
+
+
 class _Run:
     """What all slides of a run share, and the way of one slide through it."""
 
@@ -234,6 +302,7 @@ class _Run:
         crew: Crew,
         told: Told,
         bar: ProgressLine | None,
+        stop: Event,
     ) -> None:
         # the digest knows the model; the control and the cells are found without it, and then parted by it
         # without a region model the classes named are those of outlines
@@ -245,22 +314,24 @@ class _Run:
         self._method = request.method or DEFAULT_METHOD
         self._analyser = make_analyser(self._method, settings, calibration)
         self._program: ProgramInfo | None = None
+        self._open = stoppable(open_slide, stop)
         controls = [*((ANCHOR_LEVEL, path) for path in request.controls), *request.lower_controls]
         self._controls = Controls(
-            self._analyser, controls, request.control_um_per_px, request.annotations, request.slides
+            self._analyser, controls, request.control_um_per_px, request.annotations, request.slides, self._open
         )
 
-    def outcome(self, stem: str, path: Path, place: tuple[int, int]) -> SlideOutcome:
+    def outcome(self, stem: str, path: Path, prepared: Callable[[], _Prepared], place: tuple[int, int]) -> SlideOutcome:
         """Score a slide and write its results; what is wrong with this slide alone is its outcome.
 
         Parameters
         ----------
+        prepared : gives what `self.prepared` made of the slide, or raises what it raised
         place : of the slide among all, from 1 on, and how many there are
         """
         folder = self._request.out / stem
         try:
-            with closing(open_slide(path)) as reader:
-                score = self._scored(stem, path, reader, folder, place)
+            with closing(prepared()) as slide:
+                score = self._scored(stem, slide, folder, place)
         except (StoreError, SchedulerError, UnfitWorkerError, ControlFileError):  # the next slide would fare no better
             raise
         except Her2ScopeError as error:
@@ -270,25 +341,36 @@ class _Run:
         problem = "" if score.case.score is not None else "; ".join(score.case.blocking or score.case.reasons)
         return SlideOutcome(path, score, folder, problem)
 
-    def _scored(self, stem: str, path: Path, reader: SlideReader, folder: Path, place: tuple[int, int]) -> SlideScore:
+    # -- by the thread that is one slide ahead: it alone analyses fields, and tells nobody anything ------------------
+
+    def prepared(self, item: tuple[str, Path]) -> _Prepared:
+        """What the tiles of a slide wait for. For one thread at a time, which may be another than all others'.
+
+        Parameters
+        ----------
+        item : name of the folder of its results, and the slide
+        """
+        stem, path = item
+        with ExitStack() as opened:
+            reader = self._open(path)
+            opened.callback(reader.close)
+            slide = self._surveyed(stem, path, reader)
+            opened.pop_all()
+        return slide
+
+    def _surveyed(self, stem: str, path: Path, reader: SlideReader) -> _Prepared:
         identity = slide_digest(path)
-        check_folder(folder, identity)
+        check_folder(self._request.out / stem, identity)
         regions = self._regions(stem, path, reader)
         found = survey(
             reader, path, self._calibration, self._request.um_per_px, regions.restrict, regions.exclude,
             regions.all_controls,
         )  # fmt: skip
-        notes = [*((DRAWN_NOTE,) if is_phantom_slide(path) else ()), *regions.notes]
+        notes = (*((DRAWN_NOTE,) if is_phantom_slide(path) else ()), *regions.notes)
         rules = self._rules()
-        if found.refusals:
-            cells, score = NO_CELLS, refused_slide(found, rules, self._analyser.program(), notes)
-        else:
-            held, missing = self._controls.of_slide(reader, found, regions)
-            self._tell_control(held, missing)
-            cells, score = self._counted(stem, found, regions, held, rules, [*notes, *missing], place)
-        self._told(f"{path.name}: writing {folder}")
-        write_slide(folder, self._content(score, identity, cells, reader), cells)
-        return score
+        held, missing = (None, ()) if found.refusals else self._controls.of_slide(reader, found, regions)
+        program = self._analyser.program()
+        return _Prepared(path, reader, identity, regions, found, notes, rules, held, missing, program)
 
     def _regions(self, stem: str, path: Path, reader: SlideReader) -> SlideRegions:
         request = self._request
@@ -301,34 +383,44 @@ class _Run:
             return regions
         return replace(regions, notes=(f"no outlines: {request.annotations.name} has no file of this slide's name",))
 
-    def _tell_control(self, held: Controlled, missing: Sequence[str]) -> None:
-        for reading in held.readings:
-            self._told(f"control: {reading_summary(reading)} {reading.verdict.status.value.capitalize()}.")
-        for line in missing:
-            self._told(f"control: {line}.")
-
     def _rules(self) -> Rules:
         settings, segmenter = self._gated_settings, self._analyser.segmenter
         table = self._analyser.guideline
         digest = settings_digest(as_mapping(settings), segmenter.method, segmenter.model_sha256, table.name)
         return Rules(table, segmenter.false_rates, settings.min_case_cells, digest)
 
+    # -- in the slide's turn ----------------------------------------------------------------------------------------
+
+    def _scored(self, stem: str, slide: _Prepared, folder: Path, place: tuple[int, int]) -> SlideScore:
+        if slide_digest(slide.path) != slide.identity:
+            raise UnreadableImageError(
+                slide.path, "it was changed since it was surveyed", "Run the same command again."
+            )
+        if slide.held is None:
+            cells, score = NO_CELLS, refused_slide(slide.found, slide.rules, slide.program, slide.notes)
+        else:
+            self._tell_control(slide.held, slide.missing)
+            cells, score = self._counted(stem, slide, slide.held, place)
+        self._told(f"{slide.path.name}: writing {folder}")
+        write_slide(folder, self._content(score, slide.identity, cells, slide.reader), cells)
+        return score
+
+    def _tell_control(self, held: Controlled, missing: Sequence[str]) -> None:
+        for reading in held.readings:
+            self._told(f"control: {reading_summary(reading)} {reading.verdict.status.value.capitalize()}.")
+        for line in missing:
+            self._told(f"control: {line}.")
+
     def _counted(
-        self,
-        stem: str,
-        found: Survey,
-        regions: SlideRegions,
-        held: Controlled,
-        rules: Rules,
-        notes: Sequence[str],
-        place: tuple[int, int],
+        self, stem: str, slide: _Prepared, held: Controlled, place: tuple[int, int]
     ) -> tuple[SlideCells, SlideScore]:
         """Analyse the tiles of a slide, and score what they hold."""
         request, where = self._request, self._gated_settings.where_to_count
+        found, regions, rules = slide.found, slide.regions, slide.rules
         work = TileWork(
             found.path.absolute(), found.scale, found.white_rgb, found.white_estimated, self._calibration,
-            self._settings, self._method, held.cuts, slide_sha256=slide_digest(found.path),
-            model_sha256=self._analyser.segmenter.model_sha256,
+            self._settings, self._method, held.cuts, slide_sha256=slide.identity,
+            model_sha256=slide.program.model_sha256,
         )  # fmt: skip
         if request.region_model is not None and where is not None:
             work = replace(
@@ -353,7 +445,7 @@ class _Run:
             refusals += _outside_doubts(outside, int((cells.is_tumour & cells.within).sum()))
         return cells, score_slide(
             found, cells, held, rules, program, len(tiles), (*refusals, *self._scale_doubt(cells)),
-            (*notes, *known, *ran.problems),
+            (*slide.notes, *slide.missing, *known, *ran.problems),
         )  # fmt: skip
 
     def _worker_program(self, work: TileWork) -> ProgramInfo:

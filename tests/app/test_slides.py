@@ -4,8 +4,11 @@ import dataclasses
 import hashlib
 import json
 import os
+import threading
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import factories
 import jsonschema
@@ -15,24 +18,27 @@ import scored_slides
 import tifffile
 from segmentation.tiny_region_model import write_tiny_region_model
 
+from her2scope.app import slides as app_slides
 from her2scope.app.compose import DEFAULT_METHOD, has_network, make_analyser
 from her2scope.app.slide_controls import ControlFileError, Controls
-from her2scope.app.slides import SlidesRequest, _doubted, _read_back, score_slides
+from her2scope.app.slides import TILES_FOLDER, SlidesRequest, _doubted, _read_back, score_slides
 from her2scope.domain.cells import CellClass
 from her2scope.domain.control import CutsFrom
 from her2scope.domain.errors import BadInputError, SettingsError, StoreError, UnreadableImageError
 from her2scope.domain.score import ControlStatus
 from her2scope.imaging.files import write_png
 from her2scope.phantom.slide_file import SlideSpec, slide_spec_bytes
+from her2scope.ports import SlideReader
 from her2scope.reporting.content import schema
 from her2scope.settings import Calibration, ScoringSettings, WhereToCount, save_yaml
-from her2scope.slides.records import SlideOutcome, Square, Tile, TileResult
+from her2scope.slides.records import SlideOutcome, Square, Survey, Tile, TileResult, TileWork
 from her2scope.slides.run import LostTile, RunOutcome
 from her2scope.slides.slide_outputs import FILES
 from her2scope.slides.slide_regions import SlideRegions
 from her2scope.slides.slide_score import Doubts
 from her2scope.slides.slide_table import read_table, write_table
 from her2scope.slides.tile_store import TileStore
+from her2scope.storage.case_lock import CaseLock, is_locked
 
 H_AND_E = Path(__file__).parents[2] / ".." / "shared" / "data" / "slides" / "CMU-1-Small-Region.svs"
 PATTERN = {CellClass.COMPLETE_INTENSE: 0.8, CellClass.COMPLETE_MODERATE: 0.1, CellClass.NONE: 0.1}
@@ -159,6 +165,172 @@ def test_results_of_another_slide_are_not_replaced(run: Run, tmp_path: Path) -> 
     with pytest.raises(BadInputError, match="results of another slide"):
         score_slides(dataclasses.replace(run.request, slides=(other,), annotations=None), nothing)
     assert digests(run.folder) == run.first
+
+
+# ---- one slide ahead ----------------------------------------------------------------------------------------------
+
+
+def write_glass(path: Path) -> Path:
+    """A slide without tissue: it is refused, and its report is written."""
+    tifffile.imwrite(path, np.full((700, 800, 3), 238, np.uint8), tile=(256, 256), photometric="rgb")
+    return path
+
+
+class Surveys:
+    """Stands before `survey`: says who surveyed which slide, and may make trouble with one."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.by: dict[str, str] = {}
+        self.begun: dict[str, threading.Event] = {}
+        self.trouble: dict[str, Callable[[SlideReader], object]] = {}
+        self.opened: list[str] = []
+        self.closed: list[str] = []
+        self._survey, self._open = app_slides.survey, app_slides.open_slide
+        patch.setattr(app_slides, "survey", self)
+        patch.setattr(app_slides, "open_slide", self.open)
+
+    def __call__(self, reader: SlideReader, path: Path, *more: Any) -> Survey:
+        self.by[path.name] = threading.current_thread().name
+        self.begun.setdefault(path.name, threading.Event()).set()
+        if path.name in self.trouble:
+            self.trouble[path.name](reader)
+        return self._survey(reader, path, *more)
+
+    def open(self, path: Path) -> SlideReader:
+        reader = self._open(path)
+        self.opened.append(path.name)
+        close = reader.close
+        reader.close = lambda: (self.closed.append(path.name), close())  # type: ignore[method-assign]
+        return reader
+
+    def event(self, name: str) -> threading.Event:
+        return self.begun.setdefault(name, threading.Event())
+
+
+@pytest.fixture
+def surveys(monkeypatch: pytest.MonkeyPatch) -> Surveys:
+    return Surveys(monkeypatch)
+
+
+def read_for_ever(reader: SlideReader) -> None:
+    while True:
+        reader.region(0, 0, 0, 64, 64)
+
+
+def test_the_next_slide_is_surveyed_while_the_tiles_of_this_one_are_analysed(
+    run: Run, surveys: Surveys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, outlines = write_slide(tmp_path / "case8.tif"), tmp_path / "outlines"
+    outlines.mkdir()
+    for name in ("case7", "case8"):
+        write_outlines(outlines / f"{name}.geojson", outline("control 3+", 150, 250, 1250, 1350))
+    run_tiles = app_slides.run_tiles
+
+    def with_the_next(work: TileWork, *more: Any) -> RunOutcome:
+        if work.path.name == "case8.tif":
+            assert surveys.event("case7.tif").wait(60)
+        return run_tiles(work, *more)
+
+    monkeypatch.setattr(app_slides, "run_tiles", with_the_next)
+    told: list[str] = []
+    slides = (first, run.slide, run.broken)
+    asked = dataclasses.replace(run.request, slides=slides, out=tmp_path / "out", annotations=outlines)
+    outcomes = score_slides(asked, told.append)
+
+    assert surveys.by["case8.tif"] != surveys.by["case7.tif"] == "her2scope next slide"
+    beginnings = ("slide 1", "control", "case8.tif: writing", "case8.tif: reference", "slide 2", "control",
+                  "case7.tif: writing", "case7.tif: reference", "slide 3", "broken.svs: no score")  # fmt: skip
+    assert len(told) == len(beginnings)
+    assert all(line.startswith(begins) for line, begins in zip(told, beginnings, strict=True))
+    assert "not a slide" in outcomes[2].problem and set(read_table(asked.out)) == {"case8", "case7", "broken"}
+    # by whichever thread it was prepared, and whatever the crew did meanwhile
+    assert digests(asked.out / "case7") == run.first
+    assert digests(asked.out / "case8")["cells.npz"] == run.first["cells.npz"]
+    assert sorted(surveys.closed) == ["case7.tif", "case8.tif"]
+
+
+def test_one_slide_alone_needs_no_thread(surveys: Surveys, tmp_path: Path) -> None:
+    score_slides(SlidesRequest((write_glass(tmp_path / "a.tif"),), tmp_path / "out", 0.25, workers=1), nothing)
+    assert surveys.by == {"a.tif": threading.current_thread().name} and surveys.closed == ["a.tif"]
+
+
+def test_what_stops_the_run_stops_it_in_the_turn_of_its_slide(surveys: Surveys, tmp_path: Path) -> None:
+    slides = (write_glass(tmp_path / "a.tif"), write_slide(tmp_path / "b.tif"), write_glass(tmp_path / "c.tif"))
+    broken = tmp_path / "run.svs"
+    broken.write_bytes(b"no slide")
+    told: list[str] = []
+    asked = SlidesRequest(slides, tmp_path / "out", 0.25, controls=(broken,), workers=1)
+    with pytest.raises(ControlFileError, match=r"run\.svs: not a slide"):
+        score_slides(asked, told.append)
+    assert [line.partition(":")[0] for line in told] == ["slide 1 of 3", "a.tif", "a.tif", "slide 2 of 3"]
+    assert set(read_table(asked.out)) == {"a"} and surveys.by["b.tif"] == "her2scope next slide"
+    assert {"a.tif", "b.tif"} <= set(surveys.opened) and sorted(surveys.closed) == sorted(surveys.opened)
+
+
+def test_ctrl_c_does_not_wait_for_the_next_slide(surveys: Surveys, tmp_path: Path) -> None:
+    surveys.trouble["b.tif"] = read_for_ever
+    slides = (write_glass(tmp_path / "a.tif"), write_glass(tmp_path / "b.tif"))
+
+    def told(line: str) -> None:
+        if "no score" in line:
+            assert surveys.event("b.tif").wait(60)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        score_slides(SlidesRequest(slides, tmp_path / "out", 0.25, workers=1), told)
+    assert str(stopped.value) == "" and set(read_table(tmp_path / "out")) == {"a"}
+    assert surveys.closed == ["a.tif", "b.tif"]
+
+
+def test_a_slide_that_changes_while_it_waits_is_not_scored_by_an_old_survey(surveys: Surveys, tmp_path: Path) -> None:
+    first, second = write_glass(tmp_path / "a.tif"), write_glass(tmp_path / "b.tif")
+
+    def told(line: str) -> None:
+        if line.startswith("slide 2"):
+            assert surveys.event("b.tif").wait(60)
+            with second.open("ab") as file:
+                file.write(b"more")
+
+    outcomes = score_slides(SlidesRequest((first, second), tmp_path / "out", 0.25, workers=1), told)
+    assert "changed since it was surveyed" in outcomes[1].problem and outcomes[1].score is None
+    assert not (tmp_path / "out" / "b").exists()
+
+
+def test_no_empty_folder_of_tiles_stays(tmp_path: Path) -> None:
+    request = SlidesRequest((write_glass(tmp_path / "a.tif"),), tmp_path / "out", 0.25, workers=1)
+    score_slides(request, nothing)
+    assert sorted(os.listdir(request.out)) == ["a", "slides.csv"]
+    kept = request.out / TILES_FOLDER / "a" / "r0c0.npz"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"a tile of a run that was stopped")
+    score_slides(request, nothing)
+    assert kept.exists()
+
+
+def test_a_table_whose_lock_another_program_removed_is_locked_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock_file = tmp_path / "out" / TILES_FOLDER / "slides.csv.lock"
+    lock_of_file, was_locked = app_slides.lock_of_file, []
+
+    def removed_at_first(path: Path, title: str) -> CaseLock:
+        if not was_locked:
+            was_locked.append(False)
+            lock_file.parent.rmdir()
+        lock = lock_of_file(path, title)
+        if len(was_locked) == 1:
+            was_locked.append(False)
+            lock_file.unlink()
+        return lock
+
+    def when_written(*table: Any) -> None:
+        was_locked.append(is_locked(lock_file))
+        write_table(*table)
+
+    monkeypatch.setattr(app_slides, "lock_of_file", removed_at_first)
+    monkeypatch.setattr(app_slides, "write_table", when_written)
+    score_slides(SlidesRequest((tmp_path / "a.svs",), tmp_path / "out", workers=1), nothing)
+    assert was_locked == [False, False, True] and set(read_table(tmp_path / "out")) == {"a"}
 
 
 # ---- refused before anything is done ------------------------------------------------------------------------------
