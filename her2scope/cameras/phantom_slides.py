@@ -34,8 +34,8 @@ MOTTLE, MOTTLE_UM = 0.06, 18.0
 """Depth and width of the unevenness of a hint: no tissue is as even as a stroke of a pen."""
 SAMPLED_UM, SAMPLED_UM_PER_PX = (200.0, 120.0), 1.0
 """Size and scale of the view of each piece of tissue in which the mean colours are measured."""
-SLIDES_KEPT = 2
-"""Drawn slides that the readers of a process share, a few hundred MB each at most."""
+SLIDES_KEPT = 3
+"""Drawn slides that the readers of a process share, a few hundred MB each at most: one in work, the next, a control."""
 
 
 class PhantomSlideReader:
