@@ -68,15 +68,15 @@ class Ahead(Generic[Item, Prepared]):
         self._stop.set()
         if self._next is not None:
             self._next.add_done_callback(_let_go)
-        if self._thread is not None:
+        if self._thread is not None and self._thread.is_alive():
             self._thread.join(LET_GO_S)
         self._next = self._thread = None
 
     def _begin(self, item: Item) -> None:
         answer: Future[Prepared] = Future()
         thread = Thread(target=_answer, args=(answer, self._prepare, item), name="her2scope next slide", daemon=True)
+        self._next, self._thread = answer, thread  # before it begins: Ctrl+C may come at once
         thread.start()
-        self._next, self._thread = answer, thread
 
 
 def _answered(prepare: Callable[[Item], Prepared], item: Item) -> Future[Prepared]:
