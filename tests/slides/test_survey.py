@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 from her2scope.annotations.shapes import Polygon
 from her2scope.cameras.slide_readers import open_slide
 from her2scope.domain.errors import BadInputError, UnreadableImageError
+from her2scope.imaging.files import read_rgb
 from her2scope.imaging.opencv import cv2
 from her2scope.phantom.run import STAINERS
 from her2scope.settings import Calibration
@@ -263,6 +264,24 @@ def test_haematoxylin_and_eosin_are_refused(blue, pink):
     found = from_line(od10_of(amounts, HAEMATOXYLIN, EOSIN))
     assert found is not None
     assert found < LEAST_FROM_LINE
+
+
+def test_a_brown_that_a_scanner_turned_towards_red_is_still_brown():
+    """Blue is taken from DAB and green added to it, until its mixtures lie as far beside the line as eosin's may."""
+    turned = np.array([0.17, 0.62, 0.66])
+    places = od10_of([(0.1, 0.5)] * 30, HAEMATOXYLIN, turned)
+    away = from_line(places)
+    assert away is not None and -0.05 < away < LEAST_FROM_LINE
+    assert stain_refusal(places) == ""
+    pink = od10_of([(0.1, 0.5)] * 30, HAEMATOXYLIN, EOSIN)
+    assert stain_refusal(np.concatenate([pink, places[:1]])) != "", "one brown speck makes no HER2 slide"
+
+
+def test_real_haematoxylin_and_eosin_has_no_brown(shared_data):
+    for path in sorted((shared_data / "he_polygons_gbm").glob("*.tif"))[:6]:
+        small = cv2.resize(read_rgb(path), None, fx=1 / 32, fy=1 / 32, interpolation=cv2.INTER_AREA)
+        od10 = -np.log10(np.maximum(small, 1) / 245.0).reshape(-1, 3).astype(np.float32)
+        assert "eosin" in stain_refusal(od10), path.name
 
 
 def test_hardly_stained_tissue_is_not_judged():
