@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -118,6 +119,15 @@ def test_what_is_prepared_after_all_by_a_thread_that_was_left_is_closed(monkeypa
     assert kitchen.things["b"].n_closed == 1
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl+C is heard here, also where the tests run in workers that do not listen to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_is_heard_by_who_waits_and_ends_the_thread() -> None:
     stop, is_asked, threads = threading.Event(), threading.Event(), []
 
