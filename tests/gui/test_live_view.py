@@ -313,9 +313,18 @@ class Painted(QObject):
 
 
 def on_screen(view: LiveView) -> QImage:
-    """What lies on the screen: all that was painted piece by piece."""
-    QApplication.processEvents()
-    return view.screen().grabWindow(view.winId()).toImage()
+    """What lies on the screen once it stays: all that was painted piece by piece.
+
+    A window system resizes and uncovers windows when it likes, and tells it later: one look may come before that.
+    """
+    last = None
+    for _ in range(100):
+        QTest.qWait(20)
+        now = view.screen().grabWindow(view.winId()).toImage()
+        if now == last:
+            return now
+        last = now
+    pytest.fail("the picture on the screen does not come to rest")
 
 
 def painted_whole(view: LiveView) -> QImage:
