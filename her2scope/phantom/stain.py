@@ -43,6 +43,8 @@ class Stain:
     """DAB over all tissue."""
     nuclear_od10: float = 0.0
     """DAB over nuclei."""
+    nuclear_mottle: float = 0.0
+    """Relative unevenness over 9 um of DAB over nuclei: a nuclear antibody stains some of them, and others not."""
     veil_share: float = 0.4
     """Share of the cytoplasm's DAB that lies above or below a nucleus as well."""
     granularity: float = 0.2
@@ -112,8 +114,15 @@ def _dab(layers: Layers, stain: Stain) -> Plane:
     total += walls
     if stain.unevenness:
         total *= _mixed(layers.slow, stain.unevenness)
-    total = cv2.scaleAdd(layers.covered, stain.nuclear_od10, total, dst=total)
+    total = cv2.scaleAdd(_stained_nuclei(layers, stain), stain.nuclear_od10, total, dst=total)
     return cv2.scaleAdd(layers.specks, stain.precipitate, total, dst=total)
+
+
+def _stained_nuclei(layers: Layers, stain: Stain) -> Plane:
+    if not stain.nuclear_mottle:
+        return layers.covered
+    mottle = _mixed(layers.patches, stain.nuclear_mottle, layers.beads, 0.3 * stain.nuclear_mottle)
+    return cv2.multiply(layers.covered, _positive(mottle), dst=mottle)
 
 
 def _mixed(first: Plane, share: float, second: Plane | None = None, other: float = 0.0) -> Plane:

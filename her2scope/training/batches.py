@@ -39,6 +39,7 @@ def make_batch(records: NDArray[np.void], rng: np.random.Generator) -> tuple[Ten
         picture, truth = scaled(picture, truth, float(rng.uniform(*SCALES)))
     turns, is_mirrored = int(rng.integers(4)), bool(rng.integers(2))
     picture, truth = turn(picture, truth, turns, is_mirrored)
+    truth["taught"] = torch.from_numpy(np.ascontiguousarray(records["taught"])) > 0
     return picture.contiguous(memory_format=torch.channels_last), truth
 
 

@@ -22,6 +22,7 @@ from her2scope.phantom.run import UNCLEAN, make_run
 from her2scope.phantom.shards.looks import draw_looks
 from her2scope.phantom.shards.store import ShardSet
 from her2scope.phantom.shards.views import Sample
+from her2scope.phantom.stain import Stain
 from her2scope.training.targets import make_record, target_record
 
 USUAL_SHARE = 0.3
@@ -33,6 +34,11 @@ CLEAN_SHARE, BLANK_SHARE = 0.10, 0.08
 """Samples without any DAB, and samples with that of cytoplasm and ground alone."""
 RECIPE_SHARE = 0.2
 """Samples stained and photographed like one of the recipes, whatever their tissue."""
+NUCLEAR_SHARE, NUCLEAR_OD10, NUCLEAR_MOTTLE = 0.10, (0.1, 1.2), (0.5, 2.5)
+"""Samples of a nuclear antibody, most without any membrane: DAB over nuclei must neither hide them nor look like walls.
+A network that had seen none missed four nuclei in ten of real Ki67 fields: the brown ones."""
+MEMBRANE_TOO_SHARE = 0.3
+"""Of those."""
 OTHER_LOOKS_SHARE = 0.5
 """Samples whose nuclei and ground look otherwise than drawn."""
 WAITING = 24
@@ -99,8 +105,10 @@ class Pool:
         return True
 
 
-def draw_sample(tiles: ShardSet, index: int, rng: np.random.Generator) -> Sample:
-    """Sample of a tile in a run that `rng` draws, some of them without any membrane stain.
+def draw_sample(tiles: ShardSet, index: int, rng: np.random.Generator) -> tuple[Sample, bool]:
+    """Sample of a tile in a run that `rng` draws, some of them without any membrane stain, and whether it is usual.
+
+    One of a nuclear antibody is not: an earlier network may not know it, and is not asked.
 
     What a tumour cell is must be learnt from its looks, not from its brown: real negative tumours have none.
     """
@@ -117,11 +125,19 @@ def draw_sample(tiles: ShardSet, index: int, rng: np.random.Generator) -> Sample
     if kind < CLEAN_SHARE:
         clean: dict[str, Any] = dict.fromkeys(UNCLEAN, 0.0)
         run = replace(run, stain=replace(run.stain, **clean))
+    is_nuclear = rng.random() < NUCLEAR_SHARE
+    if is_nuclear:
+        run = replace(run, stain=_of_nuclear_antibody(run.stain, rng))
     looks = draw_looks(rng) if rng.random() < OTHER_LOOKS_SHARE else None
     sample = tiles.sample(index, rng, run=run, looks=looks)
     if run.stain.dab_gain == 0.0:
         sample = replace(sample, membrane=np.zeros_like(sample.membrane))
-    return sample
+    return sample, not is_nuclear
+
+
+def _of_nuclear_antibody(stain: Stain, rng: np.random.Generator) -> Stain:
+    stain = replace(stain, nuclear_od10=rng.uniform(*NUCLEAR_OD10), nuclear_mottle=rng.uniform(*NUCLEAR_MOTTLE))
+    return stain if rng.random() < MEMBRANE_TOO_SHARE else replace(stain, dab_gain=0.0)
 
 
 def _end_with_the_program() -> None:
@@ -140,4 +156,4 @@ def _make_records(out: Queue[NDArray[np.void]], sets: list[ShardSet], tiles: lis
     rng = np.random.default_rng(seed)
     while True:
         number, index = tiles[int(rng.integers(len(tiles)))]
-        out.put(make_record(draw_sample(sets[number], index, rng)))
+        out.put(make_record(*draw_sample(sets[number], index, rng)))

@@ -44,12 +44,13 @@ def target_record(side_px: int) -> np.dtype[np.void]:
             ("offset", "i1", (2, half, half)),
             ("region", "u1", (quarter, quarter)),
             ("reach", "u1", (N_REACHES, quarter, quarter)),
+            ("taught", "<i4"),  # as wide as a float: records stay aligned
         ]
     )
 
 
-def make_record(sample: Sample) -> NDArray[np.void]:
-    """Record `()` of a sample."""
+def make_record(sample: Sample, taught: bool = True) -> NDArray[np.void]:
+    """Record `()` of a sample; `taught` where a teacher may be asked about it."""
     side_px = sample.rgb.shape[0]
     record = np.zeros((), target_record(side_px))
     record["rgb"], record["white"] = sample.rgb, sample.white_rgb
@@ -57,6 +58,7 @@ def make_record(sample: Sample) -> NDArray[np.void]:
     _put_nuclei(record, sample)
     record["region"] = sample.region[QUARTER // 2 :: QUARTER, QUARTER // 2 :: QUARTER]
     record["reach"] = _reaches(sample)
+    record["taught"] = taught
     return record
 
 

@@ -122,7 +122,7 @@ def _fitting_pictures(sets: list[ShardSet], learnt: list[tuple[int, int]], confi
     """Samples as the run shows them, each read by a camera and at a scale of its own."""
     rng = np.random.default_rng(mixed_seed("fitting", config.seed))
     chosen = [learnt[i] for i in rng.integers(0, len(learnt), FITTED_SAMPLES)]
-    records = [make_record(draw_sample(sets[number], index, rng)) for number, index in chosen]
+    records = [make_record(*draw_sample(sets[number], index, rng)) for number, index in chosen]
     return [make_batch(record[None], rng)[0] for record in records]
 
 
@@ -243,8 +243,9 @@ def _step(
     answer = state.net(picture)
     parts = losses(answer, truth)
     loss = weighted(parts)
-    if teacher is not None:
-        apart = taught(answer, teacher.answers(picture))
+    known = truth["taught"]  # the rest a teacher may never have seen: it learns those from the truth alone
+    if teacher is not None and known.any():
+        apart = taught(tuple(planes[known] for planes in answer), teacher.answers(picture[known]))
         loss = (1.0 - config.teacher_share) * loss + config.teacher_share * weighted(apart)
         parts |= _from_teacher(apart)
     state.optimiser.zero_grad(set_to_none=True)

@@ -59,6 +59,7 @@ STAINS = st.builds(
     leak_share=shares(0.6),
     background_od10=shares(0.35),
     nuclear_od10=shares(0.45),
+    nuclear_mottle=shares(2.5),
     veil_share=st.floats(0.1, 0.9),
     granularity=shares(0.75),
     patchiness=shares(0.35),
@@ -137,6 +138,17 @@ def test_nuclei_are_spared_by_what_lies_in_the_cytoplasm() -> None:
     cytoplasm = (drawn.cytoplasm > 0.95) & (drawn.covered < 0.05)
     assert hazy[nucleus].mean() == pytest.approx(0.3 * hazy[cytoplasm].mean(), rel=0.35)
     assert absorb(drawn, replace(PLAIN, nuclear_od10=0.3)).dab[nucleus].mean() == pytest.approx(0.3, rel=0.05)
+
+
+def test_a_nuclear_antibody_stains_some_nuclei_and_others_not_and_nothing_else() -> None:
+    drawn = layers("0")
+    plain = absorb(drawn, PLAIN)
+    nuclear = absorb(drawn, replace(PLAIN, nuclear_od10=0.5, nuclear_mottle=2.0))
+    more = nuclear.dab - plain.dab
+    nucleus = drawn.covered > 0.95
+    assert more[drawn.covered == 0].max() == 0.0
+    assert np.mean(more[nucleus] < 0.05) > 0.1 and np.mean(more[nucleus] > 0.7) > 0.1
+    assert np.array_equal(nuclear.haematoxylin, plain.haematoxylin)
 
 
 @pytest.mark.parametrize("difficulty", ["easy", "hard"])

@@ -13,12 +13,15 @@ torch = pytest.importorskip("torch", reason="training needs torch: make test-tra
 from segmentation.tiny_network import write_tiny_model  # noqa: E402
 
 from her2scope.domain.errors import SettingsError  # noqa: E402
-from her2scope.phantom.shards.store import render_shards  # noqa: E402
+from her2scope.phantom.shards.store import ShardSet, render_shards  # noqa: E402
 from her2scope.phantom.shards.tiles import TileSettings  # noqa: E402
 from her2scope.segmentation.maps import N_REACHES  # noqa: E402
+from her2scope.training import feed  # noqa: E402
+from her2scope.training.batches import make_batch  # noqa: E402
 from her2scope.training.config import TrainConfig  # noqa: E402
 from her2scope.training.losses import WEIGHTS, taught  # noqa: E402
 from her2scope.training.net import context_of, nuclei_of  # noqa: E402
+from her2scope.training.targets import make_record  # noqa: E402
 from her2scope.training.teacher import Teacher  # noqa: E402
 from her2scope.training.train import LOG, train  # noqa: E402
 
@@ -53,6 +56,19 @@ def test_a_teacher_answers_each_picture_of_a_batch_as_it_does_alone(tmp_path: Pa
     for number in range(3):
         for plane, alone in zip(together, teacher.answers(picture[number : number + 1]), strict=True):
             assert torch.equal(plane[number], alone[0])
+
+
+def test_a_teacher_is_not_asked_about_what_it_may_not_know(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "NUCLEAR_SHARE", 1.0)
+    render_shards(tmp_path / "tiles", 4, TileSettings(seed=3, tile_um=64.0))
+    tiles, rng = ShardSet(tmp_path / "tiles"), np.random.default_rng(0)
+    records = np.stack([make_record(*feed.draw_sample(tiles, index, rng)) for index in range(4)])
+    records["taught"][:2] = True
+    picture, truth = make_batch(records, rng)
+    assert truth["taught"].tolist() == [True, True, False, False]
+    brown = [feed.draw_sample(tiles, index, rng) for index in range(4)]
+    assert not any(usual for _, usual in brown)
+    assert not all(sample.membrane.any() for sample, _ in brown)
 
 
 def test_a_run_comes_nearer_to_its_teacher(tmp_path: Path) -> None:
