@@ -90,6 +90,7 @@ def train_model(request: TrainRequest, told: Told) -> list[str]:
     """
     _need_torch()
     from her2scope.training.pixels.config import PixelConfig, check_config
+    from her2scope.training.pixels.grounds import check_copies
 
     work_um_per_px = request.work_um_per_px or request.um_per_px
     if work_um_per_px is None:
@@ -97,11 +98,13 @@ def train_model(request: TrainRequest, told: Told) -> list[str]:
     config = PixelConfig(request.classes, work_um_per_px, **request.options)
     check_config(config)
     pairs = pair_up(request.images, request.annotations, request.empty)
-    _check_numbers(request, len(pairs))
+    _check_request(request, pairs)
+    _check_folder(request.out)
     check_outputs([request.out / CARD, request.out / FULL], [pair.image for pair in pairs])
     with _opened(pairs, request.um_per_px) as opened:
         annotations = _read_all(request, pairs, opened, told)
         grounds = _grounds(pairs, opened, annotations, config)
+        check_copies(grounds)
         lines = []
         if request.folds:
             lines += _cross_validated(request, config, pairs, grounds, told)
@@ -116,7 +119,8 @@ def _need_torch() -> None:
         raise NotAvailableError("package", missing[0], ["make train-env installs it, into an environment of its own"])
 
 
-def _check_numbers(request: TrainRequest, n_images: int) -> None:
+def _check_request(request: TrainRequest, pairs: Sequence[Pair]) -> None:
+    n_images = len(pairs)
     if n_images < 2:
         raise BadInputError("one image cannot be learnt from and checked on: give two at least.")
     if request.folds and not 2 <= request.folds <= n_images:
@@ -126,13 +130,20 @@ def _check_numbers(request: TrainRequest, n_images: int) -> None:
             f"with {request.folds} folds of {n_images} images too few are left to learn from and check on. Take more "
             "folds, or more images."
         )
-    if request.options.get("ignore_unlabelled") and len(request.classes) == 1 and not request.empty:
+    is_rest_said = any(pair.annotations is None for pair in pairs)
+    if request.options.get("ignore_unlabelled") and len(request.classes) == 1 and not is_rest_said:
         raise BadInputError(
             f"nothing would say what is not {request.classes[0]}: with --unlabelled ignore outline some of the rest, "
-            "too, as a class of its own (--classes A,other)."
+            "too, as a class of its own (--classes A,other), or add images that hold none of it (--empty)."
         )
     if request.folds_only and not request.folds:
         raise BadInputError("say with --folds how many folds; --folds-only leaves out the model of all images.")
+
+
+def _check_folder(out: Path) -> None:
+    """No model is written over but that of the run that goes on: another's run is not here."""
+    if (out / CARD).exists() and not (out / RUN).is_dir():
+        raise BadInputError(f"{out}: holds a model that this run did not make. Give another --out, or put it away.")
 
 
 # ---- images in ----------------------------------------------------------------------------------------------------
@@ -155,7 +166,7 @@ def _read_all(
     """Annotations by name of the image, what was mended told; BadInputError where a class is nowhere."""
     found = {}
     for pair, image in zip(pairs, opened, strict=True):
-        found[pair.name] = annotations_of(pair, image.size_wh, request.classes, request.check_scale)
+        found[pair.name] = annotations_of(pair, image, request.classes, request.check_scale)
         for repair in found[pair.name].repairs:
             told(f"{pair.name}: {repair}")
     check_classes(request.classes, found)
@@ -237,6 +248,12 @@ def _chosen(state: State, held: Sequence[str]) -> str:
     )
 
 
+def _note(state: State) -> str:
+    if state.best_dice < 0.0:
+        return "the images held back could not tell which epoch is best: the last one was taken"
+    return "the epoch was chosen by it: images that it has never seen give less"
+
+
 def _card(
     request: TrainRequest, config: PixelConfig, state: State, grounds: Sequence[Ground], held: Sequence[str]
 ) -> dict[str, Any]:
@@ -266,7 +283,7 @@ def _card(
             "processor_minutes": round(state.cpu_seconds / 60.0, 1),
         },
         "dice_held_back": dict(zip(config.classes, best["dice"], strict=True)),
-        "dice_held_back_note": "the epoch was chosen by it: images that it has never seen give less",
+        "dice_held_back_note": _note(state),
         "limits": list(LIMITS),
     }
 
@@ -280,13 +297,14 @@ def _as_yaml(card: dict[str, Any]) -> bytes:
 
 def _check_folds(config: PixelConfig, folds: Sequence[Sequence[int]], having: Sequence[frozenset[int]]) -> None:
     """Find out before any training that a class could not be learnt in some fold."""
+    known = frozenset[int]().union(*having)
     for out in folds:
         left = frozenset[int]().union(*(labels for n, labels in enumerate(having) if n not in out))
-        for label, name in enumerate(config.classes, 1):
-            if label not in left:
+        for label, name in enumerate(config.all_classes):
+            if label in known and label not in left:
                 raise BadInputError(
                     f"class {name} is in too few images for {len(folds)} folds: where they are held out it cannot be "
-                    "learnt. Annotate it in more images, or train without --folds."
+                    "learnt. Take more images that have it, or train without --folds."
                 )
 
 
@@ -294,9 +312,9 @@ def _cross_validated(
     request: TrainRequest, config: PixelConfig, pairs: Sequence[Pair], grounds: Sequence[Ground], told: Told
 ) -> list[str]:
     """Train without the images of each fold and judge on them, with the very files that were written."""
-    from her2scope.training.pixels.grounds import fold_numbers
+    from her2scope.training.pixels.grounds import fold_numbers, labels_of
 
-    having = [ground.classes for ground in grounds]
+    having = labels_of(grounds)
     folds = fold_numbers(having, request.folds, config.seed)
     _check_folds(config, folds, having)
     done = [_fold(request, config, pairs, grounds, number, out, told) for number, out in enumerate(folds, start=1)]

@@ -15,10 +15,11 @@ from training.pixel_scenes import CLASSES, PAPER, circle, scene
 from her2scope.annotations.raster import Painter
 from her2scope.annotations.shapes import Annotation, Annotations
 from her2scope.domain.errors import BadInputError
+from her2scope.training.pixels import batches
 from her2scope.training.pixels.augment import NOT_ASKED, PLAIN, UPRIGHT, Variation, varied, window_side_px
 from her2scope.training.pixels.batches import Draws, check_windows, read_check
 from her2scope.training.pixels.config import BACKGROUND, PixelConfig, check_config, what_differs
-from her2scope.training.pixels.grounds import Ground, WholePicture, fold_numbers, split
+from her2scope.training.pixels.grounds import Ground, WholePicture, check_copies, fold_numbers, labels_of, split
 
 CONFIG = PixelConfig(CLASSES, 0.5, tile_px=64, batch=4, widths=(8, 8, 8), depths=(0, 1, 1))
 
@@ -119,6 +120,57 @@ def test_unlabelled_pixels_may_be_unknown() -> None:
     labels = ground.window(0, 0, 128, 128)[1]
     assert set(np.unique(labels)) == {1, 2, NOT_ASKED}
     assert not ground.survey(3).has(0)
+
+
+def only_dark(name: str, seed: int, is_empty: bool = False) -> Ground:
+    """A picture of which nobody says what is not dark, or one that has nothing dark."""
+    ground = scene(name, seed, classes=() if is_empty else ("dark",))
+    items = () if is_empty else (Annotation("", "dark", (circle(60, 60, 20),)),)
+    return replace(ground, painter=Painter(Annotations(items), ("dark",)), ignore_unlabelled=not is_empty)
+
+
+ONLY_DARK = replace(CONFIG, classes=("dark",), ignore_unlabelled=True)
+
+
+def test_what_has_nothing_to_be_told_from_is_refused() -> None:
+    """All that is asked for would be right as `dark`, and so the model would call everything."""
+    with pytest.raises(BadInputError, match="nothing says what is not"):
+        Draws([only_dark(str(n), n) for n in range(3)], ONLY_DARK)
+    Draws([only_dark("a", 1), only_dark("b", 2, is_empty=True)], ONLY_DARK)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_only_images_that_say_what_is_not_are_learnt_from(seed: int) -> None:
+    """Where the rest is unknown, an image without the class is as rare a good as one of a rare class."""
+    grounds = [only_dark(str(n), n, is_empty=n == 19) for n in range(20)]
+    learnt, held = split(labels_of(grounds), 0.1, seed)
+    assert 19 in learnt and len(held) == 2
+    plain = [replace(ground, ignore_unlabelled=False) for ground in grounds]
+    assert labels_of(plain) == [ground.classes for ground in plain]
+
+
+def test_a_class_that_later_ones_cover_is_not_said_to_be_held_back() -> None:
+    """`dark` within `brown`, named before it: nowhere is it painted."""
+    disc = Annotation("", "dark", (circle(60, 60, 20),))
+    whole = Annotation("", "brown", (circle(60, 60, 40),))
+    ground = replace(scene("a", 1), painter=Painter(Annotations((disc, whole)), CLASSES))
+    with pytest.raises(BadInputError, match="outlines of later classes cover all of it"):
+        Draws([ground], CONFIG)
+
+
+def test_images_of_which_nothing_is_known_give_no_windows_to_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "MOST_CHECKED_PX", 5000)
+    monkeypatch.setattr(batches, "CHECK_PX", 32)
+    ground = replace(only_dark("a", 1), painter=Painter(Annotations(()), ("dark",)))
+    assert check_windows([ground], ONLY_DARK) == []
+    assert len(check_windows([only_dark("a", 1)], ONLY_DARK)) == 4
+
+
+def test_one_picture_under_two_names_is_refused() -> None:
+    first, second = scene("a", 1), scene("b", 2)
+    check_copies([first, second])
+    with pytest.raises(BadInputError, match="a and c are the same picture"):
+        check_copies([first, second, replace(first, name="c", painter=second.painter)])
 
 
 # ---- balance ------------------------------------------------------------------------------------------------------

@@ -169,6 +169,23 @@ def test_a_run_that_was_ended_goes_on_as_if_nothing_had_been(
     assert (tmp_path / "ended" / CURVES).stat().st_size > 1000
 
 
+def test_to_be_stopped_with_the_last_step_is_heard(
+    grounds: list[Ground], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the last epoch is checked, say: what comes after the run, another fold, would not begin."""
+    checked = run._end_epoch  # noqa: SLF001 - the moment is ours
+
+    def stopped(config: PixelConfig, state: State, *rest: object) -> None:
+        checked(config, state, *rest)  # type: ignore[arg-type]
+        if state.finished:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(run, "_end_epoch", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        train_pixels(CONFIG, grounds, tmp_path, quiet)
+    assert load_saved(tmp_path / CHECKPOINT)["finished"] == "all 3 epochs"
+
+
 def test_a_finished_run_is_not_run_again(grounds: list[Ground], tmp_path: Path) -> None:
     first = train_pixels(CONFIG, grounds, tmp_path, quiet)
     again = train_pixels(CONFIG, grounds, tmp_path, quiet)

@@ -37,11 +37,33 @@ class Draws:
             for label in range(len(config.all_classes))
         ]
         self._labels = [label for label, having in enumerate(self._having) if having]
-        missing = [name for name, having in zip(config.classes, self._having[1:], strict=True) if not having]
-        if missing and all_needed:
+        if all_needed:
+            self._check()
+
+    @property
+    def has_places(self) -> bool:
+        """Whether anything can be drawn at all."""
+        return bool(self._labels)
+
+    def _check(self) -> None:
+        """BadInputError where a class cannot be learnt."""
+        names = self._config.all_classes
+        missing = [label for label in range(1, len(names)) if not self._having[label]]
+        hidden = [names[label] for label in missing if any(label in ground.classes for ground in self._grounds)]
+        if hidden:
             raise BadInputError(
-                f"no image to learn from has class {', '.join(missing)}, so it cannot be learnt: it lies in the images "
-                "held back alone. Annotate it in more images."
+                f"class {', '.join(hidden)} is outlined, but outlines of later classes cover all of it, or it is "
+                "smaller than the model's pixels. Name it after the classes that it lies in, or work at a finer scale."
+            )
+        if missing:
+            raise BadInputError(
+                f"no image to learn from has class {', '.join(names[label] for label in missing)}, so it cannot be "
+                "learnt: it lies in the images held back alone. Annotate it in more images."
+            )
+        if len(self._labels) < 2:
+            raise BadInputError(
+                f"all that is known of the images to learn from is {names[self._labels[0]]}: nothing says what is not. "
+                "Add images that hold something else, or outline it as a class of its own."
             )
 
     def told(self) -> list[str]:
@@ -93,6 +115,8 @@ def check_windows(grounds: Sequence[Ground], config: PixelConfig) -> list[CheckW
     if sum(ground.size_wh[0] * ground.size_wh[1] for ground in grounds) <= MOST_CHECKED_PX:
         return [window for number, ground in enumerate(grounds) for window in _grid(number, ground, config.block_px)]
     draws = Draws(grounds, config, all_needed=False)
+    if not draws.has_places:
+        return []
     rng = np.random.default_rng(mixed_seed("pixel checks", config.seed))
     found = []
     for _ in range(MOST_CHECKED_PX // CHECK_PX**2):

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from her2scope.annotations.raster import Painter
+from her2scope.domain.errors import BadInputError
 from her2scope.imaging.opencv import cv2
 from her2scope.phantom.noise import mixed_seed
 from her2scope.records import Mask, RgbImage
@@ -91,10 +92,13 @@ class Ground:
         """Labels of the classes that are outlined in it."""
         return self.painter.labels
 
+    def pixels_digest(self) -> str:
+        """Of the pixels of what is held in memory; empty of a slide that is read where it is asked for."""
+        return self.reading.digest() if isinstance(self.reading, WholePicture) else ""
+
     def digest(self) -> str:
         """What is learnt from it, in short: outlines, size, and the pixels of what is held in memory."""
-        pixels = self.reading.digest() if isinstance(self.reading, WholePicture) else ""
-        facts = (self.painter.digest(), self.size_wh, self.scale, self.ignore_unlabelled, pixels)
+        facts = (self.painter.digest(), self.size_wh, self.scale, self.ignore_unlabelled, self.pixels_digest())
         return hashlib.sha256(repr(facts).encode()).hexdigest()
 
     def window(self, left_px: int, top_px: int, width: int, height: int) -> tuple[RgbImage, Mask]:
@@ -166,6 +170,28 @@ class Survey:
         return int(x), int(y)
 
 
+def labels_of(grounds: Sequence[Ground]) -> list[frozenset[int]]:
+    """Labels that each image has examples of, for `split` and `fold_numbers`.
+
+    The background among them where some images do not say it: there it may be missed as any class.
+    """
+    may_lack = any(ground.ignore_unlabelled for ground in grounds)
+    return [ground.classes | {0} if may_lack and not ground.ignore_unlabelled else ground.classes for ground in grounds]
+
+
+def check_copies(grounds: Sequence[Ground]) -> None:
+    """Refuse one picture under two names: learnt from as the one, it would be checked on as the other."""
+    names: dict[str, str] = {}
+    for ground in grounds:
+        digest = ground.pixels_digest()
+        other = names.setdefault(digest, ground.name) if digest else ground.name
+        if other != ground.name:
+            raise BadInputError(
+                f"{other} and {ground.name} are the same picture: what is learnt from the one would be checked on the "
+                "other. Leave one of them out."
+            )
+
+
 def split(having: Sequence[frozenset[int]], share: float, seed: int) -> tuple[list[int], list[int]]:
     """Images to learn from, and images held back; whole images, and none in both.
 
@@ -174,7 +200,7 @@ def split(having: Sequence[frozenset[int]], share: float, seed: int) -> tuple[li
 
     Parameters
     ----------
-    having : labels of the classes of each image
+    having : labels of each image (`labels_of`)
     share : of the images, held back; at least one is
     """
     n_images = len(having)
@@ -203,7 +229,7 @@ def fold_numbers(having: Sequence[frozenset[int]], n_folds: int, seed: int) -> l
 
     Parameters
     ----------
-    having : labels of the classes of each image
+    having : labels of each image (`labels_of`)
     """
     order = np.random.default_rng(mixed_seed("pixel folds", seed)).permutation(len(having)).tolist()
     rank = {label: place for place, label in enumerate(_rarest_first(having))}

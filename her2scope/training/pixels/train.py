@@ -28,7 +28,7 @@ from her2scope.training.pixels.augment import NOT_ASKED
 from her2scope.training.pixels.batches import Draws, check_windows, read_check
 from her2scope.training.pixels.config import PixelConfig, what_differs
 from her2scope.training.pixels.curves import draw_curves
-from her2scope.training.pixels.grounds import Ground, split
+from her2scope.training.pixels.grounds import Ground, labels_of, split
 from her2scope.training.pixels.net import PixelNet
 from her2scope.training.train import CHECKPOINT, LOG, load_saved, save_whole
 
@@ -109,7 +109,7 @@ def held_back(config: PixelConfig, grounds: Sequence[Ground]) -> list[int]:
 
 
 def _parted(config: PixelConfig, grounds: Sequence[Ground]) -> tuple[list[int], list[int]]:
-    return split([ground.classes for ground in grounds], config.check_share, config.seed)
+    return split(labels_of(grounds), config.check_share, config.seed)
 
 
 def begin(config: PixelConfig, grounds: Sequence[Ground], out_dir: Path) -> State:
@@ -210,11 +210,11 @@ def _run(
             stops = is_asked_to_end()
             if stops or state.finished or clock.is_due():
                 _save(state, config, out_dir)
-            if state.finished:
-                break
-            if stops:
+            if stops:  # with the last step, too: what comes after it would take its time
                 told(f"stopped at step {state.step} of {config.total_steps}; the same command goes on from there")
                 raise KeyboardInterrupt
+            if state.finished:
+                break
 
 
 class _Clock:
