@@ -6,12 +6,13 @@ that was stopped goes on where it was, and memory does not grow with the slide.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import shutil
+import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,7 @@ COLOURS = ((230, 159, 0), (0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121,
 COLOUR_NAMES = ("orange", "blue", "vermilion", "green", "purple", "sky blue", "yellow")
 GLASS_LEVEL = 232
 """A window of a slide in which no pixel is darker, in any channel, is glass: background, without asking the model."""
-MASK, MAP, REGIONS, OVERLAY = "_mask.tif", "_probability.tif", "_regions.geojson", "_overlay.png"
+FILES = MASK, MAP, REGIONS, OVERLAY = "_mask.tif", "_probability.tif", "_regions.geojson", "_overlay.png"
 Told = Callable[[str], None]
 
 
@@ -252,7 +253,8 @@ def _of_slide(opened: Opened, out: Path, model: OnnxRegionModel, told: Told) -> 
     folder = out / f".{stem_of(opened.path)}-{_digest(opened, model)}.parts"
     folder.mkdir(exist_ok=True)
     kept = _Kept(folder, pixels, grid)
-    missing = [number for number in range(len(grid)) if not kept.path(number).exists()]
+    # where the power went off, a file may be there without its end
+    missing = [number for number in range(len(grid)) if not zipfile.is_zipfile(kept.path(number))]
     if len(missing) < len(grid):
         told(f"{opened.path.name}: {len(grid) - len(missing)} of {len(grid)} windows are there already")
     began_s = time.monotonic()
@@ -271,7 +273,9 @@ def _of_slide(opened: Opened, out: Path, model: OnnxRegionModel, told: Told) -> 
 def _digest(opened: Opened, model: OnnxRegionModel) -> str:
     """Of what decides the windows: those of another model or another file are not gone on from."""
     status = opened.path.stat()
-    facts = (model.sha256, opened.um_per_px, opened.size_wh, status.st_size, status.st_mtime_ns, TILE_PX)
+    card = model.card
+    of_model = (model.sha256, model.um_per_px, len(model.classes), card.block_px, card.surroundings_px)
+    facts = (of_model, opened.um_per_px, opened.size_wh, status.st_size, status.st_mtime_ns, TILE_PX)
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
 
 
@@ -296,8 +300,16 @@ def asked_of_slide(pixels: SlidePixels, box: tuple[int, int, int, int], model: O
 
 
 def _written(windows: Windows, opened: Opened, model: OnnxRegionModel, request: ApplyRequest) -> list[float]:
-    """Write the files of an image; the share of each class in it."""
-    start = request.out / stem_of(opened.path)
+    """Write the files of an image aside, then put all in place; the share of each class in it."""
+    stem = stem_of(opened.path)
+    with tempfile.TemporaryDirectory(dir=request.out, prefix=f".{stem}-", suffix=".new") as aside:
+        shares = _write_files(Path(aside, stem), windows, model, request.tolerance_px)
+        for name in FILES:
+            os.replace(_named(Path(aside, stem), name), _named(request.out / stem, name))
+    return shares
+
+
+def _write_files(start: Path, windows: Windows, model: OnnxRegionModel, tolerance_px: float) -> list[float]:
     classes = model.classes[1:]
     counts = np.zeros(len(model.classes), np.int64)
     for window in windows:
@@ -308,9 +320,7 @@ def _written(windows: Windows, opened: Opened, model: OnnxRegionModel, request: 
     levels = {"planes": list(classes), "value_of_probability_1": LEVELS, **about}
     _write_tiff(_named(start, MAP), windows, len(classes), lambda window, k: window.levels[k], levels)
     scale = windows.grid.scale
-    traced = trace_windows(
-        ((w.left_px, w.top_px, w.labels) for w in windows), classes, scale, request.tolerance_px * scale
-    )
+    traced = trace_windows(((w.left_px, w.top_px, w.labels) for w in windows), classes, scale, tolerance_px * scale)
     write_geojson(traced, _named(start, REGIONS), dict(zip(classes, _colours(len(classes)), strict=True)))
     write_png(_named(start, OVERLAY), _overlay(windows, len(classes)))
     return (counts[1:] / counts.sum()).tolist()
@@ -323,7 +333,7 @@ def _named(start: Path, ending: str) -> Path:
 def _write_tiff(
     path: Path, windows: Windows, n_planes: int, plane: Callable[[Window, int], Mask], about: dict[str, Any]
 ) -> None:
-    """A tiled TIFF of `n_planes` pages, deflated; aside, then renamed. Its description says what the values mean."""
+    """A tiled TIFF of `n_planes` pages, deflated. Its description says what the values mean."""
 
     def tiles(k: int) -> Iterator[Mask]:
         for window in windows:
@@ -333,20 +343,14 @@ def _write_tiff(
             yield tile
 
     grid = windows.grid
-    aside = path.with_name(path.name + ".part")
-    try:
-        with tifffile.TiffWriter(aside, bigtiff=grid.size_wh[0] * grid.size_wh[1] * n_planes > 1 << 31) as file:
-            for k in range(n_planes):
-                file.write(
-                    tiles(k), shape=(grid.size_wh[1], grid.size_wh[0]), dtype=np.uint8, tile=(TILE_PX, TILE_PX),
-                    compression="zlib", photometric="minisblack", metadata=None, software="her2scope",
-                    description=json.dumps(about) if k == 0 else None,
-                    resolution=(1e4 / grid.um_per_px,) * 2, resolutionunit="CENTIMETER",
-                )  # fmt: skip
-        os.replace(aside, path)
-    finally:
-        with contextlib.suppress(OSError):
-            aside.unlink()
+    with tifffile.TiffWriter(path, bigtiff=grid.size_wh[0] * grid.size_wh[1] * n_planes > 1 << 31) as file:
+        for k in range(n_planes):
+            file.write(
+                tiles(k), shape=(grid.size_wh[1], grid.size_wh[0]), dtype=np.uint8, tile=(TILE_PX, TILE_PX),
+                compression="zlib", photometric="minisblack", metadata=None, software="her2scope",
+                description=json.dumps(about) if k == 0 else None,
+                resolution=(1e4 / grid.um_per_px,) * 2, resolutionunit="CENTIMETER",
+            )  # fmt: skip
 
 
 def _colours(n_classes: int) -> list[tuple[int, int, int]]:

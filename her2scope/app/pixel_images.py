@@ -296,9 +296,7 @@ def whole_slide(pixels: SlidePixels) -> RgbImage:
     return rgb
 
 
-def annotations_of(
-    pair: Pair, size_wh: tuple[int, int], classes: Sequence[str], check_scale: bool = True
-) -> Annotations:
+def annotations_of(pair: Pair, image: Opened, classes: Sequence[str], check_scale: bool = True) -> Annotations:
     """What is outlined in an image; nothing where it has no file.
 
     What names no class is of the only one asked for. In a mask of several classes value 1 is the first, and so on, as
@@ -311,10 +309,10 @@ def annotations_of(
     if pair.annotations is None:
         return Annotations(())
     default = classes[0] if len(classes) == 1 else UNCLASSIFIED
-    is_asap_of_slide = pair.annotations.suffix.lower() == ASAP_SUFFIX and pair.image.suffix.lower() in SLIDE_SUFFIXES
+    is_asap_of_slide = pair.annotations.suffix.lower() == ASAP_SUFFIX and image.slide is not None
     corner_px = scanned_corner_px(pair.image) if is_asap_of_slide else (0, 0)
     return read_annotations(
-        pair.annotations, size_wh, default_class=default,
+        pair.annotations, image.size_wh, default_class=default,
         mask_classes=dict(enumerate(classes, 1)) if len(classes) > 1 else None,
         check_scale=check_scale, asap_corner_px=corner_px,
     )  # fmt: skip

@@ -131,7 +131,7 @@ def judge(
         opened = open_image(pair.image, um_per_px)
         try:
             opened.scale(model.um_per_px)
-            annotations[pair.name] = annotations_of(pair, opened.size_wh, classes, check_scale)
+            annotations[pair.name] = annotations_of(pair, opened, classes, check_scale)
         finally:
             opened.close()
     check_classes(classes, annotations)

@@ -20,7 +20,16 @@ from her2scope.annotations.trace import trace
 from her2scope.annotations.write import write_geojson
 from her2scope.app import pixel_apply, pixel_images, pixels
 from her2scope.app.pixel_apply import ApplyRequest, apply_model
-from her2scope.app.pixel_images import Pair, SlidePixels, annotations_of, find_images, open_image, pair_up, picture_at
+from her2scope.app.pixel_images import (
+    Opened,
+    Pair,
+    SlidePixels,
+    annotations_of,
+    find_images,
+    open_image,
+    pair_up,
+    picture_at,
+)
 from her2scope.app.pixel_judge import JudgeRequest, evaluate_model, judge, judged_json, put_coarse
 from her2scope.app.pixels import TrainRequest, train_model
 from her2scope.domain.errors import BadInputError, NotAvailableError
@@ -278,7 +287,59 @@ def test_a_slide_that_was_stopped_goes_on(
     assert any("9 of 16 windows are there already" in line for line in said)
     assert slide.n_read == n_whole - 9
     for one in (tmp_path / "whole").iterdir():
-        assert (tmp_path / "killed" / one.name).read_bytes() == one.read_bytes() or one.suffix == ".geojson"
+        assert (tmp_path / "killed" / one.name).read_bytes() == one.read_bytes()
+
+
+def stopped(folder: Path, path: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Apply to a slide as far as the files of its windows; these."""
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(pixel_apply, "_written", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        apply_model(ApplyRequest(folder, [path], 1.0, out), quiet)
+    return sorted(out.glob(".*.parts/*.npz"))
+
+
+def test_a_window_without_its_end_is_made_again(
+    folder: Path, as_slide: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The power went off while a window was written."""
+    monkeypatch.setattr(pixel_apply, "TILE_PX", 64)
+    path = as_slide(ArraySlide(blue_discs(128, 128)))
+    windows = stopped(folder, path, tmp_path / "out", monkeypatch)
+    windows[1].write_bytes(b"")
+    windows[2].write_bytes(windows[2].read_bytes()[:-30])
+    said: list[str] = []
+    apply_model(ApplyRequest(folder, [path], 1.0, tmp_path / "out"), said.append)
+    assert any("2 of 4 windows are there already" in line for line in said)
+    assert tifffile.imread(tmp_path / "out" / "slide_mask.tif").shape == (128, 128)
+
+
+def test_windows_of_another_scale_are_not_gone_on_from(
+    as_slide: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The card was corrected in between; the file of the model is the same."""
+    path = as_slide(ArraySlide(blue_discs(128, 128)))
+    stopped(write_tiny_region_model(tmp_path / "model"), path, tmp_path / "out", monkeypatch)
+    apply_model(ApplyRequest(write_tiny_region_model(tmp_path / "model", 2.0), [path], 1.0, tmp_path / "out"), quiet)
+    assert tifffile.imread(tmp_path / "out" / "slide_mask.tif").shape == (64, 64)
+
+
+def test_files_of_an_image_are_all_of_one_model_or_none_is_touched(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mask of this model beside the outlines of the last one would contradict them."""
+    out = tmp_path / "out"
+    write_png(tmp_path / "a.png", blue_discs(64, 64))
+    apply_model(ApplyRequest(folder, [tmp_path / "a.png"], 1.0, out), quiet)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    write_png(tmp_path / "a.png", blue_discs(96, 96))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pixel_apply, "write_png", full)
+    with pytest.raises(BadInputError, match="No space left"):
+        apply_model(ApplyRequest(folder, [tmp_path / "a.png"], 1.0, out), quiet)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
 def test_all_is_checked_before_any_is_written(folder: Path, tmp_path: Path) -> None:
@@ -409,6 +470,32 @@ def test_what_cannot_be_learnt_is_refused_before_training(marked: Path, change: 
 
 
 @pytest.mark.usefixtures("with_torch")
+def test_images_that_hold_none_of_the_class_must_be_there_where_the_rest_is_unknown(marked: Path) -> None:
+    """`--empty` alone says nothing: all pixels that are known are blue, and all would be called so."""
+    request = TrainRequest([marked], marked, ("blue",), 1.0, marked / "model", empty=True)
+    with pytest.raises(BadInputError, match="nothing would say what is not blue"):
+        train_model(pixels.replace(request, options={"ignore_unlabelled": True}), quiet)
+
+
+@pytest.mark.usefixtures("with_torch")
+def test_one_picture_under_two_names_is_refused(marked: Path) -> None:
+    """Learnt from as the one and judged as the other: the figures would be those of what was seen."""
+    write_png(marked / "copy.png", read_rgb(marked / "one.png"))
+    (marked / "copy.geojson").write_bytes((marked / "one.geojson").read_bytes())
+    with pytest.raises(BadInputError, match="copy and one are the same picture"):
+        train_model(TrainRequest([marked], marked, ("blue",), 1.0, marked / "model"), quiet)
+
+
+@pytest.mark.usefixtures("with_torch")
+def test_a_model_that_a_run_did_not_make_is_not_written_over(marked: Path) -> None:
+    model = write_tiny_region_model(marked / "model")
+    before = {path.name: path.read_bytes() for path in model.iterdir()}
+    with pytest.raises(BadInputError, match="holds a model that this run did not make"):
+        train_model(TrainRequest([marked], marked, ("blue",), 1.0, model), quiet)
+    assert {path.name: path.read_bytes() for path in model.iterdir()} == before
+
+
+@pytest.mark.usefixtures("with_torch")
 def test_one_image_is_too_few_to_learn_from(marked: Path) -> None:
     with pytest.raises(BadInputError, match="two at least"):
         train_model(TrainRequest([marked / "one.png"], marked, ("blue",), 1.0, marked / "model"), quiet)
@@ -445,9 +532,32 @@ def test_a_mask_names_classes_by_their_place_in_the_list(tmp_path: Path) -> None
     values[2:10, 3:9], values[20:30, 4:20] = 1, 2
     write_mask(tmp_path / "a.png", values)
     pair = Pair(tmp_path / "a.tif", tmp_path / "a.png")
-    found = annotations_of(pair, (30, 40), ("tumour", "stroma"))
+    image = Opened(pair.image, (30, 40), 1.0, None, None)
+    found = annotations_of(pair, image, ("tumour", "stroma"))
     np.testing.assert_array_equal(paint(found, ("tumour", "stroma"), (30, 40)), values)
     write_mask(tmp_path / "a.png", np.where(values > 0, 255, 0).astype(np.uint8))
-    assert annotations_of(pair, (30, 40), ("tumour",)).classes == ("tumour",)
+    assert annotations_of(pair, image, ("tumour",)).classes == ("tumour",)
     with pytest.raises(BadInputError, match=r"255, which is no class \(1 is tumour, 2 is stroma\)"):
-        annotations_of(pair, (30, 40), ("tumour", "stroma"))
+        annotations_of(pair, image, ("tumour", "stroma"))
+
+
+@pytest.mark.parametrize("suffix", [".bif", ".tif"])
+def test_outlines_of_asap_begin_where_a_slide_was_scanned_whatever_its_suffix(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ventana's slides are TIFF files, too."""
+    monkeypatch.setattr(pixel_images, "scanned_corner_px", lambda path: (100, 50))
+    places = "".join(f'<Coordinate Order="{k}" X="{x}" Y="{y}"/>' for k, (x, y) in enumerate(CORNERS))
+    (tmp_path / "a.xml").write_text(
+        f'<ASAP_Annotations><Annotations><Annotation Name="n" Type="Polygon" PartOfGroup="t"><Coordinates>{places}'
+        "</Coordinates></Annotation></Annotations></ASAP_Annotations>"
+    )
+    pair = Pair(tmp_path / f"a{suffix}", tmp_path / "a.xml")
+    slide = ArraySlide(blue_discs(40, 30))
+    (found,) = annotations_of(pair, Opened(pair.image, (30, 40), 1.0, None, slide), ("t",)).items
+    assert found.polygons[0].outer.min(axis=0).tolist() == [1.5, 2.5]
+    field = Opened(pair.image, (300, 400), 1.0, blue_discs(400, 300), None)
+    assert annotations_of(pair, field, ("t",)).items[0].polygons[0].outer.min(axis=0).tolist() == [101.5, 52.5]
+
+
+CORNERS = ((102, 53), (110, 53), (110, 60), (102, 60))
