@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,18 +73,31 @@ def read_values(path: Path) -> NDArray[np.uint16]:
     if header.width * header.height > MAX_PIXELS:
         why = f"{header.width} x {header.height} px are more than a mask may have"
         raise UnreadableAnnotationError(path, why, "Give the outlines as polygons.")
-    try:
-        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
-            values = np.asarray(image)
-    except (OSError, ValueError, SyntaxError, EOFError, struct.error):
-        raise UnreadableAnnotationError(path, "the mask is damaged", _AS_MASK) from None
-    if values.ndim == 3:
-        if (values[..., :3] != values[..., :1]).any():
-            raise UnreadableAnnotationError(path, "the mask is in colours", _AS_MASK)
-        values = values[..., 0]
+    values = _grey(path, data)
     if values.min() < 0 or values.max() > np.iinfo(np.uint16).max:
         raise UnreadableAnnotationError(path, "the mask has values below 0 or above 65535", _AS_MASK)
     return values.astype(np.uint16)
+
+
+def _grey(path: Path, data: bytes) -> NDArray[Any]:
+    """`(H, W)` of a PNG whose channels are all the same, and whose pixels all show."""
+    try:
+        with warnings.catch_warnings():  # the size was looked at just now
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+                values, has_alpha = np.asarray(image), image.mode in ("LA", "RGBA")
+    except (OSError, ValueError, SyntaxError, EOFError, struct.error):
+        raise UnreadableAnnotationError(path, "the mask is damaged", _AS_MASK) from None
+    if has_alpha:
+        # what was painted may stand in the transparency alone, with one colour everywhere
+        if (values[..., -1] != 255).any():
+            raise UnreadableAnnotationError(path, "the mask is transparent in places", _AS_MASK)
+        values = values[..., :-1]
+    if values.ndim == 3:
+        if (values != values[..., :1]).any():
+            raise UnreadableAnnotationError(path, "the mask is in colours", _AS_MASK)
+        values = values[..., 0]
+    return values
 
 
 def _pieces(values: NDArray[np.uint16], classes: Mapping[int, str]) -> list[Annotation]:

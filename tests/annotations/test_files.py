@@ -393,6 +393,34 @@ def test_a_mask_in_colours_is_refused_and_one_with_a_palette_is_read(tmp_path: P
         read_annotations(tmp_path / "m.png")
 
 
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_a_mask_with_transparency_is_read_where_all_of_it_shows(tmp_path: Path, mode: str):
+    """Painted on glass, white may be everywhere and the mask in the transparency: that was the whole image once."""
+    from PIL import Image
+
+    values = np.zeros((6, 8), np.uint8)
+    values[1:3, 1:4] = 255
+    whole, mask = Image.new("L", (8, 6), 255), Image.fromarray(values)
+
+    def saved(grey: Image.Image, alpha: Image.Image) -> Path:
+        Image.merge(mode, [*[grey] * (len(mode) - 1), alpha]).save(tmp_path / "m.png")
+        return tmp_path / "m.png"
+
+    assert area(read_annotations(saved(mask, whole))) == 6
+    with pytest.raises(UnreadableAnnotationError, match="transparent in places"):
+        read_annotations(saved(whole, mask))
+
+
+def test_a_large_mask_is_read_without_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from PIL import Image
+
+    values = np.zeros((20, 30), np.uint8)
+    values[1:3, 1:4] = 1
+    write_mask(tmp_path / "m.png", values)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 400)
+    assert area(read_annotations(tmp_path / "m.png")) == 6
+
+
 # ---- repairs ------------------------------------------------------------------------------------------------------
 
 
