@@ -341,6 +341,8 @@ class ControlReading:
     """The staining run, as the lab calls it."""
     lost_words: tuple[str, ...] = ()
     """The reader's words on cells that a field, measured anew with this control's cuts, does not show any more."""
+    knows_run_cuts: bool = True
+    """Whether the program that read it knew `domain.control.run_cuts`: a stored case keeps the cuts of its fields."""
 
 
 @dataclass(frozen=True, slots=True)

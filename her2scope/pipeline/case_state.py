@@ -154,6 +154,7 @@ class CaseState:
             tuple(data.get("with_earlier", ())),  # absent, as the run, in cases of earlier versions
             data.get("run", ""),
             tuple(data.get("lost_words", ())),
+            "run_cuts" in data,
         )  # fmt: skip
         self.controls.append(reading)
         for item in data["fields"]:

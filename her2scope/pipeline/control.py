@@ -226,7 +226,7 @@ def cuts_in_force(
     and in the lab's range; those whose fields a later one is measured together with stand in that one. The latest
     itself has to give one: an older cut must not stand in for a reading that has none. The moderate cut is that of the
     2+ and 1+ levels in force, where they are sufficient. Without such a cut the settings' hold, but where the run's own
-    levels contradict them (`run_cuts`).
+    levels contradict them (`run_cuts`); a case whose latest reading is older than that rule keeps the settings'.
     """
     anchor = latest_of(controls, ANCHOR_LEVEL)
     if anchor is None:
@@ -234,7 +234,8 @@ def cuts_in_force(
     like = [item for item in controls if _like(item, anchor)]
     below = [reading for level in BELOW_ANCHOR if (reading := latest_of(like, level)) is not None]
     if _usable_cut(anchor, limits) is None:
-        own = run_cuts(default, anchor.measures, {item.expected: item.measures for item in below}, limits)
+        levels = {item.expected: item.measures for item in below}
+        own = run_cuts(default, anchor.measures, levels, limits) if controls[-1].knows_run_cuts else None
         return (default, CutsFrom.SETTINGS) if own is None else (own, CutsFrom.RUN)
     part_of_later = {number for item in like for number in item.with_earlier}
     whole = [item for item in like if item.expected == ANCHOR_LEVEL and item.number not in part_of_later]

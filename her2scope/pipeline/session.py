@@ -165,6 +165,7 @@ class CaseSession:
             "verdict": asdict(reading.verdict),
             "with_earlier": list(numbers),
             "run": run,
+            "run_cuts": True,  # told, as cases of earlier versions do not have them
             "result": field_to_data(result),
             "fields": [
                 {"field": number, "result": field_to_data(field), **moved.get(number, {})}

@@ -9,13 +9,16 @@ import pytest
 from control_series import baseline
 from factories import control_reading
 
+from her2scope.app.compose import DEFAULT_METHOD, make_analyser
 from her2scope.domain.cells import CellClass, StainCuts
-from her2scope.domain.control import ControlCode, ControlLimits, ControlVerdict, moderate_cut
+from her2scope.domain.control import ControlCode, ControlLimits, ControlVerdict, CutsFrom, moderate_cut
 from her2scope.domain.control_history import ControlEntry
+from her2scope.domain.events import Event
 from her2scope.domain.score import ControlStatus
 from her2scope.pipeline.control import compared, cuts_in_force, measure_control, measured_together, standing
 from her2scope.pipeline.session import CaseSession
 from her2scope.records import AcceptedField, ControlReading
+from her2scope.settings import Calibration, ScoringSettings
 from her2scope.storage.control_history import MemoryControlHistory
 from her2scope.storage.memory import MemoryCaseStore
 
@@ -120,6 +123,33 @@ def test_read_levels_place_the_cut_of_real_fields(analyser, frames, clock):
     assert reading.verdict.status is not ControlStatus.INVALID
     assert session.cuts.moderate_od10 == pytest.approx(reading.measures.moderate_od10)
     assert session.cuts.intense_od10 == by_fraction.intense_od10
+
+
+def test_a_case_that_is_older_than_a_runs_cuts_keeps_the_cuts_of_its_fields(frames, clock, monkeypatch):
+    settings = ScoringSettings(control=ControlLimits(min_cut_od10=0.2, max_cut_od10=0.3))
+    analyser, store = make_analyser(DEFAULT_METHOD, settings, Calibration()), MemoryCaseStore()
+    file = store.create("older")
+    append = file.append
+    monkeypatch.setattr(file, "append", lambda event, images=(): append(_as_before_run_cuts(event), images))
+    with monkeypatch.context() as earlier:
+        earlier.setattr("her2scope.pipeline.control.run_cuts", lambda *_: None)
+        session = CaseSession(file, analyser, clock, "reader")
+        for name in ("3+", "2+"):
+            session.read_control(frames[name], name, "lot 7")
+        session.accept(frames["1+"])
+        cuts = session.cuts
+    session.close()
+
+    session = CaseSession(store.open("older"), analyser, clock, "reader")
+    view = session.view
+    assert (view.cuts, view.cuts_from) == (cuts, CutsFrom.SETTINGS)
+    assert view.fields[0].result.cuts == cuts
+    session.read_control(frames["1+"], "1+", "lot 7")  # a new reading sets them, for all fields at once
+    assert session.view.cuts_from is CutsFrom.RUN and session.view.fields[0].result.cuts == session.cuts != cuts
+
+
+def _as_before_run_cuts(event: Event) -> Event:
+    return replace(event, data={name: value for name, value in event.data.items() if name != "run_cuts"})
 
 
 # ---- the lab's chart ----------------------------------------------------------------------------------------------
