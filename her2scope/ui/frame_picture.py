@@ -81,6 +81,11 @@ class FramePicture:
         self._place = on_whole_pixels(port.to_screen(QPointF(shown.topLeft())), ratio)
 
 
+def touched(port: Viewport) -> QRect:
+    """What of the screen a picture may lie on: whole device pixels, which end a little beyond its place."""
+    return port.picture_rect().toAlignedRect().adjusted(-1, -1, 1, 1)
+
+
 def on_whole_pixels(place: QPointF, ratio: float) -> QPointF:
     """The nearest whole device pixel: Qt copies a picture there, and resamples it anywhere else."""
     return QPointF(round(place.x() * ratio) / ratio, round(place.y() * ratio) / ratio)

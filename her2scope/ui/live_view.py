@@ -29,7 +29,7 @@ from her2scope.records import AcceptedField, CaseView, TrackedFrame
 from her2scope.ui.case_marks import CaseMarks
 from her2scope.ui.display_meter import DisplayMeter, Painted
 from her2scope.ui.fade import Fade
-from her2scope.ui.frame_picture import FramePicture, on_whole_pixels, pixels_in
+from her2scope.ui.frame_picture import FramePicture, on_whole_pixels, pixels_in, touched
 from her2scope.ui.outline_tool import HINT, OutlineTool
 from her2scope.ui.overlay_drawer import DrawnOverlay, OverlayDrawer, OverlayOrder, draw_overlay
 from her2scope.ui.overlay_state import MAX_SPEED_UM_PER_S, OverlayState, overlay_state
@@ -162,7 +162,7 @@ class LiveView(QWidget):
 
     def _update_picture(self) -> None:
         """Paint the picture: what lies around it stays as it is, and so does what lies over that."""
-        self.update(self._viewport.picture_rect().toAlignedRect())
+        self.update(touched(self._viewport))
 
     def show_notice(self, text: str) -> None:
         """Write across the picture that it is not live, or nothing."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from PyQt6.QtCore import QPointF, QRectF, QSizeF
 from PyQt6.QtGui import QImage, QPainter
 
-from her2scope.ui.frame_picture import FramePicture, pixels_in, scaled
+from her2scope.ui.frame_picture import FramePicture, pixels_in, scaled, touched
 from her2scope.ui.images import pixels_of, to_qimage
 from her2scope.ui.viewport import Viewport
 
@@ -46,6 +48,25 @@ def by_us(rgb: np.ndarray, port: Viewport) -> np.ndarray:
     painter.drawImage(place, picture)
     painter.end()
     return pixels_of(image)[..., :3].astype(int)
+
+
+@given(
+    st.tuples(st.integers(20, 400), st.integers(20, 400)),
+    st.tuples(st.integers(20, 500), st.integers(20, 500)),
+    st.sampled_from([1.0, 1.25, 1.5, 2.0]),
+    st.lists(st.tuples(st.floats(0.8, 1.6), st.floats(-60, 60), st.floats(-60, 60)), max_size=2),
+)
+@example((285, 125), (268, 78), 1.5, [])
+@example((150, 290), (136, 386), 1.25, [])
+@settings(max_examples=100, deadline=None)
+def test_no_pixel_of_the_picture_lies_beyond_what_is_painted_anew(size, view, ratio, moves):
+    """Else the last column of an older frame would stay beside the new one."""
+    port = Viewport.fitted(QSizeF(*view), QSizeF(*size))
+    for factor, dx, dy in moves:
+        port = port.zoomed(factor, QPointF(view[0] / 3, view[1] / 4)).panned(QPointF(dx, dy))
+    picture, place = FramePicture().of(np.zeros((size[1], size[0], 3), np.uint8), port, ratio)
+    drawn = QRectF(place, picture.deviceIndependentSize()) & QRectF(0, 0, *view)
+    assert QRectF(touched(port)).contains(drawn)
 
 
 @pytest.mark.parametrize("size", [(320, 200), (321, 199), (97, 131), (160, 120), (3, 2)])
