@@ -94,6 +94,7 @@ def test_a_small_reader_learns_what_its_teacher_says(tmp_path: Path) -> None:
     exported = export_reader(tmp_path / "run", card_in(model))
     assert exported.facts["teacher_sha256"] == card_in(model).sha256(OUTLINES)
     assert exported.facts["recipe"]["together"] == 2
+    assert str(tmp_path) not in str(exported.facts), "the card travels, folders of this machine do not"
     bands = np.zeros((2, len(CHANNELS), N_PLACES), np.float32)
     bands[0, : CHANNELS.index("haematoxylin_0")] = 2.0
     dark, pale = open_session(exported.content, [CPU], 1).run([MEMBRANE], {BANDS: bands})[0]

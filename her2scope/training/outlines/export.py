@@ -21,6 +21,8 @@ from her2scope.training.outlines.net import OutlineNet, ShippedReader
 from her2scope.training.train import CHECKPOINT, load_saved
 
 CHECK_CELLS = 64
+PLACES = ("model", "teacher")
+"""Of a recipe: folders of one machine, not for a card."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +70,7 @@ def export_reader(run_dir: Path, card: ModelCard) -> ExportedReader:
         raise BadInputError(f"the exported reader differs from torch by {largest}: not written.")
     facts = {
         "parameters": sum(weight.numel() for weight in net.parameters()),
-        "recipe": {name: value for name, value in config.items() if name != "model"},
+        "recipe": {name: value for name, value in config.items() if name not in PLACES},
         **{name: found[name] for name in ("teacher_sha256",) if name in found},
         "cells": found["cells"],
         "held_back": found["held_back"],
