@@ -62,6 +62,8 @@ class JudgeRequest:
     threads: int = 0
     check_scale: bool = True
     """Refuse outlines that fill one corner of an image alone."""
+    ignore_unlabelled: bool = False
+    """What no polygon covers is unknown, and counts neither way; not in images that hold none of the classes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,20 +90,34 @@ def evaluate_model(request: JudgeRequest, told: Told) -> list[str]:
     classes = model.classes[1:]
     if request.lesions is not None and request.lesions not in classes:
         raise BadInputError(f"the model has no class '{request.lesions}'. It has: {', '.join(classes)}.")
+    if request.lesions is not None and request.ignore_unlabelled:
+        raise BadInputError("lesions are counted where all of them are outlined: not with --unlabelled ignore.")
     pairs = pair_up(request.images, request.annotations, request.empty)
     if request.json_path is not None:
         inputs = [path for pair in pairs for path in (pair.image, pair.annotations) if path is not None]
         check_outputs([request.json_path], inputs)
-    judged = judge(model, pairs, request.um_per_px, classes, request.lesions, told, request.check_scale)
+    judged = judge(
+        model, pairs, request.um_per_px, classes, request.lesions, told,
+        check_scale=request.check_scale, ignore_unlabelled=request.ignore_unlabelled,
+    )  # fmt: skip
     seen = _seen_before(model, pairs)
     if request.json_path is not None:
-        about = {"schema": SCHEMA, "model": {"name": model.name, "sha256": model.sha256, "um_per_px": model.um_per_px}}
+        about = {
+            "schema": SCHEMA,
+            "model": {"name": model.name, "sha256": model.sha256, "um_per_px": model.um_per_px},
+            "unlabelled": unlabelled(request.ignore_unlabelled),
+        }
         write_all({request.json_path: json_bytes(about | judged_json(judged) | {"seen_in_training": seen})})
     lines = [f"{len(pairs)} images: {words}" for words in words_of(judged)]
     if seen:
         made_with = f"by its card the model was made with {count(len(seen), 'image')} of these names ({some_of(seen)})"
         lines.append(f"{made_with}: if they are the same, the figures are better than those of new images")
     return lines
+
+
+def unlabelled(is_ignored: bool) -> str:
+    """What pixels are that no polygon covers, as the option has it."""
+    return "ignore" if is_ignored else "background"
 
 
 def _seen_before(model: OnnxRegionModel, pairs: Sequence[Pair]) -> list[str]:
@@ -119,12 +135,18 @@ def judge(
     classes: Sequence[str],
     lesions: str | None = None,
     told: Told = lambda line: None,
+    *,
     check_scale: bool = True,
+    ignore_unlabelled: bool = False,
 ) -> Judged:
     """Set what a model finds beside what was outlined; images one by one, slides window by window.
 
     Images are judged pixel by pixel at their own size, slides at the model's scale. All files are opened before any
     is judged; BadInputError where one cannot be used, or a class is in none of them.
+
+    Parameters
+    ----------
+    ignore_unlabelled : what no polygon covers counts neither way, as it was not learnt; see `JudgeRequest`
     """
     annotations: dict[str, Annotations] = {}
     for pair in pairs:
@@ -143,7 +165,8 @@ def judge(
     for pair in pairs:
         opened = open_image(pair.image, um_per_px)
         try:
-            own = _OneImage(opened, model, annotations[pair.name], classes, lesions)
+            is_partly_known = ignore_unlabelled and pair.annotations is not None
+            own = _OneImage(opened, model, annotations[pair.name], classes, lesions, is_partly_known)
         finally:
             opened.close()
         images[pair.name] = own.counts
@@ -163,6 +186,7 @@ class _OneImage:
         annotations: Annotations,
         classes: Sequence[str],
         lesions: str | None,
+        is_partly_known: bool,
     ) -> None:
         self._opened, self._annotations, self._lesions = opened, annotations, lesions
         self._painter = Painter(annotations, classes)
@@ -171,7 +195,8 @@ class _OneImage:
         parts = []
         for left, top, scale, planes in _parts(opened, model):
             truth = self._painter.window(left, top, planes.shape[2], planes.shape[1], scale)
-            parts.append(count_pixels(labels_of(planes), truth, classes, planes))
+            unknown = truth == 0 if is_partly_known else None
+            parts.append(count_pixels(labels_of(planes), truth, classes, planes, unknown))
             if lesions is not None:
                 plane = planes[model.classes.index(lesions)]
                 put_coarse(self._coarse, plane, left, top, scale * opened.um_per_px)

@@ -34,7 +34,7 @@ from her2scope.app.pixel_images import (
     picture_at,
     whole_slide,
 )
-from her2scope.app.pixel_judge import Judged, judge, judged_json, words_of
+from her2scope.app.pixel_judge import Judged, judge, judged_json, unlabelled, words_of
 from her2scope.domain.errors import BadInputError, NotAvailableError
 from her2scope.reporting.json_report import json_bytes
 from her2scope.segmentation.model_card import CARD, FULL
@@ -324,6 +324,7 @@ def _cross_validated(
         "schema": "her2scope.folds/1",
         "um_per_px": config.um_per_px,
         "n_images": len(pairs),
+        "unlabelled": unlabelled(config.ignore_unlabelled),
         **judged_json(whole),
         "minutes": round(sum(row["minutes"] for row in rows), 1),
         "processor_minutes": round(sum(row["processor_minutes"] for row in rows), 1),
@@ -355,7 +356,10 @@ def _fold(
     state = _trained(replace(request, out=folder), config, folder, inner, grounds, told).state
     began, cpu_began = time.monotonic(), time.process_time()
     model = load_region_model(folder, config.threads)
-    judged = judge(model, [pairs[n] for n in out], request.um_per_px, config.classes, check_scale=request.check_scale)
+    judged = judge(
+        model, [pairs[n] for n in out], request.um_per_px, config.classes,
+        check_scale=request.check_scale, ignore_unlabelled=config.ignore_unlabelled,
+    )  # fmt: skip
     told(f"fold {number}: " + "; ".join(words_of(judged)))
     return judged, {
         "fold": number,

@@ -33,11 +33,7 @@ def _add_train(actions: argparse._SubParsersAction[OneLineParser]) -> None:
     train.add_argument("--folds", type=count, default=0, metavar="K", help="cross-validate first: folds.json")
     train.add_argument("--folds-only", action="store_true", help="without the model of all images")
     train.add_argument("--empty", action="store_true", help="images without annotations hold none of the classes")
-    train.add_argument(
-        "--unlabelled", choices=("background", "ignore"), default="background",
-        help="what no polygon covers: background (default), or unknown and not learnt from",
-    )  # fmt: skip
-    _add_corner(train)
+    _add_outlines(train, "not learnt from")
     train.add_argument("--licence", default="not stated", metavar="TEXT", help="of the data, for the card")
     train.add_argument("--epochs", type=count, metavar="N", help="of 50 steps each (default 14)")
     train.add_argument("--minutes", type=_minutes, metavar="M", help="most of one training (default 30)")
@@ -65,13 +61,18 @@ def _add_evaluate(actions: argparse._SubParsersAction[OneLineParser]) -> None:
     add_scale(judge, required=False)
     judge.add_argument("--json", type=Path, metavar="FILE")
     judge.add_argument("--empty", action="store_true", help="images without annotations hold none of the classes")
-    _add_corner(judge)
+    _add_outlines(judge, "not judged")
     judge.add_argument("--lesions", metavar="CLASS", help="find its areas one by one: FROC, and AUC of slides")
     judge.add_argument("--threads", type=count, default=0, metavar="T", help="of the processor (default: all)")
     judge.set_defaults(run=_evaluate)
 
 
-def _add_corner(parser: argparse.ArgumentParser) -> None:
+def _add_outlines(parser: argparse.ArgumentParser, unknown: str) -> None:
+    """Add what is meant by the outlines."""
+    parser.add_argument(
+        "--unlabelled", choices=("background", "ignore"), default="background",
+        help=f"what no polygon covers: background (default), or unknown and {unknown}",
+    )  # fmt: skip
     parser.add_argument("--no-scale-check", action="store_true", help="outlines of one corner alone are as meant")
 
 
@@ -136,6 +137,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
                 model=arguments.model, images=arguments.images, annotations=arguments.annotations,
                 um_per_px=arguments.um_per_px, json_path=arguments.json, empty=arguments.empty,
                 lesions=arguments.lesions, threads=arguments.threads, check_scale=not arguments.no_scale_check,
+                ignore_unlabelled=arguments.unlabelled == "ignore",
             ),
             _tell,
         )

@@ -378,6 +378,27 @@ def test_figures_are_those_of_the_pixels(folder: Path, model: OnnxRegionModel, m
     assert set(said["images"]) == {"one", "two"} and said["model"]["sha256"] == model.sha256
 
 
+def test_what_nobody_outlined_counts_neither_way_where_it_is_unknown(
+    folder: Path, model: OnnxRegionModel, marked: Path
+) -> None:
+    """One disc of many is outlined: beside the background all others, which are right, would be false finds."""
+    found = read_annotations(marked / "one.geojson").items
+    write_geojson(Annotations(found[:1]), marked / "one.geojson")
+    request = JudgeRequest(folder, [marked / "one.png"], marked, 1.0, marked / "figures.json")
+
+    def said(**change: object) -> dict[str, float]:
+        evaluate_model(pixels.replace(request, **change), quiet)  # type: ignore[arg-type]
+        answer = json.loads(request.json_path.read_text(encoding="utf-8"))  # type: ignore[union-attr]
+        assert answer["unlabelled"] == ("ignore" if change else "background")
+        return dict(answer["classes"]["blue"])
+
+    assert len(found) > 3 and said()["dice"] < 0.6
+    partly = said(ignore_unlabelled=True)
+    assert partly["dice"] > 0.9 and partly["of_px"] == partly["n_px"]
+    with pytest.raises(BadInputError, match="not with --unlabelled ignore"):
+        said(ignore_unlabelled=True, lesions="blue")
+
+
 def test_folds_add_up(model: OnnxRegionModel, marked: Path) -> None:
     pairs = pair_up([marked], marked)
     apart = [judge(model, [pair], 1.0, ("blue",)) for pair in pairs]
