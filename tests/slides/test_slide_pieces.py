@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scored_slides as slides
@@ -9,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from her2scope.domain.cells import CellClass
+from her2scope.domain.false_cells import FalseRates
 from her2scope.slides.records import SlideCells, Square, Survey
 from her2scope.slides.slide_pieces import APART_UM, pieces_doubt
 
@@ -51,6 +54,17 @@ def test_a_control_that_nobody_outlined_is_told_by_its_distance_and_its_score(le
 )
 def test_a_tumour_of_several_pieces_is_not_doubted(left: str, right: str, apart_um: float, n: tuple[int, int]) -> None:
     assert doubt_of(*two_pieces(left, right, apart_um, n)) == ()
+
+
+def test_cells_that_the_method_misreads_make_no_piece_of_a_case_stained() -> None:
+    """False cells come in squares, as in the score of the whole slide: a few of them in one square are no finding."""
+    survey, cells = two_pieces("0", "3+", 2 * APART_UM)
+    intense = cells.class_code[-1]
+    codes = cells.class_code.copy()
+    codes[:9] = intense  # 3 %, where 1 % are false in the mean and come together
+    rates = FalseRates({CellClass.COMPLETE_INTENSE: 0.01}, icc=0.1)
+    rules = replace(slides.RULES, false_rates=rates)
+    assert pieces_doubt(replace(cells, class_code=codes), survey.tissue, rules, survey.scale.um_per_px) != ()
 
 
 @settings(max_examples=20)
