@@ -98,7 +98,7 @@ def answers_csv(answers: Sequence[Answer]) -> bytes:
         confidence = "" if item.confidence is None else f"{item.confidence:.4f}"
         complete = "" if item.complete_percent is None else f"{item.complete_percent:.2f}"
         writer.writerow([item.case, item.score or "", confidence, complete, " ".join(item.reason.split())])
-    return out.getvalue().encode()
+    return _table_bytes(out)
 
 
 def truth_csv(truth: Sequence[Truth], more: Mapping[str, Mapping[str, str]] | None = None) -> bytes:
@@ -110,7 +110,12 @@ def truth_csv(truth: Sequence[Truth], more: Mapping[str, Mapping[str, str]] | No
     for item in truth:
         complete = "" if item.complete_percent is None else f"{item.complete_percent:.4f}"
         writer.writerow([item.case, item.score, complete, *(column[item.case] for column in more.values())])
-    return out.getvalue().encode()
+    return _table_bytes(out)
+
+
+def _table_bytes(table: io.StringIO) -> bytes:
+    # a name that is no text on this disk must not lose the answers of all other slides
+    return table.getvalue().encode("utf-8", errors="replace")
 
 
 # ---- reading ------------------------------------------------------------------------------------------------------

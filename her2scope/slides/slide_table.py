@@ -28,10 +28,11 @@ def read_table(out: Path) -> dict[str, dict[str, str]]:
     if not path.exists():
         return {}
     try:
-        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+        table = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))
+        rows = list(table)
     except (OSError, ValueError, csv.Error) as error:
         raise _foreign(path) from error
-    if any(tuple(row) != COLUMNS or None in row.values() for row in rows):
+    if tuple(table.fieldnames or ()) != COLUMNS or any(None in row or None in row.values() for row in rows):
         raise _foreign(path)
     return {row["folder"]: row for row in rows}
 

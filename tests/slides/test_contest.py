@@ -183,6 +183,12 @@ def test_answers_are_read_as_they_were_written(rows: list, tmp_path_factory: pyt
             assert (mine is None and own is None) or mine == pytest.approx(own, abs=within)
 
 
+def test_a_name_that_is_no_text_loses_no_answer(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(answers_csv([Answer("b\udcff", None, None, None, "unreadable"), Answer("c", "2+", 0.9, 30.0)]))
+    assert [(answer.case, answer.score) for answer in read_answers(path).values()] == [("b?", None), ("c", "2+")]
+
+
 def test_truth_is_read_as_it_was_written(tmp_path: Path) -> None:
     truth = [Truth("a", "2+", 12.25), Truth("b", "0", None)]
     path = tmp_path / "t.csv"
