@@ -49,6 +49,7 @@ class Controls:
     given : level and file, in the order of the command line
     um_per_px : of the given files; None: what the slides tell
     outlines : folder that may hold outlines of a control slide, too: its tissue of a level is then what they say
+    leave_out : classes of those outlines that are left out, beside those that say so by their names
     scored : slides of the run: the tissue of a case is no control of itself
     opened : opens a control slide
     """
@@ -59,11 +60,13 @@ class Controls:
         given: Sequence[tuple[Score, Path]],
         um_per_px: float | None = None,
         outlines: Path | None = None,
+        leave_out: Sequence[str] = (),
         scored: Sequence[Path] = (),
         opened: Callable[[Path], SlideReader] = open_slide,
     ) -> None:
         self._analyser, self._um_per_px, self._scored, self._opened = analyser, um_per_px, scored, opened
         self._outlines = outlines if outlines is not None and outlines.is_dir() else None
+        self._leave_out = leave_out
         self._given: dict[Score, list[Path]] = {}
         for level, path in given:
             self._given.setdefault(level, []).append(path)
@@ -127,7 +130,7 @@ class Controls:
         """Tissue of a level on a control slide: where its outlines say so, else all of it."""
         reader = self._opened(path)
         opened.callback(reader.close)
-        regions = outlined_regions(path, reader, self._outlines)
+        regions = outlined_regions(path, reader, self._outlines, self._leave_out)
         found = survey(reader, path, self._analyser.calibration, self._um_per_px, exclude=regions.exclude)
         if found.refusals:
             raise BadInputError(f"{path}: no control can be read from it: {found.refusals[0]}.")
@@ -176,14 +179,16 @@ def _white_of(readings: Sequence[ControlReading], anchor: LevelFields) -> Vector
     return None if reading is None else reading.result.clear_white_rgb
 
 
-def outlined_regions(path: Path, reader: SlideReader, outlines: Path | None) -> SlideRegions:
+def outlined_regions(
+    path: Path, reader: SlideReader, outlines: Path | None, leave_out: Sequence[str] = ()
+) -> SlideRegions:
     """Outlines of a slide by their use, where there is a file of its name; all that is not named is left aside."""
     file = outlines_of(phantom_stem(path), outlines)
     if file is None:
         return SlideRegions()
     full = reader.levels[0]
     size_wh = full.width_px, full.height_px
-    return sorted_regions(read_annotations(file, size_wh, asap_corner_px=scanned_corner_px(path)), (), ())
+    return sorted_regions(read_annotations(file, size_wh, asap_corner_px=scanned_corner_px(path)), (), leave_out)
 
 
 def _is_picture(path: Path) -> bool:

@@ -317,8 +317,9 @@ class _Run:
         self._open = stoppable(open_slide, stop)
         controls = [*((ANCHOR_LEVEL, path) for path in request.controls), *request.lower_controls]
         self._controls = Controls(
-            self._analyser, controls, request.control_um_per_px, request.annotations, request.slides, self._open
-        )
+            self._analyser, controls, request.control_um_per_px, request.annotations, request.leave_out,
+            request.slides, self._open,
+        )  # fmt: skip
 
     def outcome(self, stem: str, path: Path, prepared: Callable[[], _Prepared], place: tuple[int, int]) -> SlideOutcome:
         """Score a slide and write its results; what is wrong with this slide alone is its outcome.

@@ -497,11 +497,12 @@ def test_a_control_slide_is_read_where_its_outlines_say(run: Run, tmp_path: Path
     (tmp_path / "case7.geojson").write_text(
         json.dumps({"type": "FeatureCollection", "features": [outline("Ignore*", 0, 0, 1300, 1600)]})
     )
-    write_outlines(tmp_path / "run.geojson", outline("control 3+", 1350, 250, 2450, 1350))
+    old = outline("old control", 0, 0, 200, 200)
+    write_outlines(tmp_path / "run.geojson", outline("control 3+", 1350, 250, 2450, 1350), old)
     control = write_slide(tmp_path / "run.tif")
     asked = dataclasses.replace(
         run.request, slides=(run.slide,), out=tmp_path / "out", annotations=tmp_path, controls=(control,),
-        control_um_per_px=0.25,
+        control_um_per_px=0.25, leave_out=("old control",),
     )  # fmt: skip
     (outcome,) = score_slides(asked, nothing)
     score = outcome.score
