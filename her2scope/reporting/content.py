@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from her2scope.domain.cells import SHARE_ORDER, CellClass
-from her2scope.domain.control import ControlCode, CutsFrom
+from her2scope.domain.control import CUTS_WORDS, ControlCode, CutsFrom
 from her2scope.domain.heterogeneity import HotSpot
 from her2scope.domain.score import LOW_END_NOT_COVERED, NEGATIVE_NOT_READ, CaseScore
 from her2scope.overlays.palette import LABELS
@@ -192,9 +192,13 @@ def _control_of_case_json(view: CaseView) -> JsonObject:
     codes = [code for reading in readings for code in reading.verdict.codes]
     codes += [code for reason, code in OPEN_ENDS.items() if reason in view.score.reasons]
     codes += [ControlCode.DRIFT for refusal in view.standing.refusals if ControlCode.DRIFT in refusal]
+    doubts = words.control_doubts(view)
+    whose_cuts = CUTS_WORDS[view.cuts_from]
+    if view.cuts_from is CutsFrom.RUN and not any(whose_cuts in doubt for doubt in doubts):
+        doubts = (*doubts, whose_cuts)
     return {
         "status": view.standing.status.value,
-        "reasons": [*words.control_doubts(view), *(end for end in OPEN_ENDS if end in view.score.reasons)],
+        "reasons": [*doubts, *(end for end in OPEN_ENDS if end in view.score.reasons)],
         "codes": list(dict.fromkeys([code.value for code in codes])),
         "intense_od10": rounded(intense_od10, MEASURE_DIGITS),
     }

@@ -203,7 +203,8 @@ def control_headline(view: CaseView) -> str:
         ControlStatus.WARNING: "valid with a warning",
         ControlStatus.INVALID: "invalid",
     }
-    held = ", but does not hold for this case" if view.standing.refusals else ""
+    link = "and" if status is ControlStatus.INVALID else "but"
+    held = f", {link} does not hold for this case" if view.standing.refusals else ""
     overridden = ", overridden by the reader" if view.standing.overridden else ""
     return f"Control {words[status]}{held}{overridden}"
 
@@ -245,11 +246,17 @@ def earlier_readings(view: CaseView, reading: ControlReading) -> tuple[tuple[str
 
 def control_doubts(view: CaseView) -> tuple[str, ...]:
     """Why the control is doubted: the latest reading of each level, then why it may not hold for this case."""
-    found = []
+    found: list[str] = []
     for reading in latest_readings(view):
-        level = "" if reading.expected == "3+" else f"{reading.expected} control: "
-        found += [level + text for text in reading.verdict.reasons]
+        found += level_doubts(reading)
     return (*found, *view.standing.refusals)
+
+
+def level_doubts(reading: ControlReading) -> Iterator[str]:
+    """Why a level is doubted; each text names its level once, but for those of the 3+."""
+    level = f"{reading.expected} control"
+    for text in reading.verdict.reasons:
+        yield text if reading.expected == "3+" or text.startswith(level) else f"{level}: {text}"
 
 
 def control_reasons(view: CaseView) -> tuple[str, ...]:

@@ -84,13 +84,9 @@ def control_codes(score: SlideScore) -> tuple[str, ...]:
 
 def control_doubts(score: SlideScore) -> tuple[str, ...]:
     """Why the control is doubted: each level's reading, then why it may not hold for this slide."""
-    found = []
+    found: list[str] = []
     for reading in score.controls:
-        level = f"{reading.expected} control"
-        found += [
-            text if reading.expected == "3+" or text.startswith(level) else f"{level}: {text}"
-            for text in reading.verdict.reasons
-        ]
+        found += words.level_doubts(reading)
     if score.standing.status is not ControlStatus.ABSENT:
         found += score.standing.refusals
     return tuple(found)

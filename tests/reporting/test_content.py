@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from reporting import busy_case
 
 from her2scope.domain.cells import CellClass
-from her2scope.domain.control import ControlCode
+from her2scope.domain.control import CUTS_WORDS, ControlCode, CutsFrom
 from her2scope.domain.corrections import CellStanding, Correction
 from her2scope.domain.guideline import Ish
 from her2scope.domain.score import ControlStanding, ControlStatus
@@ -95,6 +95,16 @@ def test_what_is_scored_without_a_record_and_what_was_written_before_fit_too(nam
     validator.validate(found)
     del found["settings_sha256"]
     validator.validate(found)
+
+
+@pytest.mark.parametrize("status", [ControlStatus.INVALID, ControlStatus.WARNING])
+def test_cuts_that_a_control_sets_all_the_same_are_told_once(status: ControlStatus) -> None:
+    words = CUTS_WORDS[CutsFrom.RUN]
+    refusals = (f"no cut that a report can rest on: {words}",) if status is ControlStatus.WARNING else ()
+    view = factories.case_view([FIELD], standing=ControlStanding(status, refusals=refusals), cuts_from=CutsFrom.RUN)
+    assert sum(words in reason for reason in checked(view)["control"]["reasons"]) == 1
+    by_settings = dataclasses.replace(view, cuts_from=CutsFrom.SETTINGS, standing=ControlStanding(status))
+    assert not any(words in reason for reason in checked(by_settings)["control"]["reasons"])
 
 
 @pytest.mark.parametrize("name", [SCORE_SCHEMA, CONTROL_SCHEMA])

@@ -105,7 +105,18 @@ def test_control_headlines() -> None:
         headline(ControlStanding(ControlStatus.VALID, refusals=("x",)))
         == "Control valid, but does not hold for this case"
     )
+    failed = ControlStanding(ControlStatus.INVALID, refusals=("x",))
+    assert headline(failed) == "Control invalid, and does not hold for this case"
     assert words.control_headline(factories.case_view([FIELD], controls=[])) == "No control was read"
+
+
+def test_a_level_is_named_once_in_what_is_wrong_with_it() -> None:
+    readings = [
+        factories.control_reading(ControlStatus.INVALID, texts, expected=level)
+        for level, texts in (("3+", ["3+ control reads 2+"]), ("1+", ["1+ control reads 2+", "brown nuclei"]))
+    ]
+    view = factories.case_view([FIELD], readings)
+    assert words.control_doubts(view) == ("3+ control reads 2+", "1+ control reads 2+", "1+ control: brown nuclei")
 
 
 def test_what_is_left_out_is_told() -> None:
