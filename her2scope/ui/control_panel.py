@@ -16,6 +16,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from her2scope.domain.control import CUTS_WORDS, CutsFrom
 from her2scope.domain.control_material import ANCHOR_LEVEL, ControlMaterial, next_level
 from her2scope.domain.guideline import SCORES, Score
 from her2scope.domain.score import ControlStatus
@@ -122,7 +123,8 @@ class ControlPanel(QWidget):
         self.badge.setText(verdict_title(reading.verdict))
         set_role(self.badge, STATUS_ROLES[reading.verdict.status])
         self.summary.setText(sentence(reading_text(reading)))
-        self.reasons.show_reasons([sentence(reason) for reason in reading.verdict.reasons])
+        whose_cuts = (CUTS_WORDS[view.cuts_from],) if view.cuts_from is CutsFrom.RUN else ()
+        self.reasons.show_reasons([sentence(text) for text in (*reading.verdict.reasons, *whose_cuts)])
         self.picture.setPixmap(QPixmap.fromImage(thumbnail(reading.result.frame.rgb, THUMBNAIL)))
         self.picture.show()
         self.levels.setText(_levels_text(view))

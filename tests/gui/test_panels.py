@@ -10,7 +10,7 @@ from PyQt6.QtGui import QColor, QFontMetrics
 from PyQt6.QtTest import QTest
 
 from her2scope.domain.cells import CellClass, CellCounts
-from her2scope.domain.control import ControlCode
+from her2scope.domain.control import ControlCode, CutsFrom
 from her2scope.domain.control_material import ControlMaterials
 from her2scope.domain.corrections import CellStanding, Correction
 from her2scope.domain.guideline import Ish
@@ -224,6 +224,15 @@ def test_verdict_is_a_word_a_symbol_and_a_colour(control_panel, status, colour, 
     drawn = {QColor(picture.pixel(x, y)).name() for x in range(picture.width()) for y in range(picture.height())}
     assert QColor(colour).name() in drawn
     assert all(reason in control_panel.reasons.text.replace("\N{NO-BREAK SPACE}", " ") for reason in reasons)
+
+
+def test_cuts_that_no_report_can_rest_on_are_told_where_they_are_used(control_panel):
+    reading, standing = factories.control_reading(ControlStatus.INVALID, FADED), ControlStanding(ControlStatus.INVALID)
+    for cuts_from, is_told in ((CutsFrom.SETTINGS, False), (CutsFrom.RUN, True)):
+        control_panel.show_case(open_case((), [reading], standing, cuts_from=cuts_from))
+        assert (
+            "the control's all the same" in control_panel.reasons.text.replace("\N{NO-BREAK SPACE}", " ")
+        ) is is_told
 
 
 def test_control_that_was_not_read_says_what_to_do(control_panel):
