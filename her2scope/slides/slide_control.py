@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from her2scope.annotations.shapes import Polygon
 from her2scope.domain.cells import StainCuts
 from her2scope.domain.guideline import SCORES, Score
-from her2scope.domain.score import ControlStatus
 from her2scope.imaging.opencv import cv2
 from her2scope.imaging.quality import white_drift
 from her2scope.pipeline.analyse import DRIFT, FieldAnalyser
@@ -290,11 +289,6 @@ def unreadable_levels(levels: Sequence[Score], readings: Sequence[ControlReading
     """Levels that were named and have no tissue, in words."""
     read = {reading.expected for reading in readings}
     return tuple(f"no tissue was found in the {level} control" for level in levels if level not in read)
-
-
-def is_invalid(found: Controlled) -> bool:
-    """Whether a control was read and failed."""
-    return found.standing.status is ControlStatus.INVALID
 
 
 def with_white(calibration: Calibration, white_rgb: Vector) -> Calibration:

@@ -12,7 +12,7 @@ from her2scope.domain.score import MAX_FURTHER_FIELDS, MAX_LOW_END_UM_PER_PX, Co
 from her2scope.domain.score_sentence import whole
 from her2scope.records import RgbImage
 from her2scope.reporting import doubt, words
-from her2scope.reporting.words import METHOD_LIMITS, METHODS, NO_SCORE, clean, count, interval, percent
+from her2scope.reporting.words import METHOD_LIMITS, METHODS, NO_SCORE, clean, count
 from her2scope.reporting.words import sentence as as_sentence
 from her2scope.slides.records import SlideScore, Square
 from her2scope.slides.slide_json import control_doubts
@@ -81,16 +81,6 @@ def basis_text(score: SlideScore) -> str:
     n = score.case.counts.n_tumour
     area = f"{score.counted_mm2:.1f} mm\u00b2 of tissue"
     return f"{whole(n)} tumour cell{'s' * (n != 1)} in {area}, {score.survey.scale.um_per_px:.3f} um/px"
-
-
-def complete_text(score: SlideScore) -> str:
-    """Percentage of complete membranes with its interval."""
-    if score.complete_percent is None:
-        return "No tumour cell was counted."
-    return (
-        f"Complete membrane staining in {percent(score.complete_percent)} of tumour cells "
-        f"(95 % interval {interval(score.complete_interval95_percent)})."
-    )
 
 
 def reportable_text(score: SlideScore) -> str:

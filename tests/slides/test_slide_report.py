@@ -13,6 +13,7 @@ from pypdf import PdfReader
 
 from her2scope.domain.cells import CellClass
 from her2scope.domain.score import ControlStatus
+from her2scope.reporting import words as report_words
 from her2scope.slides import slide_words as told
 from her2scope.slides.slide_html import slide_html
 from her2scope.slides.slide_pdf import slide_pdf
@@ -52,7 +53,7 @@ def test_both_reports_say_the_same_first_things() -> None:
         "3+",
         "HER2 positive",
         "Reportable",
-        told.complete_text(made.score).split(" of tumour")[0].removeprefix("Complete membrane staining in "),
+        report_words.percent(made.score.complete_percent),
         "0.20 mm2 in folds left out.",
     ):
         assert words in first and words in page
