@@ -318,9 +318,14 @@ def test_windows_of_another_scale_are_not_gone_on_from(
 ) -> None:
     """The card was corrected in between; the file of the model is the same."""
     path = as_slide(ArraySlide(blue_discs(128, 128)))
-    stopped(write_tiny_region_model(tmp_path / "model"), path, tmp_path / "out", monkeypatch)
-    apply_model(ApplyRequest(write_tiny_region_model(tmp_path / "model", 2.0), [path], 1.0, tmp_path / "out"), quiet)
-    assert tifffile.imread(tmp_path / "out" / "slide_mask.tif").shape == (64, 64)
+    stopped(write_tiny_region_model(tmp_path / "model"), path, tmp_path / "stopped", monkeypatch)
+    coarser = write_tiny_region_model(tmp_path / "model", 2.0)
+    masks = []
+    for out in (tmp_path / "stopped", tmp_path / "new"):
+        apply_model(ApplyRequest(coarser, [path], 1.0, out), quiet)
+        masks.append(tifffile.imread(out / "slide_mask.tif"))
+    assert masks[1].shape == (64, 64) and masks[1].any()
+    np.testing.assert_array_equal(*masks)
 
 
 def test_files_of_an_image_are_all_of_one_model_or_none_is_touched(
