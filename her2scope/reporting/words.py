@@ -197,7 +197,7 @@ def control_headline(view: CaseView) -> str:
     """Verdict on the control, in one line."""
     status, reading = view.standing.status, view.control
     if status is ControlStatus.ABSENT or reading is None:
-        return "No control was read"
+        return "No 3+ control was read" if view.controls else "No control was read"
     words = {
         ControlStatus.VALID: "valid",
         ControlStatus.WARNING: "valid with a warning",

@@ -99,7 +99,7 @@ def control_headline(score: SlideScore) -> str:
     """Verdict on the control, in one line."""
     status = score.standing.status
     if status is ControlStatus.ABSENT:
-        return "No control was read"
+        return "No 3+ control was read" if score.controls else "No control was read"
     told = {ControlStatus.VALID: "valid", ControlStatus.WARNING: "valid with a warning"}.get(status, "invalid")
     link = "and" if status is ControlStatus.INVALID else "but"
     held = f", {link} does not hold for this slide" if score.standing.refusals else ""

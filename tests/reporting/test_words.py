@@ -108,6 +108,8 @@ def test_control_headlines() -> None:
     failed = ControlStanding(ControlStatus.INVALID, refusals=("x",))
     assert headline(failed) == "Control invalid, and does not hold for this case"
     assert words.control_headline(factories.case_view([FIELD], controls=[])) == "No control was read"
+    negative = [factories.control_reading(expected="0")]
+    assert words.control_headline(factories.case_view([FIELD], negative)) == "No 3+ control was read"
 
 
 def test_a_level_is_named_once_in_what_is_wrong_with_it() -> None:

@@ -12,10 +12,12 @@ import scored_slides as slides
 from pypdf import PdfReader
 
 from her2scope.domain.cells import CellClass
+from her2scope.domain.control import CUTS_WORDS, CutsFrom
 from her2scope.domain.score import ControlStatus
 from her2scope.reporting import words as report_words
 from her2scope.slides import slide_words as told
 from her2scope.slides.slide_html import slide_html
+from her2scope.slides.slide_json import slide_json
 from her2scope.slides.slide_pdf import slide_pdf
 from her2scope.slides.slide_score import UNSTAINED, Controlled, refused_slide
 from her2scope.slides.slide_words import SlideContent
@@ -61,11 +63,28 @@ def test_both_reports_say_the_same_first_things() -> None:
     assert page.index("Control valid.") < page.index("Reference score")
 
 
+def test_lower_levels_alone_are_no_control_and_are_not_passed_over() -> None:
+    made = content(MIXED, dataclasses.replace(slides.ABSENT, readings=(factories.control_reading(expected="0"),)))
+    first = pdf_text(made)[0]
+    assert "No 3+ control was read. 0 control" in first and "No control was read" not in first
+
+
 def test_an_invalid_control_stands_at_the_top_and_blocks() -> None:
     made = content(MIXED, slides.INVALID)
     first = pdf_text(made)[0]
     assert "Control invalid." in first and "Not reportable" in first and "Reportable" not in first
     assert "The control is invalid." in first and "DAB too weak" in first
+
+
+@pytest.mark.parametrize("cuts_from", CutsFrom)
+def test_whose_cuts_were_used_is_said_in_all_reports(cuts_from: CutsFrom) -> None:
+    made = content(MIXED, dataclasses.replace(slides.INVALID, cuts_from=cuts_from))
+    others = [words for whose, words in CUTS_WORDS.items() if whose is not cuts_from]
+    for said in (pdf_text(made)[0], html.unescape(html_text(made))):
+        assert f"{CUTS_WORDS[cuts_from][1:]}: stained 0.15" in said and not any(
+            f"{words[1:]}:" in said for words in others
+        )
+    assert slide_json(made.score, made.identity)["control"]["cuts_od10"]["from"] == cuts_from.value
 
 
 def test_an_unstained_slide_says_why_it_has_no_score() -> None:
@@ -90,7 +109,8 @@ def test_too_few_cells_are_called_so() -> None:
 def test_every_standing_has_a_headline(status: ControlStatus) -> None:
     score, _ = slides.scored(MIXED)
     standing = dataclasses.replace(score.standing, status=status)
-    headline = told.control_headline(dataclasses.replace(score, standing=standing))
+    controls = () if status is ControlStatus.ABSENT else score.controls
+    headline = told.control_headline(dataclasses.replace(score, standing=standing, controls=controls))
     assert re.fullmatch(r"Control (valid|valid with a warning|invalid)|No control was read", headline)
 
 
