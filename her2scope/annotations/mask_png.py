@@ -21,6 +21,8 @@ from her2scope.imaging.headers import DamagedImageError, UnknownFormatError, rea
 from her2scope.imaging.opencv import cv2
 
 _PNG = b"\x89PNG"
+_DEPTH, _COLOURS, _GREY = 24, 25, 0
+"""Bytes of the header: bits of a channel, and which channels there are (PNG specification, 11.2.2)."""
 _AS_MASK = "Save the mask as a grey PNG whose values are the classes, 0 the background."
 
 
@@ -81,6 +83,8 @@ def read_values(path: Path) -> NDArray[np.uint16]:
 
 def _grey(path: Path, data: bytes) -> NDArray[Any]:
     """`(H, W)` of a PNG whose channels are all the same, and whose pixels all show."""
+    if data[_DEPTH] == 16 and data[_COLOURS] != _GREY:  # Pillow keeps the upper eight: value 1 would be 0
+        raise UnreadableAnnotationError(path, "the mask has several channels of 16 bits", _AS_MASK)
     try:
         with warnings.catch_warnings():  # the size was looked at just now
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)

@@ -21,6 +21,7 @@ from her2scope.annotations.shapes import Annotation, Annotations, Polygon
 from her2scope.annotations.trace import trace_labels
 from her2scope.annotations.write import write_geojson
 from her2scope.imaging.files import write_mask
+from her2scope.imaging.opencv import cv2
 
 SQUARE = [(1, 1), (5, 1), (5, 4), (1, 4)]
 
@@ -409,6 +410,16 @@ def test_a_mask_with_transparency_is_read_where_all_of_it_shows(tmp_path: Path, 
     assert area(read_annotations(saved(mask, whole))) == 6
     with pytest.raises(UnreadableAnnotationError, match="transparent in places"):
         read_annotations(saved(whole, mask))
+
+
+def test_a_mask_of_several_channels_of_16_bits_is_refused_and_of_one_is_read(tmp_path: Path):
+    values = np.zeros((6, 8), np.uint16)
+    values[1:3, 1:4], values[4, 4] = 1, 256
+    cv2.imwrite(str(tmp_path / "m.png"), np.repeat(values[..., None], 3, axis=2))
+    with pytest.raises(UnreadableAnnotationError, match="several channels of 16 bits"):
+        read_annotations(tmp_path / "m.png", mask_classes={1: "a", 256: "b"})
+    cv2.imwrite(str(tmp_path / "m.png"), values)
+    assert class_counts(read_annotations(tmp_path / "m.png", mask_classes={1: "a", 256: "b"})) == {"a": 1, "b": 1}
 
 
 def test_a_large_mask_is_read_without_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
