@@ -216,6 +216,18 @@ def test_a_run_does_not_go_on_with_other_outlines(grounds: list[Ground], tmp_pat
         train_pixels(replace(CONFIG, epochs=1), [*grounds[:2], other, *grounds[3:]], tmp_path, quiet)
 
 
+def test_a_run_does_not_go_on_with_other_images_held_back(
+    grounds: list[Ground], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version of the program that parts them otherwise would check on what was learnt."""
+    train_pixels(replace(CONFIG, epochs=1), grounds, tmp_path, quiet)
+    monkeypatch.setattr(run, "split", lambda *_: ([0, 1, 2, 3], [4]))
+    held = load_saved(tmp_path / CHECKPOINT)["held"]
+    assert held != ["image 4"] and len(held) == 1
+    with pytest.raises(BadInputError, match="a run with other images held back"):
+        train_pixels(replace(CONFIG, epochs=1), grounds, tmp_path, quiet)
+
+
 def test_a_class_that_cannot_be_checked_has_no_dice_and_no_other_class_takes_its_place(tmp_path: Path) -> None:
     """`dark` lies in one image alone, which is learnt from: each epoch has a place for it, which is empty."""
     grounds = [scene("both", 0), *(scene(f"brown {n}", n, classes=("brown",)) for n in range(1, 5))]

@@ -57,6 +57,8 @@ class State:
     """Of the images."""
     digests: list[str]
     """Of what is learnt from each."""
+    held: list[str]
+    """Of the images held back."""
     step: int = 0
     seconds: float = 0.0
     cpu_seconds: float = 0.0
@@ -120,7 +122,8 @@ def begin(config: PixelConfig, grounds: Sequence[Ground], out_dir: Path) -> Stat
     net = net.to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     names, digests = [ground.name for ground in grounds], [ground.digest() for ground in grounds]
-    state = State(net, mean, _copied(mean), optimiser, names, digests)
+    held = [names[n] for n in held_back(config, grounds)]
+    state = State(net, mean, _copied(mean), optimiser, names, digests, held)
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -137,6 +140,8 @@ def _resume(state: State, config: PixelConfig, out_dir: Path) -> None:
         other.append("images")
     elif changed := _changed(state, found.get("digests", [])):
         other.append(f"pixels or annotations of {changed}")
+    elif state.held != found.get("held", state.held):  # by another version: what was learnt would be checked on
+        other.append("images held back")
     if other:
         raise BadInputError(
             f"{out_dir}: holds a run with other {', '.join(other)}. Give another folder, or what it was begun with."
@@ -166,6 +171,7 @@ def _save(state: State, config: PixelConfig, out_dir: Path) -> None:
         "pixels": dataclasses.asdict(config),
         "names": state.names,
         "digests": state.digests,
+        "held": state.held,
         "net": state.net.state_dict(),
         "mean": state.mean.state_dict(),
         "best": state.best,
