@@ -28,7 +28,7 @@ from her2scope.slides.slide_control import (
     unreadable_levels,
     with_white,
 )
-from her2scope.slides.slide_regions import SlideRegions, outlines_of, sorted_regions
+from her2scope.slides.slide_regions import SlideRegions, control_slide_regions, outlines_of
 from her2scope.slides.slide_score import Controlled
 from her2scope.slides.survey import survey
 
@@ -188,7 +188,7 @@ def outlined_regions(
         return SlideRegions()
     full = reader.levels[0]
     size_wh = full.width_px, full.height_px
-    return sorted_regions(read_annotations(file, size_wh, asap_corner_px=scanned_corner_px(path)), (), leave_out)
+    return control_slide_regions(read_annotations(file, size_wh, asap_corner_px=scanned_corner_px(path)), leave_out)
 
 
 def _is_picture(path: Path) -> bool:

@@ -105,6 +105,11 @@ def sorted_regions(
     return SlideRegions(annotations.of_class(*counted), annotations.of_class(*left_out), controls, tuple(notes))
 
 
+def control_slide_regions(annotations: Annotations, leave_out: Sequence[str] = ()) -> SlideRegions:
+    """The same of a control slide: a level that is left out on the slides that are scored is what it is here."""
+    return sorted_regions(annotations, (), [name for name in leave_out if not _CONTROL.fullmatch(name.strip())])
+
+
 def _check_apart(controls: Mapping[Score, tuple[Polygon, ...]]) -> None:
     """BadInputError where outlines of two levels share tissue."""
     areas = {level: shapely.union_all(shapes_of(polygons)) for level, polygons in controls.items()}

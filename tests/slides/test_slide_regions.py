@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from her2scope.annotations.shapes import Annotation, Annotations, Polygon
 from her2scope.domain.cells import CellClass
 from her2scope.domain.errors import BadInputError
-from her2scope.slides.slide_regions import CONTROL_RIM_UM, SlideRegions, cells_by_outlines, outlines_of, sorted_regions
+from her2scope.slides.slide_regions import (
+    CONTROL_RIM_UM,
+    SlideRegions,
+    cells_by_outlines,
+    control_slide_regions,
+    outlines_of,
+    sorted_regions,
+)
 
 
 def square(at: float) -> Polygon:
@@ -50,6 +57,12 @@ def test_named_classes_go_where_they_are_told() -> None:
 def test_a_control_that_is_left_out_is_no_control() -> None:
     regions = sorted_regions(drawn("control 3+"), (), ("control 3+",))
     assert regions.controls == {} and len(regions.exclude) == 1
+
+
+def test_a_level_of_a_control_slide_is_read_though_it_is_left_out_on_the_slides() -> None:
+    annotations = drawn("Control 3+", "old control")
+    regions = control_slide_regions(annotations, ("control 3+", "old control"))
+    assert set(regions.controls) == {"3+"} and len(regions.exclude) == 1
 
 
 def test_nothing_to_count_in_is_refused_and_never_everywhere() -> None:
