@@ -174,7 +174,7 @@ def _program_json(program: ProgramInfo) -> JsonObject:
 CUTS_ORIGIN = {
     CutsFrom.SETTINGS: "defaults",
     CutsFrom.CONTROL: "from the control",
-    CutsFrom.RUN: "from a control that no report can rest on",
+    CutsFrom.RUN: "from a control that is not sufficient",
 }
 OPEN_ENDS = {
     LOW_END_NOT_COVERED: ControlCode.LOW_END_NOT_COVERED,
