@@ -36,7 +36,7 @@ RECIPE_SHARE = 0.2
 """Samples stained and photographed like one of the recipes, whatever their tissue."""
 NUCLEAR_SHARE, NUCLEAR_OD10, NUCLEAR_MOTTLE = 0.10, (0.1, 1.2), (0.5, 2.5)
 """Samples of a nuclear antibody, most without any membrane: DAB over nuclei must neither hide them nor look like walls.
-A network that had seen none missed four nuclei in ten of real Ki67 fields: the brown ones."""
+A network that had seen none missed four nuclei in ten of real Ki67 fields, most of them brown."""
 MEMBRANE_TOO_SHARE = 0.3
 """Of those."""
 OTHER_LOOKS_SHARE = 0.5
