@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PyQt6.QtCore import QSize
-from PyQt6.QtWidgets import QApplication
 
 from her2scope.app.beside import BesideRequest
+from her2scope.app.qt_application import qt_application, take_down
 from her2scope.phantom.compare.sheets import Piece
 from her2scope.ui.beside_window import BesideWindow
 from her2scope.ui.theme import apply_theme
@@ -20,8 +20,7 @@ PATIENCE_S = 10.0
 
 def show_beside(request: BesideRequest, reals: Sequence[Piece]) -> None:
     """Open the window and stay until it is closed."""
-    found = QApplication.instance()
-    app = found if isinstance(found, QApplication) else QApplication(["her2scope"])
+    app = qt_application()
     app.setApplicationName("her2scope")
     apply_theme(app)
     window = BesideWindow(reals, request.choice, truth=request.truth)
@@ -37,3 +36,4 @@ def show_beside(request: BesideRequest, reals: Sequence[Piece]) -> None:
     finally:
         window.close()
         window.drawer.wait(PATIENCE_S)
+        take_down(window)

@@ -33,6 +33,7 @@ from her2scope.app.compose import (
 from her2scope.app.control_history import control_history
 from her2scope.app.demo import DemoRequest, demo_calibration, must_be_free
 from her2scope.app.desk import desk_for, instruments_for
+from her2scope.app.qt_application import qt_application, take_down
 from her2scope.app.set_up import SetupHelp, assumed_um_per_px, chosen_so_far, usual_controls
 from her2scope.app.tour import DemoTour
 from her2scope.app.where_to_count import asked_gate, where_words
@@ -146,6 +147,7 @@ def run_live(request: LiveRequest, today: date | None = None) -> int:
     warnings = (*notes, *repairs, *eyepiece_words, *chosen_words)
     for message in (*told, *(Message(Severity.WARNING, text) for text in warnings)):
         bridge.on_message(message)
+    window = None
     catcher.install()
     try:
         engine.start()  # the camera opens and the network is loaded while the window is being built
@@ -180,6 +182,8 @@ def run_live(request: LiveRequest, today: date | None = None) -> int:
         engine.stop()  # before the instruments: a field that was just accepted waits for the nosepiece's word
         instruments.stop()
         cases.close()
+        if window is not None:
+            take_down(window)
         catcher.uninstall()
     return 0
 
@@ -414,8 +418,7 @@ def _report_writer(request: LiveRequest, first_case_id: str) -> Callable[[CaseVi
 
 
 def _application() -> QApplication:
-    found = QApplication.instance()
-    app = found if isinstance(found, QApplication) else QApplication(["her2scope"])
+    app = qt_application()
     app.setApplicationName("her2scope")
     apply_theme(app)
     return app

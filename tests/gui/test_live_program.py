@@ -62,6 +62,14 @@ def test_the_demo_does_the_whole_job_in_its_window(qapp, tmp_path):
     assert found["case"]["score"] == "3+" and found["case"]["reportable"]
     assert [case.finished for case in case_store().cases()] == [True]
     assert (home_dir() / "preferences.yaml").exists()
+    assert not windows(), "a window that is left when the program ends may crash it"
+
+
+@pytest.mark.timeout(180)
+def test_a_program_that_is_told_to_quit_takes_its_window_down(qapp):
+    QTimer.singleShot(2000, lambda: QApplication.exit(0))
+    assert run_live(LiveRequest(source="phantom:3+?seed=2", size_wh=(320, 240))) == 0
+    assert not windows()
 
 
 class SignInWindow:

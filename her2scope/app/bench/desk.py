@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from array import array
@@ -21,7 +20,7 @@ from her2scope.app.bench.sources import BenchSource
 from her2scope.app.bench.time_code import code_rect, read_code, shown_index
 from her2scope.app.collector import few_collections
 from her2scope.app.compose import DEFAULT_METHOD, make_analyser, new_case_id, user_name
-from her2scope.app.window_system import has_display
+from her2scope.app.qt_application import qt_application
 from her2scope.domain.errors import BadInputError
 from her2scope.pipeline.analyse import FieldAnalyser
 from her2scope.pipeline.clock import SystemClock
@@ -164,12 +163,7 @@ class Desk:
 
 def application() -> QApplication:
     """The one there is, or a new one: without a display on a screen that nobody sees."""
-    found = QApplication.instance()
-    if isinstance(found, QApplication):
-        app = found
-    else:
-        unseen = [] if has_display() or os.environ.get("QT_QPA_PLATFORM") else ["-platform", "offscreen"]
-        app = QApplication(["her2scope", *unseen])
+    app = qt_application(unseen=True)
     if not app.styleSheet():
         apply_theme(app)
     return app

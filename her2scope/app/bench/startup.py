@@ -53,7 +53,12 @@ def bench_startup(request: BenchRequest) -> BenchReport:
 def as_installed(environment: Mapping[str, str], home: Path) -> dict[str, str]:
     """An environment with a home of its own, in which modules stay compiled, as those of an installed program do."""
     kept = {name: value for name, value in environment.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return {**kept, "HER2SCOPE_HOME": str(home / "home"), "PYTHONPYCACHEPREFIX": str(home / "compiled")}
+    return {
+        **kept,
+        "HER2SCOPE_HOME": str(home / "home"),
+        "PYTHONPYCACHEPREFIX": str(home / "compiled"),
+        "PYTHONFAULTHANDLER": "1",  # a crash says where it was
+    }
 
 
 def started_s(command: Sequence[str], line: str, environment: Mapping[str, str]) -> float:
@@ -84,9 +89,14 @@ def started_s(command: Sequence[str], line: str, environment: Mapping[str, str])
     if not line:
         taken_s = time.perf_counter() - start_s
     if program.returncode != 0 or taken_s is None:
-        last = (said.strip().splitlines() or ["it showed no picture"])[-1]
-        raise BadInputError(f"{' '.join(command)}: failed: {last}")
+        raise BadInputError(f"{' '.join(command)}: failed: {_why(program.returncode, said)}")
     return taken_s
+
+
+def _why(exit_status: int, said: str) -> str:
+    if exit_status < 0:
+        return f"ended by signal {-exit_status}; it said: {said.strip() or 'nothing'}"
+    return (said.strip().splitlines() or [f"it ended with status {exit_status} and showed no picture"])[-1]
 
 
 def _figures(taken_s: Sequence[float]) -> JsonObject:
