@@ -47,7 +47,9 @@ class TrainConfig:
     teacher: str | None = None
     """Folder of an exported network whose answers are learnt beside the truth."""
     teacher_share: float = 0.5
-    """Of the loss that the teacher's answers are; the rest is the truth."""
+    """Of the loss that the teacher's answers are; the rest is the truth. Of samples that it may not know, all is."""
+    nuclear_share: float = 0.1
+    """Samples of a nuclear antibody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +126,7 @@ def load_config(path: Path) -> TrainConfig | OutlineConfig:
     config = make_config(TrainConfig, found, str(path))
     if not config.sets or config.reuse < 1.0 or not 0.0 <= config.average_decay < 1.0:
         raise SettingsError(f"{path}: sets must be named, reuse at least 1, average_decay from 0 to under 1.")
-    if not 0.0 <= config.teacher_share <= 1.0:
-        raise SettingsError(f"{path}: teacher_share must lie from 0 to 1, not {config.teacher_share}. Correct it.")
+    _check_shares(config, ("teacher_share", "nuclear_share"), str(path))
     return config
 
 
@@ -133,10 +134,14 @@ def _of_outlines(found: dict[str, Any], where: str) -> OutlineConfig:
     config = make_config(OutlineConfig, found, where)
     if config.together not in TOGETHER:
         raise SettingsError(f"{where}: together is 1, 2 or 4, not {config.together}. Correct it.")
-    for name in ("teacher_share", "splice_share"):
+    _check_shares(config, ("teacher_share", "splice_share"), where)
+    return config
+
+
+def _check_shares(config: TrainConfig | OutlineConfig, names: tuple[str, ...], where: str) -> None:
+    for name in names:
         if not 0.0 <= getattr(config, name) <= 1.0:
             raise SettingsError(f"{where}: {name} must lie from 0 to 1, not {getattr(config, name)}. Correct it.")
-    return config
 
 
 def make_config(kind: type[AnyConfig], values: dict[str, Any], where: str) -> AnyConfig:

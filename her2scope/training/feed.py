@@ -34,9 +34,9 @@ CLEAN_SHARE, BLANK_SHARE = 0.10, 0.08
 """Samples without any DAB, and samples with that of cytoplasm and ground alone."""
 RECIPE_SHARE = 0.2
 """Samples stained and photographed like one of the recipes, whatever their tissue."""
-NUCLEAR_SHARE, NUCLEAR_OD10, NUCLEAR_MOTTLE = 0.10, (0.1, 1.2), (0.5, 2.5)
-"""Samples of a nuclear antibody, most without any membrane: DAB over nuclei must neither hide them nor look like walls.
-A network that had seen none missed four nuclei in ten of real Ki67 fields, most of them brown."""
+NUCLEAR_OD10, NUCLEAR_MOTTLE = (0.1, 1.2), (0.5, 2.5)
+"""Of samples of a nuclear antibody, most without any membrane: DAB over nuclei must neither hide them nor look like
+walls. A network that had seen none missed four nuclei in ten of real Ki67 fields, most of them brown."""
 MEMBRANE_TOO_SHARE = 0.3
 """Of those."""
 OTHER_LOOKS_SHARE = 0.5
@@ -52,18 +52,27 @@ class Pool:
     ----------
     capacity : records kept, half a MB each
     reuse : how many times a record is learnt from, on average: tissue costs more time than the network
+    nuclear_share : of samples of a nuclear antibody
     """
 
     def __init__(
-        self, sets: list[ShardSet], tiles: list[tuple[int, int]], seed: int, capacity: int, reuse: float, workers: int
+        self,
+        sets: list[ShardSet],
+        tiles: list[tuple[int, int]],
+        seed: int,
+        capacity: int,
+        reuse: float,
+        workers: int,
+        nuclear_share: float,
     ) -> None:
         side_px = sets[0].settings.out_px
         self._records = np.zeros(capacity, target_record(side_px))
         self._n_made, self._owed, self._reuse = 0, 0.0, reuse
         context = multiprocessing.get_context("spawn")
         self._queue: Queue[NDArray[np.void]] = context.Queue(WAITING * workers)
+        what = self._queue, sets, tiles, nuclear_share
         self._workers: list[BaseProcess] = [
-            context.Process(target=_make_records, args=(self._queue, sets, tiles, mixed_seed(seed, n)), daemon=True)
+            context.Process(target=_make_records, args=(*what, mixed_seed(seed, n)), daemon=True)
             for n in range(workers)
         ]
         for worker in self._workers:
@@ -105,7 +114,7 @@ class Pool:
         return True
 
 
-def draw_sample(tiles: ShardSet, index: int, rng: np.random.Generator) -> tuple[Sample, bool]:
+def draw_sample(tiles: ShardSet, index: int, rng: np.random.Generator, nuclear_share: float) -> tuple[Sample, bool]:
     """Sample of a tile in a run that `rng` draws, some of them without any membrane stain, and whether it is usual.
 
     One of a nuclear antibody is not: an earlier network may not know it, and is not asked.
@@ -125,7 +134,7 @@ def draw_sample(tiles: ShardSet, index: int, rng: np.random.Generator) -> tuple[
     if kind < CLEAN_SHARE:
         clean: dict[str, Any] = dict.fromkeys(UNCLEAN, 0.0)
         run = replace(run, stain=replace(run.stain, **clean))
-    is_nuclear = rng.random() < NUCLEAR_SHARE
+    is_nuclear = rng.random() < nuclear_share
     if is_nuclear:
         run = replace(run, stain=_of_nuclear_antibody(run.stain, rng))
     looks = draw_looks(rng) if rng.random() < OTHER_LOOKS_SHARE else None
@@ -148,7 +157,9 @@ def _end_with_the_program() -> None:
         os._exit(1)
 
 
-def _make_records(out: Queue[NDArray[np.void]], sets: list[ShardSet], tiles: list[tuple[int, int]], seed: int) -> None:
+def _make_records(
+    out: Queue[NDArray[np.void]], sets: list[ShardSet], tiles: list[tuple[int, int]], nuclear_share: float, seed: int
+) -> None:
     """A worker: samples of the tiles (set, index), evenly, until the program ends it or is gone."""
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program
@@ -156,4 +167,4 @@ def _make_records(out: Queue[NDArray[np.void]], sets: list[ShardSet], tiles: lis
     rng = np.random.default_rng(seed)
     while True:
         number, index = tiles[int(rng.integers(len(tiles)))]
-        out.put(make_record(*draw_sample(sets[number], index, rng)))
+        out.put(make_record(*draw_sample(sets[number], index, rng, nuclear_share)))

@@ -27,6 +27,8 @@ LINE_WEIGHT = 2.0
 """Of a pixel on a line: they are few."""
 HILL_WEIGHT = 9.0
 """Of a nucleus' middle, over the ground's 1."""
+Answer = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Membrane, nuclei, context and region, as `CellNet` gives them."""
 WEIGHTS: Mapping[str, float] = {
     "membrane": 2.0,
     "intense": 0.3,
@@ -42,7 +44,7 @@ WEIGHTS: Mapping[str, float] = {
 """Shares of the parts in the sum: each then moves the weights about as much as its worth to a score."""
 
 
-def losses(answer: tuple[Tensor, Tensor, Tensor, Tensor], truth: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def losses(answer: Answer, truth: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Parts of the loss by the names of `WEIGHTS`, each a mean over where it is asked.
 
     Parameters
@@ -58,7 +60,7 @@ def losses(answer: tuple[Tensor, Tensor, Tensor, Tensor], truth: Mapping[str, Te
     }
 
 
-def taught(answer: tuple[Tensor, Tensor, Tensor, Tensor], teacher: Answers) -> dict[str, Tensor]:
+def taught(answer: Answer, teacher: Answers) -> dict[str, Tensor]:
     """The same from a teacher's answers, in every place; 0 where both answer the same.
 
     Parameters

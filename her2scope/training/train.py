@@ -8,7 +8,7 @@ import math
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from her2scope.phantom.shards.store import ShardSet
 from her2scope.training.batches import make_batch, plain_batch
 from her2scope.training.config import OutlineConfig, TrainConfig
 from her2scope.training.feed import Pool, draw_sample
-from her2scope.training.losses import losses, taught, weighted
+from her2scope.training.losses import Answer, losses, taught, weighted
 from her2scope.training.narrow import begin_as, network_in
 from her2scope.training.net import CellNet, net_of
 from her2scope.training.pictures import draw_answers
@@ -65,9 +65,8 @@ def train(config: TrainConfig, out_dir: Path, told: Told) -> Path:
     teacher = None if config.teacher is None else Teacher(Path(config.teacher), config.threads)
     checks = _check_records(sets, held, config)
     state = _begin(config, sets, learnt, out_dir, told)
-    pool = Pool(
-        sets, learnt, mixed_seed("training", config.seed, state.step), config.pool, config.reuse, config.workers
-    )
+    seed = mixed_seed("training", config.seed, state.step)
+    pool = Pool(sets, learnt, seed, config.pool, config.reuse, config.workers, config.nuclear_share)
     try:
         told(f"step {state.step} of {config.steps}; waiting for the first samples")
         pool.fill(min(config.pool, 40 * config.batch))
@@ -122,7 +121,7 @@ def _fitting_pictures(sets: list[ShardSet], learnt: list[tuple[int, int]], confi
     """Samples as the run shows them, each read by a camera and at a scale of its own."""
     rng = np.random.default_rng(mixed_seed("fitting", config.seed))
     chosen = [learnt[i] for i in rng.integers(0, len(learnt), FITTED_SAMPLES)]
-    records = [make_record(*draw_sample(sets[number], index, rng)) for number, index in chosen]
+    records = [make_record(*draw_sample(sets[number], index, rng, config.nuclear_share)) for number, index in chosen]
     return [make_batch(record[None], rng)[0] for record in records]
 
 
@@ -243,10 +242,8 @@ def _step(
     answer = state.net(picture)
     parts = losses(answer, truth)
     loss = weighted(parts)
-    known = truth["taught"]  # the rest a teacher may never have seen: it learns those from the truth alone
-    if teacher is not None and known.any():
-        apart = taught(tuple(planes[known] for planes in answer), teacher.answers(picture[known]))
-        loss = (1.0 - config.teacher_share) * loss + config.teacher_share * weighted(apart)
+    if teacher is not None and truth["taught"].any():
+        loss, apart = _with_teacher(config.teacher_share, teacher, picture, answer, truth)
         parts |= _from_teacher(apart)
     state.optimiser.zero_grad(set_to_none=True)
     loss.backward()
@@ -260,6 +257,28 @@ def _step(
             else:
                 mean.copy_(now)
     return {name: float(value.detach()) for name, value in parts.items()}
+
+
+def _with_teacher(
+    share: float, teacher: Teacher, picture: Tensor, answer: Answer, truth: Mapping[str, Tensor]
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss, and its parts by the teacher: of what it knows its share, of what it may not know none."""
+    known = truth["taught"]
+    apart = taught(_some(answer, known), teacher.answers(picture[known]))
+    loss = share * weighted(apart) + (1.0 - share) * _by_truth(answer, truth, known)
+    if not known.all():
+        told = float(known.float().mean())
+        loss = told * loss + (1.0 - told) * _by_truth(answer, truth, ~known)
+    return loss, apart
+
+
+def _by_truth(answer: Answer, truth: Mapping[str, Tensor], which: Tensor) -> Tensor:
+    return weighted(losses(_some(answer, which), {name: planes[which] for name, planes in truth.items()}))
+
+
+def _some(answer: Answer, which: Tensor) -> Answer:
+    membrane, nuclei, context, region = answer
+    return membrane[which], nuclei[which], context[which], region[which]
 
 
 def _from_teacher(apart: dict[str, Tensor]) -> dict[str, Tensor]:

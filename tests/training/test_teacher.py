@@ -19,11 +19,11 @@ from her2scope.segmentation.maps import N_REACHES  # noqa: E402
 from her2scope.training import feed  # noqa: E402
 from her2scope.training.batches import make_batch  # noqa: E402
 from her2scope.training.config import TrainConfig  # noqa: E402
-from her2scope.training.losses import WEIGHTS, taught  # noqa: E402
-from her2scope.training.net import context_of, nuclei_of  # noqa: E402
+from her2scope.training.losses import WEIGHTS, losses, taught, weighted  # noqa: E402
+from her2scope.training.net import CellNet, context_of, nuclei_of  # noqa: E402
 from her2scope.training.targets import make_record  # noqa: E402
 from her2scope.training.teacher import Teacher  # noqa: E402
-from her2scope.training.train import LOG, train  # noqa: E402
+from her2scope.training.train import LOG, _with_teacher, train  # noqa: E402
 
 HEADS = ((2, 1), (5, 2), (1 + N_REACHES, 4), (6, 4))
 """Channels of each head, and how many times smaller than the picture it is."""
@@ -58,17 +58,35 @@ def test_a_teacher_answers_each_picture_of_a_batch_as_it_does_alone(tmp_path: Pa
             assert torch.equal(plane[number], alone[0])
 
 
-def test_a_teacher_is_not_asked_about_what_it_may_not_know(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed, "NUCLEAR_SHARE", 1.0)
+def test_a_teacher_is_not_asked_about_what_it_may_not_know(tmp_path: Path) -> None:
     render_shards(tmp_path / "tiles", 4, TileSettings(seed=3, tile_um=64.0))
     tiles, rng = ShardSet(tmp_path / "tiles"), np.random.default_rng(0)
-    records = np.stack([make_record(*feed.draw_sample(tiles, index, rng)) for index in range(4)])
+    records = np.stack([make_record(*feed.draw_sample(tiles, index, rng, nuclear_share=1.0)) for index in range(4)])
     records["taught"][:2] = True
     picture, truth = make_batch(records, rng)
     assert truth["taught"].tolist() == [True, True, False, False]
-    brown = [feed.draw_sample(tiles, index, rng) for index in range(4)]
+    brown = [feed.draw_sample(tiles, index, rng, nuclear_share=1.0) for index in range(4)]
     assert not any(usual for _, usual in brown)
     assert not all(sample.membrane.any() for sample, _ in brown)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.7, 1.0])
+def test_what_a_teacher_may_not_know_is_learnt_from_the_truth_whatever_its_share(tmp_path: Path, share: float) -> None:
+    render_shards(tmp_path / "tiles", 4, TileSettings(seed=3, tile_um=64.0))
+    tiles, rng = ShardSet(tmp_path / "tiles"), np.random.default_rng(0)
+    records = np.stack([make_record(*feed.draw_sample(tiles, index, rng, nuclear_share=1.0)) for index in range(4)])
+    records["taught"][:1] = True
+    picture, truth = make_batch(records, rng)
+    teacher = Teacher(write_tiny_model(tmp_path / "model"), 1)
+    torch.manual_seed(1)
+    answer = CellNet((8, 8, 8), (1, 1, 1), 8, 1)(picture)
+    loss, apart = _with_teacher(share, teacher, picture, answer, truth)
+    alone = [
+        weighted(losses(tuple(planes[k] for planes in answer), {name: planes[k] for name, planes in truth.items()}))
+        for k in (slice(0, 1), slice(1, 4))
+    ]
+    expected = 0.25 * (share * weighted(apart) + (1 - share) * alone[0]) + 0.75 * alone[1]
+    assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
 
 
 def test_a_run_comes_nearer_to_its_teacher(tmp_path: Path) -> None:
