@@ -580,9 +580,10 @@ def test_the_demonstration_moves_and_turns(demo: MicroManagerSource) -> None:
     assert frame.stage_um == pytest.approx((80.0, -40.0), abs=0.1)
 
 
-def test_colours_are_those_that_pymmcore_plus_finds(demo: MicroManagerSource) -> None:
+def test_colours_are_those_that_pymmcore_plus_finds(demo: MicroManagerSource, monkeypatch: pytest.MonkeyPatch) -> None:
     from pymmcore_plus import CMMCorePlus
 
+    monkeypatch.setenv("PYMM_SIGNALS_BACKEND", "psygnal")  # where another test has a Qt application, it asks for qtpy
     core = CMMCorePlus()
     core.loadSystemConfiguration(adapters_folder() / mm_core.DEMO_CONFIG)
     core.setProperty("Camera", "PixelType", "32bitRGB")
