@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -200,6 +200,17 @@ class Cell:
     def is_countable(self) -> bool:
         """Whether its field by itself counts it: it lies whole in the image, and where cells count."""
         return self.within and not self.edge
+
+    @property
+    def is_uncertain_faint(self) -> bool:
+        """Called faint, but no place of it is stained beyond doubt."""
+        return self.cell_class is CellClass.INCOMPLETE_FAINT and self.measure.uncertain
+
+
+def class_counts(cells: Iterable[Cell]) -> CellCounts:
+    """These cells by class."""
+    found = tuple(cells)
+    return CellCounts.of((cell.cell_class for cell in found), sum(cell.is_uncertain_faint for cell in found))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

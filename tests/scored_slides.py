@@ -98,6 +98,7 @@ def cells_of(
         intensity_od10=np.array([one.intensity_od10 for one in measures], np.float32),
         intense_share=np.array([one.intense_share for one in measures], np.float32),
         uniform_od10=np.array([one.uniform_od10 for one in measures], np.float32),
+        uncertain=np.array([one.uncertain for one in measures], np.bool_),
         within=np.ones(n, np.bool_) if within is None else np.array(within, np.bool_),
         outline_um=np.tile(ring, (n, 1, 1)).astype(np.float16),
     )

@@ -42,7 +42,7 @@ def cells_of(tile: Tile, n: int | None = None) -> SlideCells:
         x_um=rng.random(n), y_um=rng.random(n), radius_um=rng.random(n, np.float32),
         class_code=rng.integers(0, 5, n).astype(np.uint8), completeness=rng.random(n, np.float32),
         intensity_od10=rng.random(n, np.float32), intense_share=rng.random(n, np.float32),
-        uniform_od10=rng.random(n, np.float32), within=rng.random(n) < 0.5,
+        uniform_od10=rng.random(n, np.float32), uncertain=rng.random(n) < 0.5, within=rng.random(n) < 0.5,
         outline_um=rng.random((n, OUTLINE_PLACES, 2)).astype(np.float16),
     )  # fmt: skip
 

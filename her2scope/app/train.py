@@ -99,6 +99,7 @@ def false_rates_of(measured: FalseCells) -> dict[str, Any]:
     """Entries of a card for measured false cells."""
     return {
         "false_rates": {name.value: rate for name, rate in measured.rates.items()},
+        "false_rate_certain_faint": measured.certain_faint,
         "false_rates_icc": measured.icc,
         "false_rates_source": measured.source,
     }
@@ -135,6 +136,7 @@ def _card(facts: Any, files: dict[str, bytes]) -> dict[str, Any]:
 def _unmeasured() -> dict[str, Any]:
     return {
         "false_rates": {name.value: UNMEASURED_RATE for name in CellClass if name is not CellClass.NONE},
+        "false_rate_certain_faint": UNMEASURED_RATE,
         "false_rates_icc": 1.0,
         "false_rates_source": "not measured yet",
     }

@@ -94,6 +94,9 @@ class MembraneMeasure:
     uniform_od10: float = 0.0
     """od10 that three quarters of the whole outline reach; 0 where less than that is stained. A cell is intense up to
     this cut (CAP asks for *uniform* intense staining); 0 too where a method does not measure it."""
+    uncertain: bool = False
+    """Whether no place of it is stained beyond doubt. Such a faint cell counts like others, but does not by itself show
+    that there is stain at all; False where a method does not tell."""
 
 
 def classify(measure: MembraneMeasure, cuts: StainCuts, rule: CellRule) -> CellClass:
@@ -158,22 +161,27 @@ class CellCounts:
     incomplete_faint: int = 0
     none: int = 0
     n_other: int = 0
+    uncertain_faint: int = 0
+    """Of the faint ones, those with no place that is stained beyond doubt (`MembraneMeasure.uncertain`)."""
 
     def __post_init__(self) -> None:
         if any(getattr(self, item.name) < 0 for item in fields(self)):
             raise BadInputError(f"cell counts cannot be negative: {self}.")
+        if self.uncertain_faint > self.incomplete_faint:
+            raise BadInputError(f"more uncertain faint cells than faint ones: {self}.")
 
     def __add__(self, more: CellCounts) -> CellCounts:
         return CellCounts(*(getattr(self, item.name) + getattr(more, item.name) for item in fields(self)))
 
     @staticmethod
-    def of(classes: Iterable[CellClass | None]) -> CellCounts:
-        """Count cells by class; None is a cell that is not tumour."""
+    def of(classes: Iterable[CellClass | None], uncertain_faint: int = 0) -> CellCounts:
+        """Count cells by class; None is a cell that is not tumour. Of measured cells: `records.class_counts`."""
         counts = dict.fromkeys((*CellClass, None), 0)
         for name in classes:
             counts[name] += 1
         n_other = counts.pop(None)
-        return CellCounts(**{str(name): n for name, n in counts.items()}, n_other=n_other)
+        by_class = {str(name): n for name, n in counts.items()}
+        return CellCounts(**by_class, n_other=n_other, uncertain_faint=uncertain_faint)
 
     @staticmethod
     def total(many: Iterable[CellCounts]) -> CellCounts:
@@ -186,6 +194,11 @@ class CellCounts:
     def sum_of(self, names: Iterable[CellClass]) -> int:
         """Cells in any of the classes `names`."""
         return sum(self[name] for name in names)
+
+    @property
+    def certain_faint(self) -> int:
+        """Faint cells with a place that is stained beyond doubt."""
+        return self.incomplete_faint - self.uncertain_faint
 
     @property
     def n_tumour(self) -> int:

@@ -26,14 +26,22 @@ class FalseRates:
     """Intra-field correlation of false cells: haze and background make them come in fields."""
     design_effect: float = 1.0
     """Set by `over` for the fields at hand."""
+    certain_faint: float | None = None
+    """Share of truly unstained cells that are called faint beyond doubt; None where a method doubts none of its own."""
 
     def __post_init__(self) -> None:
-        if any(not 0 <= rate <= 1 for rate in self.rates.values()):
-            raise BadInputError(f"false rates are shares from 0 to 1: {dict(self.rates)}. Correct the model card.")
+        if any(not 0 <= rate <= 1 for rate in (*self.rates.values(), self.of_certain_faint)):
+            known = f"{dict(self.rates)}, certain faint {self.certain_faint}"
+            raise BadInputError(f"false rates are shares from 0 to 1: {known}. Correct the model card.")
 
     def of(self, names: Iterable[CellClass]) -> float:
         """Rate of false cells over several classes together."""
         return min(1.0, sum(self.rates.get(name, 0.0) for name in names))
+
+    @property
+    def of_certain_faint(self) -> float:
+        """Rate of false cells among the faint ones beyond doubt."""
+        return self.of((CellClass.INCOMPLETE_FAINT,)) if self.certain_faint is None else self.certain_faint
 
     def with_own_negatives(self, negatives: CellCounts) -> FalseRates:
         """Rates that this case's own negative cells (stroma, lymphocytes, normal ducts) show, where they are larger.
@@ -47,10 +55,13 @@ class FalseRates:
             for name in CellClass
             if name is not CellClass.NONE and are_real(negatives[name], n, self.of((name,)))
         }
-        if not own:
+        certain, are_more = self.certain_faint, are_real(negatives.certain_faint, n, self.of_certain_faint)
+        if not own and not are_more:
             return self
         source = f"{self.source}; this case's {n} negative cells"
-        return replace(self, rates={**self.rates, **own}, source=source)
+        if certain is not None and are_more:
+            certain = negatives.certain_faint / n
+        return replace(self, rates={**self.rates, **own}, certain_faint=certain, source=source)
 
     def over(self, fields: Sequence[CellCounts]) -> FalseRates:
         """These rates for cells that come in `fields`: alike within a field, they count for fewer (Kish, 1965)."""

@@ -38,6 +38,7 @@ STAINED = tuple(name for name in CellClass if name is not CellClass.NONE)
 MODERATE_OR_MORE = (CellClass.COMPLETE_INTENSE, CellClass.COMPLETE_MODERATE, CellClass.INCOMPLETE_INTENSE)
 COMPLETE = (CellClass.COMPLETE_INTENSE, CellClass.COMPLETE_MODERATE)
 INTENSE = (CellClass.COMPLETE_INTENSE,)
+FAINT = (CellClass.INCOMPLETE_FAINT,)
 
 Above = Callable[[tuple[CellClass, ...], float], float]
 """Probability that the true share of some classes together is greater than a share (0..1)."""
@@ -118,14 +119,20 @@ def _find_breast(table: Guideline, counts: CellCounts, false: FalseRates) -> Fin
             "pattern not defined by the guideline: second reader"
         )
         return Finding("0", Category.UNDETERMINED, (why,))
-    faint = (CellClass.INCOMPLETE_FAINT,)
-    if real(STAINED) and not real(faint):
-        why = f"{counts.sum_of(STAINED)} stained cells, too few of each class: second reader"
-        return Finding("0", Category.UNDETERMINED, (why,))
-    if real(faint):
-        why = f"faint incomplete membrane in {_percent(counts, faint)} of tumour cells (<= {limit})"
-        return Finding("0", Category.ULTRALOW, (why,))
+    return _find_faint(counts, limit, false, real(STAINED) or real(FAINT))
+
+
+def _find_faint(counts: CellCounts, limit: str, false: FalseRates, is_more_than_noise: bool) -> Finding:
+    """Category of a 0 without moderate staining: faint cells show it beyond doubt, or are too few, or are noise."""
     n_stained = counts.sum_of(STAINED)
+    if are_real(counts.certain_faint, counts.n_tumour, false.of_certain_faint, false.design_effect):
+        why = f"faint incomplete membrane in {_percent(counts, FAINT)} of tumour cells (<= {limit})"
+        if counts.uncertain_faint:
+            why += f", beyond doubt in {counts.certain_faint} of these {counts.incomplete_faint} cells"
+        return Finding("0", Category.ULTRALOW, (why,))
+    if is_more_than_noise:
+        why = f"{n_stained} stained cells, too few of each class or too few beyond doubt: second reader"
+        return Finding("0", Category.UNDETERMINED, (why,))
     why = "no membrane staining"
     if n_stained:
         why += (

@@ -28,6 +28,8 @@ class FalseCells:
     """False cells per counted cell of each stained class."""
 
     rates: Mapping[CellClass, float]
+    certain_faint: float
+    """Of the faint ones that the method calls stained beyond doubt."""
     icc: float
     """Intra-field correlation: false cells flock to bad fields."""
     source: str
@@ -45,13 +47,16 @@ def measure_false_cells(analyser: FieldAnalyser, seeds: Sequence[int], difficult
             f"{len(fields)} fields of {len(seeds)} negative runs could be read: too few. Give more seeds."
         )
     total = CellCounts.total(fields)
-    shares = [1 - run.none / run.n_tumour for run in map(CellCounts.total, runs) if run.n_tumour]
+    totals = [CellCounts.total(run) for run in runs if run]
     mean_share = 1 - total.none / total.n_tumour
-    worse = max(1.0, float(np.percentile(shares, COVERED_RUNS)) / mean_share) if mean_share else 1.0
+    worse = _worse([run.n_tumour - run.none for run in totals], totals)
+    worse_certain = _worse([run.certain_faint for run in totals], totals)
+
+    def covered(n_false: int, factor: float) -> float:
+        return float(f"{min(1.0, factor * max(n_false, UNSEEN_CELLS) / total.n_tumour):.2g}")
+
     rates: dict[CellClass, float] = {
-        name: float(f"{min(1.0, worse * max(total[name], UNSEEN_CELLS) / total.n_tumour):.2g}")
-        for name in CellClass
-        if name is not CellClass.NONE
+        name: covered(total[name], worse) for name in CellClass if name is not CellClass.NONE
     }
     left_out = RUN_FIELDS * len(runs) - len(fields)
     source = (
@@ -59,7 +64,14 @@ def measure_false_cells(analyser: FieldAnalyser, seeds: Sequence[int], difficult
         f"seeds {seeds[0]} to {seeds[-1]}; {left_out} more are doubted or refused; {worse:.2g} times the mean of "
         f"{100 * mean_share:.2g} %: {COVERED_RUNS:g} % of runs have no more; at least {UNSEEN_CELLS:g} cells a class"
     )
-    return FalseCells(rates, float(f"{_icc_within(runs):.2g}"), source)
+    return FalseCells(rates, covered(total.certain_faint, worse_certain), float(f"{_icc_within(runs):.2g}"), source)
+
+
+def _worse(n_false: Sequence[int], runs: Sequence[CellCounts]) -> float:
+    """By how many times a bad run has more false cells than all runs together: at least 1."""
+    mean_share = sum(n_false) / sum(run.n_tumour for run in runs)
+    shares = [n / run.n_tumour for n, run in zip(n_false, runs, strict=True)]
+    return max(1.0, float(np.percentile(shares, COVERED_RUNS)) / mean_share) if mean_share else 1.0
 
 
 def _read_run(analyser: FieldAnalyser, seed: int, difficulty: str) -> list[CellCounts]:

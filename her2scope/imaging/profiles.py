@@ -70,6 +70,8 @@ class PlaceRule:
     """How far likely places count from a sure one on."""
     least_run_um: float = 3.0
     """Shorter stained pieces are granules beside the outline, not a membrane."""
+    certain_membrane: float = 0.95
+    """Probability that makes a stained place one beyond doubt."""
 
 
 DEFAULT_PLACE_RULE = PlaceRule()
@@ -112,10 +114,12 @@ class Membranes:
     """`(N,)` od10 that `UNIFORM_SHARE` of all places reach."""
     stained: Bools
     """`(N, P)` which places are stained, bridged gaps too."""
+    uncertain: Bools
+    """`(N,)` whether none of them is so beyond doubt."""
 
     def measures(self) -> Iterator[MembraneMeasure]:
         """The measure of each cell, in order."""
-        columns = self.completeness, self.intensity_od10, self.intense_share, self.uniform_od10
+        columns = self.completeness, self.intensity_od10, self.intense_share, self.uniform_od10, self.uncertain
         rows = zip(*(column.tolist() for column in columns), strict=True)
         return (MembraneMeasure(*row) for row in rows)
 
@@ -242,7 +246,8 @@ def measure_membranes(profiles: CellProfiles, cuts: StainCuts, rule: PlaceRule =
     intense = stained & (profiles.wall_od10 >= cuts.intense_od10)
     complete, intense_share = (places.mean(axis=1, dtype=np.float32) for places in (stained, intense))
     medians, reached = _medians_and_reached(profiles.wall_od10, stained)
-    return Membranes(complete, medians, intense_share, reached, stained)
+    certain = stained & (profiles.membrane >= rule.certain_membrane)
+    return Membranes(complete, medians, intense_share, reached, stained, np.asarray(~certain.any(axis=1)))
 
 
 def stained_places(profiles: CellProfiles, stained_od10: float, rule: PlaceRule = DEFAULT_PLACE_RULE) -> Bools:

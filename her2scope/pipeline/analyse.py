@@ -33,6 +33,7 @@ from her2scope.records import (
     Segmentation,
     StainImage,
     StainSummary,
+    class_counts,
 )
 from her2scope.settings import Calibration, ScoringSettings, Vector
 
@@ -142,7 +143,7 @@ class FieldAnalyser:
         timings_ms: dict[str, float],
         outside: Mask | None,
     ) -> FieldResult:
-        counts = CellCounts.of(cell.cell_class for cell in found.cells if cell.is_countable)
+        counts = class_counts(cell for cell in found.cells if cell.is_countable)
         return FieldResult(
             frame=frame, quality=quality, cells=_as_kept(found.cells), membrane=found.membrane,
             cuts=cuts, counts=counts,

@@ -30,7 +30,16 @@ from her2scope.domain.westgard import WestgardFinding, judge_by_history
 from her2scope.imaging.quality import white_drift
 from her2scope.pipeline.accumulate import counted_in_turn
 from her2scope.pipeline.analyse import DRIFT, NO_PROVIDER, FieldAnalyser
-from her2scope.records import AcceptedField, Cell, ControlReading, FieldResult, Frame, Segmentation, image_digest
+from her2scope.records import (
+    AcceptedField,
+    Cell,
+    ControlReading,
+    FieldResult,
+    Frame,
+    Segmentation,
+    class_counts,
+    image_digest,
+)
 from her2scope.settings import NetworkSettings, QualitySettings
 
 ANCHOR_LEVEL: Score = "3+"
@@ -70,7 +79,7 @@ def measure_control(analyser: FieldAnalyser, results: Sequence[FieldResult], exp
     unusable = [result for result in results if not result.quality.usable]
     fields = _counted_fields(usable)
     pooled = tuple(cell for cells in fields for cell in cells)
-    by_field = [CellCounts.of(cell.cell_class for cell in cells) for cells in fields]
+    by_field = [class_counts(cells) for cells in fields]
     counts = CellCounts.total(by_field)
     finding = find_score(
         counts,

@@ -16,7 +16,7 @@ from her2scope.domain.regions import Floats, Region, RegionKind
 from her2scope.domain.score import TooFewCells
 from her2scope.imaging.registration import Relief
 from her2scope.pipeline.hand import CellKey, Hand
-from her2scope.records import AcceptedField, Cell, FieldResult, MapPlace, Overlap
+from her2scope.records import AcceptedField, Cell, FieldResult, MapPlace, Overlap, class_counts
 
 Find = Callable[[CellCounts, float], Finding | TooFewCells]
 """Score of one field's cells at a scale (um/px)."""
@@ -190,7 +190,7 @@ def _corrected(cell: Cell, word: Correction) -> Cell:
     if word is Correction.EXCLUDED:
         return cell
     kind = CellKind.OTHER if word is Correction.NOT_TUMOUR else CellKind.TUMOUR
-    return replace(cell, kind=kind, cell_class=word.cell_class)
+    return replace(cell, kind=kind, cell_class=word.cell_class, measure=replace(cell.measure, uncertain=False))
 
 
 def _standings(
@@ -289,7 +289,7 @@ def _accepted(item: CaseField, alone: _Own, seen: Collection[int], *, active: bo
 
 
 def _counts(cells: Sequence[Cell], standings: Sequence[CellStanding], which: Collection[CellStanding]) -> CellCounts:
-    return CellCounts.of(cell.cell_class for cell, standing in zip(cells, standings, strict=True) if standing in which)
+    return class_counts(cell for cell, standing in zip(cells, standings, strict=True) if standing in which)
 
 
 def _size_um(result: FieldResult) -> tuple[float, float]:

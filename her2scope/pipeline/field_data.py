@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from her2scope.domain.cells import CellClass, CellCounts, CellKind, MembraneMeasure, StainCuts
+from her2scope.domain.cells import CellClass, CellKind, MembraneMeasure, StainCuts
 from her2scope.domain.guideline import Category, Finding
 from her2scope.domain.score import TooFewCells
 from her2scope.imaging.kept_profiles import profile_image, profiles_of_image
@@ -23,6 +23,7 @@ from her2scope.records import (
     QualityReport,
     RgbImage,
     StainSummary,
+    class_counts,
     image_digest,
 )
 
@@ -100,7 +101,7 @@ def field_from_data(
     return FieldResult(
         frame=frame, quality=quality, cells=cells, membrane=membrane,
         cuts=StainCuts(**data["cuts"]),
-        counts=CellCounts.of(cell.cell_class for cell in cells if cell.is_countable),
+        counts=class_counts(cell for cell in cells if cell.is_countable),
         finding=_finding_from_data(data["finding"]), stain=StainSummary(**data["stain"]),
         curve=tuple(data["curve"]), white_rgb=(red, green, blue), white_estimated=data["white_estimated"],
         program=ProgramInfo(**data["program"]), doubts=tuple(data["doubts"]),
@@ -121,9 +122,16 @@ def _cell_to_data(cell: Cell) -> list[Any]:
         cell.x_px, cell.y_px, cell.nucleus_radius_um, cell.kind.value, cell.edge,
         measure.completeness, measure.intensity_od10, measure.intense_share,
         cell.cell_class.value if cell.cell_class else None,
-        _as_decimals(cell.outline_xy_px), measure.uniform_od10,
-        *([] if cell.within else [False]),
+        _as_decimals(cell.outline_xy_px), *_without_last([measure.uniform_od10, cell.within, measure.uncertain]),
     ]  # fmt: skip
+
+
+def _without_last(later: list[Any]) -> list[Any]:
+    """These without the last ones that a row need not tell."""
+    n = len(later)
+    while n > 1 and later[n - 1] == _LATER[n - 1]:
+        n -= 1
+    return later[:n]
 
 
 def _as_decimals(xy_px: NDArray[np.float32]) -> list[Any]:
@@ -135,14 +143,15 @@ def _as_decimals(xy_px: NDArray[np.float32]) -> list[Any]:
     return rows
 
 
-_LATER: list[Any] = [0.0, True]
-"""What a row of an earlier version, or of a cell that counts, does not tell: `uniform_od10` and `within`."""
+_LATER: list[Any] = [0.0, True, True]
+"""What a row of an earlier version does not tell, and others only where it is otherwise: `uniform_od10`, `within`, and
+whether stain is `uncertain`."""
 
 
 def _cell_from_data(row: list[Any]) -> Cell:
     x_px, y_px, radius_um, kind, edge, completeness, intensity, intense_share, name, outline, *later = row
-    uniform_od10, within = [*later, *_LATER[len(later) :]]
-    measure = MembraneMeasure(completeness, intensity, intense_share, uniform_od10)
+    uniform_od10, within, uncertain = [*later, *_LATER[len(later) :]]
+    measure = MembraneMeasure(completeness, intensity, intense_share, uniform_od10, uncertain)
     return Cell(
         x_px, y_px, radius_um, CellKind(kind), edge, measure,
         np.array(outline, dtype=np.float32).reshape(-1, 2), CellClass(name) if name else None,

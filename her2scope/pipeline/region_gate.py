@@ -17,7 +17,7 @@ from her2scope.domain.errors import BadInputError, NotAvailableError
 from her2scope.domain.guideline import Finding
 from her2scope.domain.score import TooFewCells
 from her2scope.ports import RegionModel
-from her2scope.records import Cell, FieldResult, Frame, Mask, RgbImage
+from her2scope.records import Cell, FieldResult, Frame, Mask, RgbImage, class_counts
 from her2scope.settings import WhereToCount
 
 Find = Callable[[CellCounts, float], Finding | TooFewCells]
@@ -111,5 +111,5 @@ def counted_everywhere(result: FieldResult, find: Find) -> FieldResult:
     if result.outside is None:
         return result
     cells = tuple(cell if cell.within else replace(cell, within=True) for cell in result.cells)
-    counts = CellCounts.of(cell.cell_class for cell in cells if cell.is_countable)
+    counts = class_counts(cell for cell in cells if cell.is_countable)
     return replace(result, cells=cells, counts=counts, finding=find(counts, result.frame.um_per_px), outside=None)

@@ -11,12 +11,12 @@ from typing import Literal
 
 import numpy as np
 
-from her2scope.domain.cells import CellCounts, CellKind, CellRule, MembraneMeasure, StainCuts, classify
+from her2scope.domain.cells import CellKind, CellRule, MembraneMeasure, StainCuts, classify
 from her2scope.imaging.profiles import UNIFORM_SHARE, redrawn_mask
 from her2scope.imaging.staining import characteristic_curve, with_membranes
 from her2scope.imaging.stains import unmix
 from her2scope.pipeline.analyse import FieldAnalyser
-from her2scope.records import Cell, FieldResult
+from her2scope.records import Cell, FieldResult, class_counts
 
 Cut = Literal["stained", "moderate", "intense", "complete_share"]
 CUTS: frozenset[Cut] = frozenset(("stained", "moderate", "intense", "complete_share"))
@@ -59,7 +59,7 @@ def with_rule(result: FieldResult, analyser: FieldAnalyser, cuts: StainCuts, rul
     else:
         measures = analyser.segmenter.measure_again(result.profiles, cuts)
     cells = tuple(_remeasured(result.cells, measures, cuts, rule))
-    counts = CellCounts.of(cell.cell_class for cell in cells if cell.is_countable)
+    counts = class_counts(cell for cell in cells if cell.is_countable)
     finding = analyser.find(counts, result.frame.um_per_px)
     return replace(result, cells=cells, cuts=cuts, counts=counts, finding=finding)
 

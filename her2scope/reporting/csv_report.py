@@ -31,6 +31,7 @@ COLUMNS = (
     "class_as_read",
     "correction",
     "standing",
+    "uncertain",
 )
 
 
@@ -77,6 +78,7 @@ def _rows(item: AcceptedField) -> Iterator[list[object]]:
             _value(read.cell_class),
             _value(correction),
             standing.value,
+            str(cell.is_uncertain_faint).lower(),
         ]
 
 

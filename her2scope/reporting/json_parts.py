@@ -71,6 +71,7 @@ def _cell_json(cell: Cell, read: Cell, correction: Correction | None, standing: 
         "correction": None if correction is None else correction.value,
         "standing": standing.value,
         **({} if cell.within else {"outside": True}),
+        **({"uncertain": True} if cell.is_uncertain_faint else {}),
     }
 
 

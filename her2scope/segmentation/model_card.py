@@ -109,18 +109,27 @@ def false_rates(name: str) -> FalseRates:
 
 
 def _card(folder: Path, card: Mapping[str, Any]) -> ModelCard:
-    rates = {CellClass(key): float(value) for key, value in card["false_rates"].items()}
     return ModelCard(
         folder=folder,
         name=str(card["name"]),
         task=str(card["task"]),
         um_per_px=float(card["um_per_px"]),
         limits=_texts(card["limits"]),
-        false_rates=FalseRates(rates, str(card["false_rates_source"]), float(card["false_rates_icc"])),
+        false_rates=_false_rates(card),
         channels=_texts(card.get("channels", ())),
         outputs=_named(card.get("outputs"), _texts),
         files=_named(card.get("files"), _digest),
         surroundings_px=int(card.get("surroundings_px", SURROUNDINGS_PX)),
+    )
+
+
+def _false_rates(card: Mapping[str, Any]) -> FalseRates:
+    certain = card.get("false_rate_certain_faint")
+    return FalseRates(
+        rates={CellClass(key): float(value) for key, value in card["false_rates"].items()},
+        source=str(card["false_rates_source"]),
+        icc=float(card["false_rates_icc"]),
+        certain_faint=None if certain is None else float(certain),
     )
 
 

@@ -124,6 +124,8 @@ class SlideCells:
     intensity_od10: NDArray[np.float32]
     intense_share: NDArray[np.float32]
     uniform_od10: NDArray[np.float32]
+    uncertain: NDArray[np.bool_]
+    """No place of the cell is stained beyond doubt."""
     within: NDArray[np.bool_]
     """Where the region model says that cells are counted; True everywhere without one."""
     outline_um: NDArray[np.float16]
@@ -136,6 +138,11 @@ class SlideCells:
     def is_tumour(self) -> NDArray[np.bool_]:
         """`(N,)`."""
         return self.class_code != NO_CLASS
+
+    @property
+    def is_uncertain_faint(self) -> NDArray[np.bool_]:
+        """`(N,)` called faint, but no place of it is stained beyond doubt."""
+        return self.uncertain & (self.class_code == CLASS_CODES.index(CellClass.INCOMPLETE_FAINT))
 
     def chosen(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> SlideCells:
         """Some of the cells."""
@@ -155,7 +162,8 @@ def _none() -> SlideCells:
     one = np.zeros(0, np.float32)
     empty = np.zeros(0)
     outlines = np.zeros((0, OUTLINE_PLACES, 2), np.float16)
-    return SlideCells(empty, empty, one, np.zeros(0, np.uint8), one, one, one, one, np.zeros(0, np.bool_), outlines)
+    codes, flags = np.zeros(0, np.uint8), np.zeros(0, np.bool_)
+    return SlideCells(empty, empty, one, codes, one, one, one, one, flags, flags, outlines)
 
 
 NO_CELLS = _none()

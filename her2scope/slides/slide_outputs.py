@@ -87,7 +87,7 @@ def _write_cells(aside: Path, content: SlideContent, cells: SlideCells) -> None:
         x_um=cells.x_um, y_um=cells.y_um, radius_um=cells.radius_um, class_code=cells.class_code,
         classes=np.array([name.value for name in CLASS_CODES]), completeness=cells.completeness,
         intensity_od10=cells.intensity_od10, intense_share=cells.intense_share, uniform_od10=cells.uniform_od10,
-        within=cells.within, outline_um=cells.outline_um,
+        uncertain=cells.uncertain, within=cells.within, outline_um=cells.outline_um,
     )  # fmt: skip
 
 

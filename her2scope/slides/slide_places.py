@@ -15,7 +15,7 @@ from her2scope.domain.guideline import COMPLETE
 from her2scope.domain.heterogeneity import MIN_HOT_CELLS
 from her2scope.imaging.staining import SATURATION_LEVELS
 from her2scope.ports import SlideReader
-from her2scope.records import CameraState, Cell, FieldResult, Frame, QualityReport, StainSummary
+from her2scope.records import CameraState, Cell, FieldResult, Frame, QualityReport, StainSummary, class_counts
 from her2scope.slides.records import CLASS_CODES, NO_CLASS, ScoredSquare, SlideCells, SlideScore
 from her2scope.slides.slide_score import mean_weight
 from her2scope.slides.tiles import read_core
@@ -116,7 +116,7 @@ def view_of(
     found = _cells_in(cells, corner_px, frame)
     return FieldResult(
         frame=frame, quality=_SHOWN, cells=found, membrane=np.zeros(frame.size_hw, np.uint8), cuts=score.cuts,
-        counts=CellCounts.of(cell.cell_class for cell in found), finding=None, stain=StainSummary(0.0, 0.0, 0.0, 0.0),
+        counts=class_counts(found), finding=None, stain=StainSummary(0.0, 0.0, 0.0, 0.0),
         curve=(0.0,) * len(SATURATION_LEVELS), white_rgb=score.survey.white_rgb,
         white_estimated=score.survey.white_estimated, program=score.program,
     )  # fmt: skip
@@ -141,7 +141,7 @@ def _cell(cells: SlideCells, row: int, xy_px: Sequence[float], outline_px: NDArr
     code = int(cells.class_code[row])
     measure = MembraneMeasure(
         float(cells.completeness[row]), float(cells.intensity_od10[row]), float(cells.intense_share[row]),
-        float(cells.uniform_od10[row]),
+        float(cells.uniform_od10[row]), bool(cells.uncertain[row]),
     )  # fmt: skip
     tumour = code != NO_CLASS
     return Cell(

@@ -94,11 +94,16 @@ def scored_squares(cells: SlideCells, side_um: float = SQUARE_UM) -> tuple[Score
         return ()
     column, row = (np.floor(place[counted] / side_um).astype(np.int64) for place in (cells.x_um, cells.y_um))
     places, of_cell = np.unique(np.stack([row, column], axis=1), axis=0, return_inverse=True)
-    table = _class_table(of_cell.reshape(-1), cells.class_code[counted], len(places))
+    of_square, n = of_cell.reshape(-1), len(places)
+    table = _class_table(of_square, cells.class_code[counted], n)
+    uncertain = np.bincount(of_square[cells.is_uncertain_faint[counted]], minlength=n)
     return tuple(
-        ScoredSquare(number, float(left) * side_um, float(top) * side_um, side_um, counts_of(table[number - 1]))
+        ScoredSquare(
+            number, float(left) * side_um, float(top) * side_um, side_um,
+            counts_of(table[number - 1], int(uncertain[number - 1])),
+        )
         for number, (top, left) in enumerate(places, start=1)
-    )
+    )  # fmt: skip
 
 
 def _class_table(of_cell: NDArray[np.intp], codes: NDArray[np.uint8], n: int) -> NDArray[np.intp]:
@@ -108,10 +113,10 @@ def _class_table(of_cell: NDArray[np.intp], codes: NDArray[np.uint8], n: int) ->
     return np.bincount(of_cell * kinds + kind, minlength=n * kinds).reshape(n, kinds)
 
 
-def counts_of(row: NDArray[np.intp]) -> CellCounts:
+def counts_of(row: NDArray[np.intp], uncertain_faint: int = 0) -> CellCounts:
     """Counts from one number per class of `CLASS_CODES`, and one of the cells that are no tumour."""
     by_class = {name.value: int(n) for name, n in zip(CLASS_CODES, row[:-1], strict=True)}
-    return CellCounts(**by_class, n_other=int(row[-1]))
+    return CellCounts(**by_class, n_other=int(row[-1]), uncertain_faint=uncertain_faint)
 
 
 def score_slide(

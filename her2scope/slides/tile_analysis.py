@@ -125,6 +125,7 @@ class TileAnalyser:
             intensity_od10=intensity,
             intense_share=intense,
             uniform_od10=uniform,
+            uncertain=np.array([cell.measure.uncertain for cell in cells], np.bool_),
             within=np.ones(len(cells), np.bool_) if self._region is None else self._region.holds(tile, x_um, y_um),
             outline_um=((outlines_px - middle_px[:, None]) * um_per_px).astype(np.float16),
         )

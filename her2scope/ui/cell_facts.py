@@ -17,6 +17,7 @@ from her2scope.ui.words import SHORT_LABELS, sentence
 
 ROOM_UM = SHOWN_HALF_UM + 2.0
 """Cut out round a cell's outline: all that its strip shows."""
+UNCERTAIN = "No place of it is stained beyond doubt: it counts, but does not by itself show that there is faint stain."
 NO_FIGURE = "\N{EN DASH}"
 OTHER = "not a tumour cell"
 CORRECTION_WORDS = {
@@ -117,6 +118,8 @@ def _why(shown: ShownCell) -> tuple[str, ...]:
     if as_read.kind is not CellKind.TUMOUR:
         return ("The method takes it for stroma, a lymphocyte or a normal duct: its membrane is not judged.",)
     reasons = tuple(sentence(line) for line in why(shown.cell.measure, shown.cuts, shown.rule))
+    if shown.cell.is_uncertain_faint:
+        reasons += (UNCERTAIN,)
     return ("By its measures:", *reasons) if shown.correction is not None else reasons
 
 

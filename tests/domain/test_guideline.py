@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from her2scope.domain.cells import CellClass, CellCounts
-from her2scope.domain.errors import NotAvailableError
-from her2scope.domain.false_cells import FalseRates
+from her2scope.domain.errors import BadInputError, NotAvailableError
+from her2scope.domain.false_cells import FalseRates, least_real
 from her2scope.domain.guideline import BREAST_2023, SCORES, Category, Ish, guideline
 from her2scope.domain.score import (
     CaseScore,
@@ -106,6 +108,34 @@ def test_false_cells_that_come_in_fields_need_more_to_be_some():
     fields = [counts_of(incomplete_faint=21, none=279)] * 4
     assert case(counts_of(), fields=fields, false=alike).category is Category.ULTRALOW
     assert case(counts_of(), fields=fields, false=clustered).category is Category.NULL
+
+
+@given(n_faint=st.integers(0, 300), uncertain=st.floats(0, 1), rate=st.floats(0, 0.05))
+def test_faint_cells_in_doubt_show_nothing_by_themselves(n_faint, uncertain, rate):
+    """Ultralow needs more cells beyond doubt than noise; score and shares are those of all cells."""
+    rates = FalseRates({CellClass.INCOMPLETE_FAINT: 0.06}, "card", certain_faint=rate)
+    counts = counts_of(incomplete_faint=n_faint, none=3000 - n_faint, uncertain_faint=round(uncertain * n_faint))
+    found, sure = (case(one, false=rates) for one in (counts, replace(counts, uncertain_faint=0)))
+    assert (found.score, found.shares_percent) == (sure.score, sure.shares_percent)
+    if found.score == "0":
+        enough = counts.certain_faint >= least_real(3000, rate)
+        assert (found.category is Category.ULTRALOW) == enough
+        assert found.category in (Category.ULTRALOW, Category.UNDETERMINED, Category.NULL)
+
+
+def test_stain_of_which_too_little_is_beyond_doubt_asks_for_a_second_reader():
+    rates = FalseRates({CellClass.INCOMPLETE_FAINT: 0.01}, "card", certain_faint=0.002)
+    found = case(counts_of(incomplete_faint=90, none=2910, uncertain_faint=85), false=rates)
+    assert found.category is Category.UNDETERMINED
+    assert any("too few beyond doubt: second reader" in reason for reason in found.reasons)
+    found = case(counts_of(incomplete_faint=90, none=2910, uncertain_faint=60), false=rates)
+    assert found.category is Category.ULTRALOW
+    assert any("beyond doubt in 30 of these 90 cells" in reason for reason in found.reasons)
+
+
+def test_no_more_faint_cells_are_in_doubt_than_there_are():
+    with pytest.raises(BadInputError, match="more uncertain faint cells than faint ones"):
+        counts_of(incomplete_faint=1, uncertain_faint=2)
 
 
 def test_1_within_the_false_cells_is_undetermined():

@@ -263,6 +263,16 @@ def test_a_broken_line_of_the_network_is_joined():
     assert not stained_places(some_profiles(np.full(N_PLACES, LIKELY)), 0.06).any()
 
 
+@pytest.mark.parametrize(("place", "surest", "is_uncertain"), [(20, 0.94, True), (20, 0.95, False), (50, 0.99, True)])
+def test_a_cell_is_beyond_doubt_by_one_stained_place_that_is(place, surest, is_uncertain):
+    membrane = np.full(N_PLACES, 0.0)
+    membrane[10:30] = 0.9
+    membrane[place] = surest  # a place by itself is no membrane, however sure
+    found = measure_membranes(some_profiles(membrane), CUTS)
+    assert found.stained.any() and found.uncertain.tolist() == [is_uncertain]
+    assert [one.uncertain for one in found.measures()] == [is_uncertain]
+
+
 def test_likely_places_count_only_near_a_sure_one():
     membrane = np.full(N_PLACES, LIKELY)
     membrane[20] = 0.9

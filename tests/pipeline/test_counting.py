@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import factories
 import pytest
 from case_grids import PITCH_PX, counted, field, grid, square, total
 from factories import cell
@@ -43,6 +46,15 @@ def test_no_word_changes_nothing(names, _):
     assert found.counts == CellCounts.of(names)
     assert all(standing is CellStanding.COUNTED for standing in found.standings)
     assert all(found.counted)
+
+
+def test_what_the_reader_calls_faint_is_so_beyond_doubt():
+    in_doubt = replace(factories.MEASURES[CellClass.INCOMPLETE_FAINT], uncertain=True)
+    cells = [replace(one, measure=in_doubt) for one in grid([CellClass.INCOMPLETE_FAINT] * 3)]
+    one = field(1, cells)
+    assert total([one], Hand(active={1})) == CellCounts(incomplete_faint=3, uncertain_faint=3)
+    said = Hand(active={1}, corrections={(1, 0): Correction.INCOMPLETE_FAINT, (1, 1): Correction.NONE})
+    assert total([one], said) == CellCounts(incomplete_faint=2, none=1, uncertain_faint=1)
 
 
 def test_an_other_cell_that_is_called_tumour_counts_as_tumour():

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from segmentation.tiny_network import write_tiny_model
 
-from her2scope.domain.cells import CellClass, CellCounts, CellKind, CellRule, MembraneMeasure, StainCuts, classify
+from her2scope.domain.cells import CellClass, CellKind, CellRule, MembraneMeasure, StainCuts, classify
 from her2scope.domain.false_cells import FalseRates
 from her2scope.pipeline.analyse import FieldAnalyser
 from her2scope.pipeline.field_data import field_from_data, field_images, field_to_data
 from her2scope.pipeline.remeasure import CUTS, measured_again, movable, with_pixels, with_rule
-from her2scope.records import INTENSE, CellProfiles, FieldResult, Frame
+from her2scope.records import INTENSE, CellProfiles, FieldResult, Frame, class_counts
 from her2scope.segmentation.closed_contours import ClosedContours
 from her2scope.segmentation.model_card import FULL, OUTLINES, QUANTISED, card_in
 from her2scope.segmentation.network import NetworkSegmenter
@@ -107,7 +107,7 @@ def test_a_field_by_another_rule_is_whole(analyser, analysed, cuts, complete_sha
         expected = classify(after.measure, cuts, rule) if after.kind is CellKind.TUMOUR else None
         assert after.cell_class is expected
         assert (after is before) == (after.measure == before.measure and after.cell_class is before.cell_class)
-    assert moved.counts == CellCounts.of(cell.cell_class for cell in moved.cells if not cell.edge)
+    assert moved.counts == class_counts(cell for cell in moved.cells if not cell.edge)
     assert moved.finding == analyser.find(moved.counts, UM_PER_PX)
 
 

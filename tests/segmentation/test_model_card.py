@@ -27,6 +27,7 @@ def test_a_networks_card_says_all(tmp_path):
     assert card.outputs is not None and len(card.outputs["context"]) == 33
     assert card.surroundings_px == 144 and card.limits == ("it is a toy",)
     assert card.false_rates.of([CellClass.INCOMPLETE_FAINT]) == 0.01
+    assert card.false_rates.of_certain_faint == 0.01  # it doubts none of its own
     assert card.read_model(QUANTISED) == (tmp_path / QUANTISED).read_bytes()
 
 
@@ -55,6 +56,7 @@ def test_a_missing_model_is_said(tmp_path):
         {"false_rates": {"incomplete_faint": 2}},
         {"false_rates": {"very_stained": 0.1}},
         {"false_rates_icc": "much"},
+        {"false_rate_certain_faint": -0.1},
         {"files": {FULL: "abc"}},
         {"files": [FULL]},
         {"limits": "none"},

@@ -39,7 +39,8 @@ def cells_at(places, code: int = 0) -> SlideCells:
     x, y = np.array(places, float).reshape(-1, 2).T
     n = len(x)
     one, outline = np.ones(n, np.float32), np.zeros((n, OUTLINE_PLACES, 2), np.float16)
-    return SlideCells(x, y, one, np.full(n, code, np.uint8), one, one, one, one, np.ones(n, np.bool_), outline)
+    uncertain, within = np.zeros(n, np.bool_), np.ones(n, np.bool_)
+    return SlideCells(x, y, one, np.full(n, code, np.uint8), one, one, one, one, uncertain, within, outline)
 
 
 def result(column: int, row: int, places) -> TileResult:

@@ -65,6 +65,14 @@ def test_the_order_of_cells_does_not_matter(
     assert scored_squares(cells_from(drawn)) == scored_squares(cells_from(shuffled))
 
 
+def test_squares_know_which_faint_cells_are_in_doubt() -> None:
+    cells = slides.cells_of([FAINT, FAINT, INTENSE, FAINT], [10.0, 20.0, 30.0, 700.0], [10.0] * 4)
+    in_doubt = dataclasses.replace(cells, uncertain=np.array([True, False, True, True]))
+    first, second = scored_squares(in_doubt)
+    assert first.counts == CellCounts(complete_intense=1, incomplete_faint=2, uncertain_faint=1)
+    assert second.counts == CellCounts(incomplete_faint=1, uncertain_faint=1)
+
+
 def test_a_cell_lies_in_the_square_of_its_middle() -> None:
     cells = slides.cells_of([INTENSE, NONE, None], [499.9, 500.0, 1200.0], [10.0, 10.0, 600.0])
     found = {(one.left_um, one.top_um): one.counts for one in scored_squares(cells)}
