@@ -54,8 +54,8 @@ class PlaceRule:
     """
 
     membrane: float = 0.75
-    """Probability of a membrane that makes a place sure: for the shipped reader of outlines see `NetworkSettings`. Of the
-    readers before it, on 24 usual and 36 hard phantom fields of the trained networks
+    """Probability of a membrane that makes a place sure: for the shipped reader of outlines see `NetworkSettings`. Of
+    the readers before it, on 24 usual and 36 hard phantom fields of the trained networks
     (sure, likely) = (0.6, 0.6), (0.7, 0.5), (0.8, 0.5) and (0.9, 0.5) class 90, 90, 90 and 89 % of the usual cells
     rightly and 70, 70, 70 and 69 % of the hard ones; they find 83, 84, 82 and 77 % of the faint cells of usual fields
     and call 1.4, 1.5, 1.0 and 0.5 % of their unstained cells stained. Any least run from 1 to 3 um does as well."""
@@ -71,7 +71,7 @@ class PlaceRule:
     """How far likely places count from a sure one on."""
     least_run_um: float = 3.0
     """Shorter stained pieces are granules beside the outline, not a membrane."""
-    certain_membrane: float = 0.95
+    certain_membrane: float = 0.93
     """Probability that makes a stained place one beyond doubt."""
 
 

@@ -34,7 +34,7 @@ def test_live_is_score(script, tmp_path, score, late, n_fields):
 def test_live_is_score_where_a_region_model_says_where_to_count(script, tmp_path, monkeypatch):
     """With a control that is read late: the fields are measured anew, and the model's word stays."""
     monkeypatch.setattr("her2scope.app.where_to_count.load_model", lambda folder: BrownModel())
-    found = script.compare_case("2+", 3, 1, (400, 320), DEFAULT_METHOD, True, tmp_path, tmp_path / "model")
+    found = script.compare_case("1+", 3, 1, (400, 320), DEFAULT_METHOD, True, tmp_path, tmp_path / "model")
     assert [(item.usable, item.different) for item in found] == [(True, ())]
     assert all(0 < item.n_outside < item.n_cells for item in found)
 

@@ -45,7 +45,7 @@ def test_faint_cells_in_doubt_are_no_false_ones_beyond_it(monkeypatch):
             2: CellCounts(incomplete_faint=30, none=970, uncertain_faint=20)}  # fmt: skip
     monkeypatch.setattr(false_cells, "_read_run", lambda _, seed, difficulty: [runs[seed]])
     found = measure_false_cells(None, [1, 2])
-    assert found.certain_faint == pytest.approx(0.9 * 0.010 + 0.1 * 0.002, abs=1e-4)  # 90 % of the way up
+    assert found.certain_faint == pytest.approx(0.95 * 0.010 + 0.05 * 0.002, abs=1e-4)  # 95 % of the way up
     assert found.rates[CellClass.INCOMPLETE_FAINT] == pytest.approx(0.028, abs=5e-4)
 
 
