@@ -119,10 +119,12 @@ def _find_breast(table: Guideline, counts: CellCounts, false: FalseRates) -> Fin
             "pattern not defined by the guideline: second reader"
         )
         return Finding("0", Category.UNDETERMINED, (why,))
-    return _find_faint(counts, limit, false, real(STAINED) or real(FAINT))
+    return _find_faint(counts, limit, false, real)
 
 
-def _find_faint(counts: CellCounts, limit: str, false: FalseRates, is_more_than_noise: bool) -> Finding:
+def _find_faint(
+    counts: CellCounts, limit: str, false: FalseRates, real: Callable[[tuple[CellClass, ...]], bool]
+) -> Finding:
     """Category of a 0 without moderate staining: faint cells show it beyond doubt, or are too few, or are noise."""
     n_stained = counts.sum_of(STAINED)
     if are_real(counts.certain_faint, counts.n_tumour, false.of_certain_faint, false.design_effect):
@@ -130,8 +132,12 @@ def _find_faint(counts: CellCounts, limit: str, false: FalseRates, is_more_than_
         if counts.uncertain_faint:
             why += f", beyond doubt in {counts.certain_faint} of these {counts.incomplete_faint} cells"
         return Finding("0", Category.ULTRALOW, (why,))
-    if is_more_than_noise:
-        why = f"{n_stained} stained cells, too few of each class or too few beyond doubt: second reader"
+    if real(FAINT):
+        sure = counts.certain_faint
+        why = f"{counts.incomplete_faint} faint cells, more than noise, but {sure} of them beyond doubt: second reader"
+        return Finding("0", Category.UNDETERMINED, (why,))
+    if real(STAINED):
+        why = f"{n_stained} stained cells, too few of each class: second reader"
         return Finding("0", Category.UNDETERMINED, (why,))
     why = "no membrane staining"
     if n_stained:

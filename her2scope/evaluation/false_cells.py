@@ -21,7 +21,7 @@ COVERED_RUNS = 90.0
 than chance, and a case is of one run: with the mean rate, 7 of 30 null phantom cases were called ultralow."""
 COVERED_CERTAIN_RUNS = 95.0
 """The same of faint cells beyond doubt, on which alone ultralow rests: one null case in twenty may be called so. With
-90 %, 4 of 30 were."""
+90 % (and 0.95 as beyond doubt) 4 of 30 were, with 95 % 1 of 30."""
 UNSEEN_CELLS = 3.0
 """Where none was seen among n, the rate is below 3 / n with 95 % confidence."""
 
@@ -62,13 +62,14 @@ def measure_false_cells(analyser: FieldAnalyser, seeds: Sequence[int], difficult
         name: covered(total[name], worse) for name in CellClass if name is not CellClass.NONE
     }
     left_out = RUN_FIELDS * len(runs) - len(fields)
+    sure = covered(total.certain_faint, worse_certain)
     source = (
         f"{len(fields)} negative phantom fields ({total.n_tumour} cells) of {len(runs)} runs, difficulty {difficulty}, "
         f"seeds {seeds[0]} to {seeds[-1]}; {left_out} more are doubted or refused; {worse:.2g} times the mean of "
-        f"{100 * mean_share:.2g} %: {COVERED_RUNS:g} % of runs have no more ({COVERED_CERTAIN_RUNS:g} % of faint cells "
-        f"beyond doubt); at least {UNSEEN_CELLS:g} cells a class"
+        f"{100 * mean_share:.2g} %: {COVERED_RUNS:g} % of runs have no more; of faint cells beyond doubt "
+        f"{COVERED_CERTAIN_RUNS:g} % have no more than {100 * sure:.2g} %; at least {UNSEEN_CELLS:g} cells a class"
     )
-    return FalseCells(rates, covered(total.certain_faint, worse_certain), float(f"{_icc_within(runs):.2g}"), source)
+    return FalseCells(rates, sure, float(f"{_icc_within(runs):.2g}"), source)
 
 
 def _worse(n_false: Sequence[int], runs: Sequence[CellCounts], covered_percent: float) -> float:

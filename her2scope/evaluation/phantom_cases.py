@@ -245,6 +245,7 @@ def _details(method: str, cases: Sequence[ReadCase], scores: Mapping[str, Sequen
                 "category": score.category.value,
                 "n_tumour": score.counts.n_tumour,
                 "counts": {name.value: score.counts[name] for name in CellClass},
+                "uncertain_faint": score.counts.uncertain_faint,
                 "doubtful_fields": case.readings[method].doubtful,
                 "control_status": case.readings[method].control_status,
             }

@@ -14,7 +14,8 @@ from her2scope.records import CellProfiles
 PER_OD10 = 2000
 """Steps of 0.0005 od10, a fortieth of a usual camera's noise."""
 PER_PROBABILITY = 250
-"""Steps of 0.004. Rounded down, so that a cut that is a multiple of it (0.5, 0.8) acts as on the unrounded value."""
+"""Steps of 0.004. Rounded down, so that a cut that is a multiple of it (0.5, 0.752, 0.932) acts as on the unrounded
+value."""
 PER_UM = 10_000
 LARGEST, MIDDLE = 65_535, 32_768
 """Of two bytes; and what stands for a contrast of 0."""

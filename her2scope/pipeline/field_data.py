@@ -80,7 +80,7 @@ def field_from_data(
     `profiles` is named in `data` too, absent or None where none were kept and in cases of earlier versions; `outside`
     is named where a region model said where to count.
     """
-    cells = tuple(_cell_from_data(item) for item in data["cells"])
+    cells = tuple(_cell_from_data(item, data["program"]["method"]) for item in data["cells"])
     kept = None if profiles is None else profiles_of_image(profiles)
     n_tumour = sum(cell.kind is CellKind.TUMOUR for cell in cells)
     if kept is not None and len(kept.spacing_um) != n_tumour:
@@ -146,11 +146,15 @@ def _as_decimals(xy_px: NDArray[np.float32]) -> list[Any]:
 _LATER: list[Any] = [0.0, True, True]
 """What a row of an earlier version does not tell, and others only where it is otherwise: `uniform_od10`, `within`, and
 whether stain is `uncertain`."""
+DOUBTLESS = "closed-contours"
+"""This method knows no probability: none of its cells is in doubt, where an earlier version's row does not tell."""
 
 
-def _cell_from_data(row: list[Any]) -> Cell:
+def _cell_from_data(row: list[Any], method: str) -> Cell:
+    """A cell of its row, by the method that read it."""
     x_px, y_px, radius_um, kind, edge, completeness, intensity, intense_share, name, outline, *later = row
     uniform_od10, within, uncertain = [*later, *_LATER[len(later) :]]
+    uncertain = uncertain and method != DOUBTLESS
     measure = MembraneMeasure(completeness, intensity, intense_share, uniform_od10, uncertain)
     return Cell(
         x_px, y_px, radius_um, CellKind(kind), edge, measure,

@@ -113,7 +113,7 @@ def _cells(item: AcceptedField, palette: Palette) -> Iterator[JsonObject]:
         shape = _polygon(np.asarray(cell.outline_xy_px, np.float64) + 0.5) if has_outline else nucleus
         feature = _feature(
             shape, "cell", f"Cell {number}", _class(cell, standing), mark.colour, _measurements(cell, standing),
-            _metadata(item.number, number, read, correction, standing),
+            _metadata(item.number, number, read, correction, standing, cell.is_uncertain_faint),
         )  # fmt: skip
         if has_outline:
             feature["nucleusGeometry"] = nucleus
@@ -139,7 +139,7 @@ def _measurements(cell: Cell, standing: CellStanding) -> JsonObject:
 
 
 def _metadata(
-    field: int, number: int, read: Cell, correction: Correction | None, standing: CellStanding
+    field: int, number: int, read: Cell, correction: Correction | None, standing: CellStanding, is_uncertain: bool
 ) -> dict[str, str]:
     """Our own ids and the reader's hand, as texts: QuPath takes nothing else there."""
     return {
@@ -148,6 +148,7 @@ def _metadata(
         "standing": standing.value,
         "class_as_read": OTHER_CLASS if read.cell_class is None else read.cell_class.value,
         **({} if correction is None else {"correction": correction.value}),
+        **({"uncertain": "true"} if is_uncertain else {}),
     }
 
 

@@ -158,7 +158,8 @@ def _ducts_json(view: CaseView) -> JsonObject | None:
     if not any(region.kind is RegionKind.NORMAL_DUCT for region in view.regions):
         return None
     counts: CellCounts = hand.duct_counts(view)
-    return {**{name.value: counts[name] for name in SHARE_ORDER}, "n_other": counts.n_other}
+    by_class = {name.value: counts[name] for name in SHARE_ORDER}
+    return {**by_class, "uncertain_faint": counts.uncertain_faint, "n_other": counts.n_other}
 
 
 # ---- the record ---------------------------------------------------------------------------------------------------

@@ -286,7 +286,7 @@ def place_rule(settings: NetworkSettings) -> PlaceRule:
         likely_contrast_od10=settings.likely_contrast_od10,
         joined_um=settings.joined_um,
         least_run_um=settings.least_run_um,
-        certain_membrane=settings.certain_membrane_probability,
+        certain_membrane=max(settings.min_membrane_probability, settings.certain_membrane_probability),
     )
 
 

@@ -33,6 +33,8 @@ from her2scope.segmentation.sessions import (
 WHITE = (240.0, 240.0, 240.0)
 TEST_HW, TIMED_HW, WARM_UP_HW = (128, 160), (544, 960), (64, 64)
 """Pictures of the self-test: one whose maps are compared, one of a 1920x1080 frame that is timed."""
+GLASS = 4
+"""This part of the drawn picture is glass, at its right."""
 TIMES = 5
 MOST_OFF = {FULL: 0.005, HALVED: 0.01}
 """Of the answers' spans: a card sums in another order; in 16 bits the processor itself is up to 0.0024 off."""
@@ -167,12 +169,13 @@ def largest_difference(planes: Outputs, right: Outputs) -> float:
 
 @cache
 def drawn_picture(size_hw: tuple[int, int]) -> RgbImage:
-    """Blue discs in brown rings on pale ground: something for every plane to say."""
+    """Blue discs in brown rings on pale ground, and glass: something for every plane to say."""
     height, width = size_hw
     rgb = np.full((height, width, 3), (226, 220, 222), np.uint8)
     for n, (x, y) in enumerate(_places(height, width)):
         cv2.circle(rgb, (x, y), 9, (214 - 30 * (n % 5), 196 - 36 * (n % 5), 178 - 36 * (n % 5)), 2, cv2.LINE_AA)
         cv2.circle(rgb, (x, y), 5, (128, 128, 178), -1, cv2.LINE_AA)
+    rgb[:, -(width // GLASS) :] = 240
     rgb.setflags(write=False)
     return rgb
 

@@ -190,4 +190,5 @@ def _square_json(square: ScoredSquare) -> JsonObject:
 
 
 def _counts(of: HotSpot | ScoredSquare) -> dict[str, Any]:
-    return {**{name.value: of.counts[name] for name in SHARE_ORDER}, "n_other": of.counts.n_other}
+    by_class = {name.value: of.counts[name] for name in SHARE_ORDER}
+    return {**by_class, "uncertain_faint": of.counts.uncertain_faint, "n_other": of.counts.n_other}

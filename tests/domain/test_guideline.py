@@ -127,7 +127,7 @@ def test_stain_of_which_too_little_is_beyond_doubt_asks_for_a_second_reader():
     rates = FalseRates({CellClass.INCOMPLETE_FAINT: 0.01}, "card", certain_faint=0.002)
     found = case(counts_of(incomplete_faint=90, none=2910, uncertain_faint=85), false=rates)
     assert found.category is Category.UNDETERMINED
-    assert any("too few beyond doubt: second reader" in reason for reason in found.reasons)
+    assert any("of them beyond doubt: second reader" in reason for reason in found.reasons)
     found = case(counts_of(incomplete_faint=90, none=2910, uncertain_faint=60), false=rates)
     assert found.category is Category.ULTRALOW
     assert any("beyond doubt in 30 of these 90 cells" in reason for reason in found.reasons)
@@ -160,6 +160,14 @@ def test_the_cases_own_negatives_raise_the_false_rate():
     own = CLEAN.with_own_negatives(counts_of(incomplete_faint=10, none=90))
     assert own.of([CellClass.INCOMPLETE_FAINT]) == pytest.approx(0.1)
     assert case(counts_of(incomplete_faint=90, none=910), false=own).category is Category.NULL
+
+
+def test_the_cases_own_negatives_raise_the_rate_of_faint_cells_beyond_doubt():
+    known = FalseRates({CellClass.INCOMPLETE_FAINT: 0.1}, certain_faint=0.005)
+    certain = known.with_own_negatives(counts_of(incomplete_faint=10, none=90))
+    doubted = known.with_own_negatives(counts_of(incomplete_faint=10, none=90, uncertain_faint=9))
+    assert (certain.of_certain_faint, certain.of([CellClass.INCOMPLETE_FAINT])) == (0.1, 0.1)
+    assert doubted == known
 
 
 def test_too_few_cells_is_no_score():

@@ -15,7 +15,7 @@ from her2scope.imaging.opencv import cv2
 from her2scope.imaging.unrolled import Unrolled
 from her2scope.records import Cell, CellProfiles, FieldResult
 from her2scope.settings import Calibration
-from her2scope.ui.cell_facts import ShownCell, cell_facts, unrolled_cell
+from her2scope.ui.cell_facts import UNCERTAIN, ShownCell, cell_facts, unrolled_cell
 from her2scope.ui.outline_plot import OutlinePlot, nearest_places, strip_by_angle
 
 UM_PER_PX = 0.25
@@ -160,6 +160,13 @@ def test_a_live_cell_is_said_with_its_figures_and_reasons():
 
 def test_a_cell_at_the_edge_says_why_it_does_not_count():
     assert "edge" in cell_facts(one(factories.cell(CellClass.NONE, edge=True))).state
+
+
+def test_a_faint_cell_in_doubt_says_so():
+    for uncertain in (True, False):
+        measure = dataclasses.replace(factories.MEASURES[CellClass.INCOMPLETE_FAINT], uncertain=uncertain)
+        facts = cell_facts(one(dataclasses.replace(factories.cell(CellClass.INCOMPLETE_FAINT), measure=measure)))
+        assert (UNCERTAIN in facts.why) is uncertain
 
 
 @pytest.mark.parametrize("standing", CellStanding)

@@ -62,10 +62,11 @@ def test_rounding_is_finer_than_noise_and_happens_once(profiles):
 
 @given(floats((1, N_PLACES), 0, 1))
 def test_the_cuts_of_probability_act_as_on_what_was_not_rounded(membrane):
-    membrane[0, :4] = np.nextafter(np.float32([0.8, 0.8, 0.5, 0.5]), np.float32([0, 1, 0, 1]))
+    cuts = (DEFAULT_PLACE_RULE.membrane, DEFAULT_PLACE_RULE.likely_membrane, DEFAULT_PLACE_RULE.certain_membrane)
+    membrane[0, :9] = np.concatenate([np.nextafter(np.float32(cuts), np.float32(side)) for side in (0, 1)] + [cuts])
     even = np.zeros((1, N_PLACES), np.float32)
     rounded = kept(Profiles(even[:, 0], even[:, :, None], membrane, even))
-    for cut in (DEFAULT_PLACE_RULE.membrane, DEFAULT_PLACE_RULE.likely_membrane):
+    for cut in cuts:
         assert np.array_equal(rounded.membrane >= cut, membrane >= cut)
 
 

@@ -31,6 +31,11 @@ def test_a_networks_card_says_all(tmp_path):
     assert card.read_model(QUANTISED) == (tmp_path / QUANTISED).read_bytes()
 
 
+def test_a_card_may_tell_the_rate_of_faint_cells_beyond_doubt(tmp_path):
+    (tmp_path / CARD).write_text(yaml.safe_dump(card_of({}) | {"false_rate_certain_faint": 0.002}))
+    assert card_in(tmp_path).false_rates.of_certain_faint == 0.002
+
+
 def test_another_model_than_the_cards_is_refused_in_one_line(tmp_path):
     card = card_in(write_tiny_model(tmp_path))
     (tmp_path / FULL).write_bytes((tmp_path / QUANTISED).read_bytes())

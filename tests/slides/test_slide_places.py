@@ -39,6 +39,15 @@ def test_cells_lie_on_the_pixels_that_they_were_found_at() -> None:
     assert cell.outline_xy_px.mean(axis=0) == pytest.approx((cell.x_px, cell.y_px), abs=0.1)
 
 
+def test_a_cell_in_doubt_is_one_where_it_is_shown() -> None:
+    cells = slides.cells_of([CellClass.INCOMPLETE_FAINT] * 2, [50.0, 60.0], [50.0, 50.0])
+    cells.uncertain[1] = True
+    score, _ = slides.scored({}, cells=cells, survey=slides.survey_of((400.0, 300.0)))
+    view = view_of(score, cells, slides.plain_slide(score.survey), "srgb", (0.0, 0.0), (100.0, 100.0))
+    assert [cell.is_uncertain_faint for cell in sorted(view.cells, key=lambda cell: cell.x_px)] == [False, True]
+    assert view.counts.uncertain_faint == 1
+
+
 def test_what_is_not_counted_is_not_shown() -> None:
     cells = slides.cells_of([CellClass.NONE, CellClass.NONE], [50.0, 60.0], [50.0, 50.0], [True, False])
     score, _ = slides.scored({}, cells=cells, survey=slides.survey_of((400.0, 300.0)))

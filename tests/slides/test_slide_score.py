@@ -159,6 +159,19 @@ def test_false_faint_cells_do_not_make_an_unstained_slide_a_score() -> None:
     assert score.case.score is None and UNSTAINED in score.case.reasons
 
 
+def test_an_ultralow_slide_without_a_control_keeps_its_score() -> None:
+    """Faint cells beyond doubt are staining seen; as many in doubt are not."""
+    rules = Rules(BREAST_2023, FalseRates({FAINT: 0.03}, certain_faint=0.002), 100)
+    cells = slides.spread_cells({NONE: 960, FAINT: 40}, (2000.0, 1500.0))
+    doubted = dataclasses.replace(cells, uncertain=np.ones_like(cells.uncertain))
+    one, other = (
+        score_slide(slides.survey_of(), some, slides.ABSENT, rules, factories.PROGRAM, 1).case
+        for some in (cells, doubted)
+    )
+    assert (one.score, one.category) == ("0", Category.ULTRALOW)
+    assert other.score is None and UNSTAINED in other.reasons
+
+
 @pytest.mark.parametrize("controlled", [slides.VALID, slides.INVALID])
 def test_with_a_control_it_is(controlled: Controlled) -> None:
     score, _ = slides.scored({NONE: 1000}, controlled)

@@ -19,7 +19,7 @@ from her2scope.imaging.stains import unmix
 from her2scope.records import Frame
 from her2scope.segmentation.methods import CLOSED_CONTOURS, NETWORK
 from her2scope.segmentation.network import Part
-from her2scope.settings import Calibration, ScoringSettings
+from her2scope.settings import Calibration, NetworkSettings, ScoringSettings
 from her2scope.slides.records import (
     CLASS_CODES,
     NO_CLASS,
@@ -105,6 +105,17 @@ def test_places_are_those_of_the_method_in_um_of_the_slide(rgb, analyser):
     assert found.outline_um.shape == (len(cells), OUTLINE_PLACES, 2)
     first = np.array([cell.outline_xy_px[0] - (cell.x_px, cell.y_px) for cell in cells]) * 0.25
     np.testing.assert_allclose(found.outline_um[:, 0], first, atol=0.02)
+
+
+def test_cells_in_doubt_are_in_doubt_on_a_slide(rgb):
+    settings = ScoringSettings(network=NetworkSettings(certain_membrane_probability=0.996))
+    strict, work = make_analyser(NETWORK, settings, Calibration(), threads=1), work_of(rgb, 0.25)
+    tile = Tile(0, 0, 0, 0, rgb.shape[1], rgb.shape[0])
+    found = TileAnalyser(ArraySlide(rgb, 0.25, (1,)), strict, work).analyse(tile).cells
+    stains = unmix(rgb, 0.25, Calibration(white_rgb=WHITE))
+    cells = strict.segmenter.segment(Frame(rgb, 0, 0.0, 0.25), stains, work.cuts).cells
+    doubted = [cell.measure.uncertain for cell in cells if not cell.edge]
+    assert found.uncertain.tolist() == doubted and len(set(doubted)) == 2
 
 
 def test_a_part_of_a_frame_has_the_cells_that_the_whole_has_there(rgb, analyser):
