@@ -216,10 +216,14 @@ def _own_crew(workers: int, as_processes: bool) -> Iterator[Crew]:
 
 
 def _own_cluster(workers: int, as_processes: bool, scratch: str) -> Any:
-    """Dask's own cluster of this computer, begun."""
+    """Dask's own cluster of this computer, begun.
+
+    A worker that is not heard of for five minutes would be taken for dead: so is every one of a computer that slept.
+    """
+    import dask
     from distributed import LocalCluster
 
-    with _deaf_children():
+    with _deaf_children(), dask.config.set({"distributed.scheduler.worker-ttl": None}):
         return LocalCluster(
             n_workers=workers if as_processes else 1,
             threads_per_worker=1 if as_processes else workers,

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import distributed
 import pytest
 import slide_runs
 import slide_work
@@ -84,6 +85,14 @@ def test_a_job_that_fails_says_why_in_one_line() -> None:
     with open_scheduler("local", 1) as crew, pytest.raises(JobError, match="no-such-folder") as told:
         crew.ask(os.listdir, "no-such-folder")
     assert "\n" not in str(told.value)
+
+
+def test_workers_of_a_computer_that_slept_are_not_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dask would let them go after five minutes in which none was heard of, all at once."""
+    begun, own = [], distributed.LocalCluster
+    monkeypatch.setattr(distributed, "LocalCluster", lambda **more: begun.append(own(**more)) or begun[0])
+    with open_scheduler("local", 1):
+        assert begun[0].scheduler.worker_ttl is None
 
 
 def test_nothing_of_the_computer_is_changed_for_good() -> None:
