@@ -43,6 +43,14 @@ class FalseRates:
         """Rate of false cells among the faint ones beyond doubt."""
         return self.of((CellClass.INCOMPLETE_FAINT,)) if self.certain_faint is None else self.certain_faint
 
+    def is_real(self, counts: CellCounts, names: tuple[CellClass, ...]) -> bool:
+        """Whether the cells of these classes together are more than noise."""
+        return are_real(counts.sum_of(names), counts.n_tumour, self.of(names), self.design_effect)
+
+    def is_faint_beyond_doubt(self, counts: CellCounts) -> bool:
+        """Whether the faint cells beyond doubt are more than noise."""
+        return are_real(counts.certain_faint, counts.n_tumour, self.of_certain_faint, self.design_effect)
+
     def with_own_negatives(self, negatives: CellCounts) -> FalseRates:
         """Rates that this case's own negative cells (stroma, lymphocytes, normal ducts) show, where they are larger.
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from her2scope.domain.cells import CellClass, CellCounts
 from her2scope.domain.errors import NotAvailableError
-from her2scope.domain.false_cells import FalseRates, are_real
+from her2scope.domain.false_cells import FalseRates
 
 Score = str
 """`"0"`, `"1+"`, `"2+"` or `"3+"`; kept as the printed text, since only its order is ever computed with."""
@@ -89,10 +89,6 @@ def _find_breast(table: Guideline, counts: CellCounts, false: FalseRates) -> Fin
     if table.exceeds(counts, INTENSE):
         why = f"complete intense membrane in {_percent(counts, INTENSE)} of tumour cells (> {limit})"
         return Finding("3+", Category.POSITIVE, (why,))
-
-    def real(names: tuple[CellClass, ...]) -> bool:
-        return are_real(counts.sum_of(names), counts.n_tumour, false.of(names), false.design_effect)
-
     if table.exceeds(counts, MODERATE_OR_MORE):
         share = _percent(counts, MODERATE_OR_MORE)
         reasons = [
@@ -101,42 +97,40 @@ def _find_breast(table: Guideline, counts: CellCounts, false: FalseRates) -> Fin
         if not table.exceeds(counts, COMPLETE):
             share = _percent(counts, (CellClass.INCOMPLETE_INTENSE,))
             reasons.append(f"the incomplete intense part carries it: {share} incomplete, moderate to intense")
-        if real(INTENSE):
+        if false.is_real(counts, INTENSE):
             reasons.append(f"complete intense membrane in {_percent(counts, INTENSE)} (<= {limit})")
         return Finding("2+", Category.EQUIVOCAL, tuple(reasons))
-    if real(INTENSE):
+    if false.is_real(counts, INTENSE):
         why = f"heterogeneous: complete intense membrane in {_percent(counts, INTENSE)} of tumour cells (<= {limit})"
         return Finding("2+", Category.EQUIVOCAL, (why,))
     if table.exceeds(counts, STAINED):
         why = f"faint or incomplete membrane in {_percent(counts, STAINED)} of tumour cells (> {limit})"
-        if real(STAINED):
+        if false.is_real(counts, STAINED):
             return Finding("1+", Category.LOW, (why,))
         doubt = "no more than this method calls stained by mistake: second reader"
         return Finding("1+", Category.UNDETERMINED, (why, doubt))
-    if real(MODERATE_OR_MORE):
+    if false.is_real(counts, MODERATE_OR_MORE):
         why = (
             f"complete or moderate membrane in {_percent(counts, MODERATE_OR_MORE)} of tumour cells (<= {limit}): "
             "pattern not defined by the guideline: second reader"
         )
         return Finding("0", Category.UNDETERMINED, (why,))
-    return _find_faint(counts, limit, false, real)
+    return _find_faint(counts, limit, false)
 
 
-def _find_faint(
-    counts: CellCounts, limit: str, false: FalseRates, real: Callable[[tuple[CellClass, ...]], bool]
-) -> Finding:
+def _find_faint(counts: CellCounts, limit: str, false: FalseRates) -> Finding:
     """Category of a 0 without moderate staining: faint cells show it beyond doubt, or are too few, or are noise."""
     n_stained = counts.sum_of(STAINED)
-    if are_real(counts.certain_faint, counts.n_tumour, false.of_certain_faint, false.design_effect):
+    if false.is_faint_beyond_doubt(counts):
         why = f"faint incomplete membrane in {_percent(counts, FAINT)} of tumour cells (<= {limit})"
         if counts.uncertain_faint:
             why += f", beyond doubt in {counts.certain_faint} of these {counts.incomplete_faint} cells"
         return Finding("0", Category.ULTRALOW, (why,))
-    if real(FAINT):
+    if false.is_real(counts, FAINT):
         sure = counts.certain_faint
         why = f"{counts.incomplete_faint} faint cells, more than noise, but {sure} of them beyond doubt: second reader"
         return Finding("0", Category.UNDETERMINED, (why,))
-    if real(STAINED):
+    if false.is_real(counts, STAINED):
         why = f"{n_stained} stained cells, too few of each class: second reader"
         return Finding("0", Category.UNDETERMINED, (why,))
     why = "no membrane staining"

@@ -147,7 +147,7 @@ _LATER: list[Any] = [0.0, True, True]
 """What a row of an earlier version does not tell, and others only where it is otherwise: `uniform_od10`, `within`, and
 whether stain is `uncertain`."""
 DOUBTLESS = "closed-contours"
-"""This method knows no probability: none of its cells is in doubt, where an earlier version's row does not tell."""
+"""This method knows no probability: none of its cells is in doubt, whatever an earlier version's row leaves out."""
 
 
 def _cell_from_data(row: list[Any], method: str) -> Cell:

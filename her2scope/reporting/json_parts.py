@@ -157,7 +157,11 @@ def _ducts_json(view: CaseView) -> JsonObject | None:
     """Cells of marked normal ducts; null where none was marked."""
     if not any(region.kind is RegionKind.NORMAL_DUCT for region in view.regions):
         return None
-    counts: CellCounts = hand.duct_counts(view)
+    return counts_json(hand.duct_counts(view))
+
+
+def counts_json(counts: CellCounts) -> JsonObject:
+    """Cells of each class; those of the faint ones that are in doubt; other cells."""
     by_class = {name.value: counts[name] for name in SHARE_ORDER}
     return {**by_class, "uncertain_faint": counts.uncertain_faint, "n_other": counts.n_other}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from her2scope.domain.cells import SHARE_ORDER, CellClass
 from her2scope.domain.control import ControlCode, CutsFrom
@@ -12,7 +11,7 @@ from her2scope.ports import JsonObject
 from her2scope.records import ControlReading
 from her2scope.reporting import words
 from her2scope.reporting.content import OPEN_ENDS
-from her2scope.reporting.json_parts import MEASURE_DIGITS, SHARE_DIGITS, rounded
+from her2scope.reporting.json_parts import MEASURE_DIGITS, SHARE_DIGITS, counts_json, rounded
 from her2scope.slides.records import HotSpot, ScoredSquare, SlideScore, Square
 from her2scope.slides.slide_score import mean_weight
 
@@ -174,7 +173,7 @@ def _spot_json(spot: HotSpot) -> JsonObject:
         "y_um": rounded(spot.y_um, UM_DIGITS),
         "side_um": rounded(spot.side_um, UM_DIGITS),
         "words": words.clean(spot.words),
-        "counts": _counts(spot),
+        "counts": counts_json(spot.counts),
     }
 
 
@@ -184,11 +183,6 @@ def _square_json(square: ScoredSquare) -> JsonObject:
         "left_um": rounded(square.left_um, UM_DIGITS),
         "top_um": rounded(square.top_um, UM_DIGITS),
         "side_um": rounded(square.side_um, UM_DIGITS),
-        "counts": _counts(square),
+        "counts": counts_json(square.counts),
         "mean_weight": rounded(mean_weight(square.counts), MEASURE_DIGITS) if square.counts.n_tumour else None,
     }
-
-
-def _counts(of: HotSpot | ScoredSquare) -> dict[str, Any]:
-    by_class = {name.value: of.counts[name] for name in SHARE_ORDER}
-    return {**by_class, "uncertain_faint": of.counts.uncertain_faint, "n_other": of.counts.n_other}

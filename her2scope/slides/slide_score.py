@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from her2scope.domain.cells import CellClass, CellCounts, StainCuts
 from her2scope.domain.control import CutsFrom
-from her2scope.domain.false_cells import FalseRates, are_real
+from her2scope.domain.false_cells import FalseRates
 from her2scope.domain.guideline import COMPLETE, FAINT, INTENSE, MODERATE_OR_MORE, STAINED, Category, Guideline
 from her2scope.domain.intervals import share_interval
 from her2scope.domain.score import MIN_CASE_CELLS, CaseScore, ControlStanding, ControlStatus, score_case
@@ -185,9 +185,8 @@ def _nothing_seen(fields: Sequence[CellCounts], case: CaseScore, standing: Contr
     if case.score is None or standing.status is not ControlStatus.ABSENT:
         return False
     total, rates = CellCounts.total(fields), false.over(fields)
-    found = [(total.sum_of(pattern), rates.of(pattern)) for pattern in (STAINED, FAINT, MODERATE_OR_MORE, INTENSE)]
-    found.append((total.certain_faint, rates.of_certain_faint))
-    return not any(are_real(n, total.n_tumour, rate, rates.design_effect) for n, rate in found)
+    patterns = (STAINED, FAINT, MODERATE_OR_MORE, INTENSE)
+    return not (any(rates.is_real(total, pattern) for pattern in patterns) or rates.is_faint_beyond_doubt(total))
 
 
 def _unscored(case: CaseScore, why: str) -> CaseScore:
