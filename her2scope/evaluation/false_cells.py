@@ -21,7 +21,7 @@ COVERED_RUNS = 90.0
 than chance, and a case is of one run: with the mean rate, 7 of 30 null phantom cases were called ultralow."""
 COVERED_CERTAIN_RUNS = 95.0
 """The same of faint cells beyond doubt, on which alone ultralow rests: one null case in twenty may be called so. With
-90 % (and 0.95 as beyond doubt) 4 of 30 were, with 95 % 1 of 30."""
+90 % (and 0.95 as beyond doubt) 4 of 30 were, with 95 % 2 of 90."""
 UNSEEN_CELLS = 3.0
 """Where none was seen among n, the rate is below 3 / n with 95 % confidence."""
 
